@@ -1,0 +1,250 @@
+"""What an accounting tool is to Dagboek: the interface that a plugin implements (design section 8)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from dagboek_schemas.documents import Document, LedgerAccount, Party, PaymentStatus
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import Component
+from pydantic import BaseModel
+
+from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking, Candidate, Resolution
+from dagboek_sdk.errors import ToolError
+from dagboek_sdk.http import Client
+from dagboek_sdk.limits import Limit, NoLimits, Permits
+from dagboek_sdk.settings import ConnectionSettings
+
+
+class Settling(StrEnum):
+    """How the tool can be asked whether an uncertain attempt was booked."""
+
+    NUMBER = "number"
+    """A number can be taken once: the same attempt may be sent again at once."""
+    KEY = "key"
+    """The tool keeps an idempotency key, or an external id: the same attempt may be sent again at once."""
+    LOOK_UP = "look_up"
+    """The tool can be searched for our reference; nothing is sent again before that."""
+    NONE = "none"
+    """Neither; a person decides."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same attempt may be sent again without asking first."""
+        return self in (Settling.NUMBER, Settling.KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a plugin says of itself and of its tool."""
+
+    name: str
+    """As in commands and settings: `octopus`."""
+    title: str
+    countries: frozenset[str]
+    components: tuple[Component, ...]
+    settings: type[BaseModel]
+    """The tool's own settings; the console draws the form, secrets are `SecretStr` fields and are encrypted."""
+    updates_documents: bool = False
+    updates_parties: bool = True
+    batch_size: int = 1
+    attachments: bool = False
+    has_journals: bool = True
+    parties_inside_documents: bool = False
+    settling: Settling = Settling.NONE
+    party_settling: Settling = Settling.NONE
+    call_deadline: float = 30.0
+    """Seconds that one call may take."""
+    settle_lag: float = 0.0
+    """Seconds after which a booking is visible to a reader of the tool."""
+    keep_alive_days: int | None = None
+    """A login unused for this long dies; core uses it before."""
+
+    @property
+    def settle_seconds(self) -> float:
+        """Time after an intent in which its request may still arrive (design section 6)."""
+        return 5.0 + self.call_deadline + self.settle_lag
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a look-up list: a journal, a VAT code, a ledger account."""
+
+    code: str
+    name: str
+    kind: str | None = None
+    """Journals: `sales_invoice`, `purchase_credit_note`, ...; VAT codes: `sales`, `purchase`."""
+    active: bool = True
+    rate: Decimal | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+Lists = Mapping[str, tuple[Row, ...]]
+"""Names: `journals`, `vat_codes`, `ledger_accounts`, `payment_terms`, `book_years`, `cost_centres`, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """A set of books that a login can reach."""
+
+    id: str
+    """The tool's own id: dossier, division, administration."""
+    name: str
+    vat_number: str | None = None
+    country: str | None = None
+    currency: str = "EUR"
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MappingContext:
+    """All that a mapping may look at. Frozen and stored by version, so that a preview is the real thing."""
+
+    settings: ConnectionSettings
+    lists: Lists
+    lists_at: datetime | None = None
+    """When the lists were read from the tool."""
+    reference: str = ""
+    """Our mark, put where the tool keeps free text."""
+
+
+class Secrets(Protocol):
+    """Where short-lived tokens are kept between calls and processes, encrypted. Saved before they are used."""
+
+    async def load(self, name: str) -> tuple[str, datetime] | None:
+        """The token and the moment (UTC) at which it ends; None when there is none."""
+
+    async def save(self, name: str, value: str, until: datetime) -> None:
+        """Keeps the token, replacing an older one."""
+
+    def lock(self, name: str) -> Any:
+        """An async context manager: one refresher at a time over all processes. Read again after taking it."""
+
+
+@dataclass
+class Link:
+    """What a plugin object is given of its connection."""
+
+    settings: Any
+    """An instance of `about.settings`."""
+    administration: str
+    """The tool's own id of the books; empty while none is chosen."""
+    secrets: Secrets
+    permits: Permits = field(default_factory=NoLimits)
+    client_options: dict[str, Any] = field(default_factory=dict)
+    """Passed to `http.Client`: a shared session, a recorder."""
+
+
+class AccountingPlugin(ABC):
+    """One connection to one administration of a tool. All calls are made on one event loop.
+
+    Every method raises the errors of `dagboek_sdk.errors`; anything else is taken for a bug of the plugin.
+    """
+
+    about: ClassVar[About]
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.client = Client(
+            classify=self.classify,
+            call_deadline=self.about.call_deadline,
+            permits=link.permits,
+            **link.client_options,
+        )
+
+    async def close(self) -> None:
+        """Gives back what the object holds."""
+        await self.client.close()
+
+    # connect
+
+    @abstractmethod
+    async def administrations(self) -> Sequence[Administration]:
+        """The books that this login can reach. LoginBroken for wrong credentials."""
+
+    async def missing_rights(self) -> Sequence[Issue]:
+        """Rights and modules that the login lacks for what the plugin does."""
+        return ()
+
+    @classmethod
+    @abstractmethod
+    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+        """The tool's limits for this connection; none when the settings lift them."""
+
+    # lists
+
+    @abstractmethod
+    async def lists(self) -> Lists:
+        """All look-up lists of the administration, for set-up and as mapping context."""
+
+    # map: pure, no I/O
+
+    @abstractmethod
+    def map_party(self, party: Party, component: Component, context: MappingContext) -> Booking:
+        """What to store of a customer or supplier. Refused for what the tool cannot take."""
+
+    @abstractmethod
+    def map_document(self, document: Document, component: Component, context: MappingContext) -> Booking:
+        """What to book for an invoice or credit note. Refused for what the tool cannot take."""
+
+    # parties and what is there already
+
+    async def match_parties(self, parties: Mapping[str, Party]) -> Mapping[str, Sequence[Candidate]]:
+        """Parties by identity → relations of the tool that may be them. Core adopts a certain one."""
+        return {}
+
+    async def entries(self) -> Sequence[Candidate]:
+        """All document entries in the journals of this connection, for the first run on an administration."""
+        return ()
+
+    # push
+
+    @abstractmethod
+    async def push(self, attempt: Attempt) -> Booked | Accepted:
+        """Writes the item with one `client.write(attempt, ...)`, an update when `attempt.op` says so."""
+
+    async def push_batch(self, attempts: Sequence[Attempt]) -> Mapping[int, Booked | Accepted | ToolError]:
+        """Writes several in one call; the outcome of each by `link_id`. One that is missing is uncertain."""
+        raise NotImplementedError
+
+    async def poll(self, token: str) -> Booked | None:
+        """Whether an accepted item was booked by now."""
+        raise NotImplementedError
+
+    async def attach(self, entry: Booked, booking: Booking, file_name: str, content: bytes) -> None:
+        """Adds a file to an entry; called after the booking where the tool takes files apart."""
+        raise NotImplementedError
+
+    def operation_group(self, attempt: Attempt) -> str | None:
+        """The operation group whose permit the write of `attempt` takes; core takes it before the intent."""
+        return None
+
+    async def last_number(self, series: str) -> int:
+        """The last number that the tool has in `series`."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def classify(self, answer: Any) -> ToolError | None:
+        """What an answer means: None for plain success, an error the tool's own words stand for, or Uncertain."""
+
+    # settle
+
+    async def resolve(self, attempts: Sequence[Attempt]) -> Mapping[int, Resolution]:
+        """Whether uncertain attempts stand in the tool, by `link_id`. Core compares the candidates."""
+        return {}
+
+    # pull
+
+    async def ledger_accounts(self) -> Sequence[LedgerAccount]:
+        """The ledger accounts, to choose from in the source."""
+        return ()
+
+    async def payment_statuses(
+        self, open_entries: Sequence[str], cursor: str | None
+    ) -> tuple[Sequence[PaymentStatus], str | None]:
+        """Payment state of entries that were open, and where to go on the next time."""
+        return (), cursor

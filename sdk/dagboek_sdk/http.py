@@ -1,0 +1,246 @@
+"""The HTTP client of plugins: send deadline, one write per attempt, redaction, trouble as the right error.
+
+Redirects and repeats of the HTTP library are off. A read is retried by whoever calls it; a write never.
+"""
+
+import json
+import socket
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest, ClientResponse
+
+from dagboek_sdk.attempt import Attempt
+from dagboek_sdk.errors import NotProcessed, ToolError, ToolUnavailable, Uncertain
+from dagboek_sdk.limits import NoLimits, Permits
+
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes of an answer that are read at most; a longer one is trouble of the tool."""
+
+_SECRET_HEADERS = {"authorization", "token", "dossiertoken", "softwarehouseuuid", "cookie", "set-cookie", "x-api-key"}
+
+_writing: ContextVar[Attempt | None] = ContextVar("_writing", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the tool, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON, numbers with a fraction as Decimal. ValueError if it is none."""
+        return json.loads(self.body, parse_float=Decimal)
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever it holds."""
+        return self.body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A recorded exchange with the tool, for what was not plain success. Headers are redacted."""
+
+    method: str
+    url: str
+    status: int | None
+    request_headers: Mapping[str, str]
+    request_body: str | None
+    answer_body: str | None
+    trouble: str | None = None
+
+
+Classify = Callable[[Answer], ToolError | None]
+"""None: plain success. A ToolError: the tool's own words, recognised. `Uncertain`: nobody can tell."""
+
+Recorder = Callable[[Exchange], None]
+
+
+class _DeadlineRequest(ClientRequest):
+    """Checks the send deadline at the last moment before the request's first byte is written."""
+
+    async def send(self, conn: Any) -> ClientResponse:
+        _check_deadline()
+        return await super().send(conn)
+
+
+def _check_deadline() -> None:
+    attempt = _writing.get()
+    if attempt is None:
+        return
+    if attempt.sent:  # the HTTP library repeats a call whose kept-alive connection was closed
+        raise Uncertain("a second send of one write was held back")
+    if not attempt.may_start:
+        raise NotProcessed("too late to send: the attempt's send deadline has passed")
+    attempt.sent = True
+
+
+def _socket_factory(call_deadline: float) -> Callable[[Any], socket.socket]:
+    def make(info: Any) -> socket.socket:
+        made = socket.socket(family=info[0], type=info[1], proto=info[2])
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(call_deadline * 1000))
+        return made
+
+    return make
+
+
+@dataclass
+class Client:
+    """HTTP for one connection. `classify` is the plugin's; `permits` are core's.
+
+    `call_deadline` is in seconds and holds for a whole call, connecting and reading included.
+    """
+
+    classify: Classify
+    call_deadline: float = 30.0
+    permits: Permits = field(default_factory=NoLimits)
+    record: Recorder | None = None
+    session: aiohttp.ClientSession | None = None
+    secrets: frozenset[str] = frozenset()
+    """Values that are struck out of what is recorded."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self.session is None or self.session.closed:
+            self.session = new_session(self.call_deadline)
+        return self.session
+
+    async def close(self) -> None:
+        """Closes the session."""
+        if self.session is not None:
+            await self.session.close()
+            self.session = None
+
+    async def read(
+        self,
+        method: str,
+        url: str,
+        *,
+        group: str,
+        settling: bool = False,
+        accept: frozenset[int] = frozenset(),
+        **request: Any,
+    ) -> Answer:
+        """A call that changes nothing in the books. Statuses in `accept` come back as they are.
+
+        Raises what `classify` says, Throttled when its limit is used up, ToolUnavailable on trouble.
+        """
+        await self.permits.take(group, settling=settling)
+        try:
+            answer = await self._exchange(method, url, request)
+        except (aiohttp.ClientError, TimeoutError, OSError) as trouble:
+            self._recorded(method, url, request, None, trouble)
+            raise ToolUnavailable(f"{type(trouble).__name__} while reading") from trouble
+        if answer.status in accept:
+            return answer
+        if error := self.classify(answer):
+            self._recorded(method, url, request, answer, error)
+            if isinstance(error, Uncertain):
+                raise ToolUnavailable(f"answer {answer.status}", tool_words=error.tool_words)
+            raise error
+        return answer
+
+    async def write(self, attempt: Attempt, method: str, url: str, *, group: str | None, **request: Any) -> Answer:
+        """The one call of an attempt that may write.
+
+        The permit for `group` must have been taken before the intent; pass the group only for calls outside the
+        push loop. Raises NotProcessed while nothing has been sent, the tool's own recognised answer, or Uncertain.
+        """
+        if attempt.sent:
+            raise Uncertain("a second write in one attempt was held back")
+        if group is not None:
+            await self.permits.take(group)
+        token = _writing.set(attempt)
+        try:
+            answer = await self._exchange(method, url, request)
+        except (NotProcessed, Uncertain):
+            raise
+        except BaseException as trouble:
+            self._recorded(method, url, request, None, trouble)
+            if attempt.sent:
+                if isinstance(trouble, Exception):
+                    raise Uncertain(f"{type(trouble).__name__} after sending") from trouble
+                raise
+            if isinstance(trouble, aiohttp.ClientError | TimeoutError | OSError):
+                raise ToolUnavailable(f"{type(trouble).__name__} before sending") from trouble
+            raise
+        finally:
+            _writing.reset(token)
+        return self._judged(attempt, method, url, request, answer)
+
+    def _judged(self, attempt: Attempt, method: str, url: str, request: dict[str, Any], answer: Answer) -> Answer:
+        try:
+            verdict = self.classify(answer)
+        except Exception as bug:
+            verdict = Uncertain(f"the answer {answer.status} could not be read: {type(bug).__name__}")
+        if verdict is None:
+            attempt.answer_ok = True
+            return answer
+        self._recorded(method, url, request, answer, verdict)
+        if not isinstance(verdict, Uncertain):
+            attempt.verdict = verdict
+        raise verdict
+
+    async def _exchange(self, method: str, url: str, request: dict[str, Any]) -> Answer:
+        async with self._session().request(method, url, allow_redirects=False, **request) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise aiohttp.ClientPayloadError(f"answer longer than {MAX_BODY} bytes")
+            return Answer(response.status, response.headers, bytes(body))
+
+    def _recorded(
+        self, method: str, url: str, request: dict[str, Any], answer: Answer | None, trouble: BaseException | None
+    ) -> None:
+        if self.record is None:
+            return
+        body = request.get("json", request.get("data"))
+        shown = body if isinstance(body, str) else json.dumps(body, default=str) if body is not None else None
+        self.record(
+            Exchange(
+                method=method,
+                url=self._struck(url),
+                status=answer.status if answer else None,
+                request_headers=redact_headers(request.get("headers") or {}),
+                request_body=self._struck(shown)[:20_000] if shown else None,
+                answer_body=self._struck(answer.text)[:20_000] if answer else None,
+                trouble=f"{type(trouble).__name__}: {trouble}" if trouble else None,
+            )
+        )
+
+    def _struck(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "[redacted]") if secret else text
+        return text
+
+
+def new_session(call_deadline: float, connections: int = 256) -> aiohttp.ClientSession:
+    """A session whose requests keep the send deadline; may be shared by all connections of one loop."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections, socket_factory=_socket_factory(call_deadline), ttl_dns_cache=60
+        ),
+        timeout=aiohttp.ClientTimeout(total=call_deadline),
+        request_class=_DeadlineRequest,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=True,
+    )
+
+
+def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with the values of those that carry secrets struck out."""
+    return {name: "[redacted]" if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()}

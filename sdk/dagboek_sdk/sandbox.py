@@ -1,0 +1,29 @@
+"""A sandbox server as `dagboek sandbox NAME` and the demo see it: any server that behaves as the tool does."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class RunningSandbox(Protocol):
+    """A started sandbox."""
+
+    @property
+    def base_url(self) -> str:
+        """The address that a plugin's base address setting takes."""
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """Sample credentials, as settings of the plugin."""
+
+    async def stop(self) -> None:
+        """Stops serving."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxCommand:
+    """How to start the sandbox of a tool."""
+
+    name: str
+    start: Callable[..., Awaitable[RunningSandbox]]
+    """Called with `host=` and `port=` (0: a free one)."""
