@@ -1,0 +1,153 @@
+"""The database: connections, transactions, migrations.
+
+Plain SQL through psycopg; rows are named by their columns. No ORM: see docs/decisions.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from psycopg import AsyncConnection, conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+Connection = AsyncConnection[DictRow]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 7_316_001
+
+
+class DatabaseUnavailable(Exception):
+    """No database answers: what was tried, and what to set."""
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+set_json_dumps(_dumps)
+set_json_loads(json.loads)
+
+__all__ = ["Connection", "Database", "DatabaseUnavailable", "Jsonb", "JsonbDumper", "connect", "migrate"]
+
+
+async def connect(url: str, **options: Any) -> Connection:
+    """One connection, in autocommit; transactions are opened where they are needed.
+
+    DatabaseUnavailable when nothing answers.
+    """
+    try:
+        connection = await AsyncConnection.connect(
+            url, autocommit=True, row_factory=dict_row, application_name="dagboek", **options
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(_unavailable(url, error)) from error
+    await connection.execute("SET lock_timeout = '5s'")
+    return connection
+
+
+class Database:
+    """A pool of connections to one database, for one event loop."""
+
+    def __init__(self, url: str, size: int = 8) -> None:
+        self.url = url
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            open=False,
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "dagboek"},
+            configure=_configure,
+            check=AsyncConnectionPool.check_connection,
+            timeout=20,
+        )
+
+    async def open(self) -> "Database":
+        """Opens the pool. DatabaseUnavailable when nothing answers."""
+        await (await connect(self.url, connect_timeout=10)).close()
+        await self._pool.open()
+        return self
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._pool.close(timeout=5)
+
+    async def __aenter__(self) -> "Database":
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in autocommit."""
+        async with self._pool.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction, committed at the end, rolled back on an exception."""
+        async with self._pool.connection() as connection, connection.transaction():
+            yield connection
+
+    async def all(self, query: str, *params: Any) -> list[DictRow]:
+        """All rows of a query."""
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(query, params)).fetchall()
+
+    async def one(self, query: str, *params: Any) -> DictRow | None:
+        """The first row of a query, or None."""
+        async with self._pool.connection() as connection:
+            return await (await connection.execute(query, params)).fetchone()
+
+    async def run(self, query: str, *params: Any) -> int:
+        """Executes a statement; the number of rows that it touched."""
+        async with self._pool.connection() as connection:
+            return (await connection.execute(query, params)).rowcount
+
+
+async def _configure(connection: Connection) -> None:
+    await connection.execute("SET lock_timeout = '5s'")
+
+
+def migrate(url: str) -> str:
+    """Brings the database to the newest revision, one process at a time. The revision it is at then."""
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url, connect_timeout=10))
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    try:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+            found = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+            return str(found.scalar_one())
+    except sqlalchemy.exc.OperationalError as error:
+        raise DatabaseUnavailable(_unavailable(url, error.orig or error)) from error
+    finally:
+        engine.dispose()
+
+
+def _unavailable(url: str, error: BaseException) -> str:
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+        where = f"{parts.get('dbname', '?')} at {parts.get('host', 'the local socket')}:{parts.get('port', '5432')}"
+    except psycopg.ProgrammingError:
+        where = "the address in the settings, which is no PostgreSQL address"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"The database {where} does not answer ({reason}). "
+        "Check DAGBOEK_DATABASE_URL, or leave it out to use the embedded one."
+    )
