@@ -1,0 +1,138 @@
+"""Broker and database for the tests: embedded by default, in Docker or given on request.
+
+    uv run pytest                        Kafka and PostgreSQL from Python packages, started when a test asks
+    uv run pytest --services=docker      containers, where a Docker engine answers
+    uv run pytest --services=given       servers of DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_DATABASE_URL
+
+All tests share one broker and one database server; `topic_prefix` and `database_url` keep them apart.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from dagboek.embedded import EmbeddedServices, Services, services_for
+from dagboek.settings import SettingsError, load_settings
+from psycopg import sql
+
+KAFKA_IMAGE = "apache/kafka:4.1.1"
+POSTGRES_IMAGE = "postgres:18"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--services",
+        choices=("embedded", "docker", "given"),
+        default="embedded",
+        help="where Kafka and PostgreSQL for the tests come from (default: embedded)",
+    )
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest) -> Iterator[Services]:
+    """Where Kafka and PostgreSQL are: `.kafka_bootstrap`, `.database_url` (shared by the whole session)."""
+    kind = request.config.getoption("--services")
+    start = {"embedded": embedded_services, "docker": docker_services, "given": given_services}[kind]
+    with start() as running:
+        yield running
+
+
+@pytest.fixture
+def own_services() -> Iterator[EmbeddedServices]:
+    """Embedded services for one test alone, which may kill and restart them (`kill_kafka()` ...)."""
+    with temporary_folder() as folder, EmbeddedServices(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(services: Services) -> Iterator[str]:
+    """Address of an empty database for this test, dropped afterwards with whatever is connected to it."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield re.sub(r"/[^/?]*(\?.*)?$", rf"/{name}\1", services.database_url)
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def topic_prefix(services: Services) -> Iterator[str]:
+    """A prefix for this test's topics (`ensure_topics`), which are deleted afterwards."""
+    prefix = f"test-{secrets.token_hex(8)}"
+    yield prefix
+    delete_topics(services, prefix)
+
+
+def delete_topics(services: Services, prefix: str) -> None:
+    """Deletes what begins with `prefix`, so that a long session does not fill the broker."""
+    admin = AdminClient({**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0})
+    try:
+        names = [name for name in admin.list_topics(timeout=5).topics if name.startswith(prefix)]
+        for answer in admin.delete_topics(names).values() if names else ():
+            answer.result(timeout=10)
+    except KafkaException:
+        pass  # a broker that a test has stopped
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A short path (the data of a service), removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="dagboek-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def embedded_services() -> Iterator[Services]:
+    """Servers of our own; their data goes to a temporary folder, the jars stay in the user's cache."""
+    with temporary_folder() as folder, EmbeddedServices(folder) as running:
+        yield Services(running.kafka_bootstrap, running.database_url, {}, running)
+
+
+@contextmanager
+def given_services() -> Iterator[Services]:
+    """Servers that are there. Not naming them is a failure: nobody asks for them by accident."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        pytest.fail(f"--services=given: {error}", pytrace=False)
+    if not settings.kafka_bootstrap or not settings.database_url:
+        pytest.fail("--services=given needs DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_DATABASE_URL", pytrace=False)
+    with services_for(settings) as running:
+        yield running
+
+
+@contextmanager
+def docker_services() -> Iterator[Services]:
+    """Containers. Without a Docker engine the tests are skipped, in CI they fail."""
+    from docker.errors import DockerException  # type: ignore[import-untyped]
+    from testcontainers.core.docker_client import DockerClient
+    from testcontainers.kafka import KafkaContainer
+    from testcontainers.postgres import PostgresContainer
+
+    try:
+        DockerClient().client.ping()
+    except DockerException as error:
+        unavailable(f"--services=docker: no Docker engine answers ({error})")
+    with ExitStack() as stack:
+        kafka = stack.enter_context(KafkaContainer(KAFKA_IMAGE).with_kraft())
+        postgres = stack.enter_context(PostgresContainer(POSTGRES_IMAGE, driver=None))
+        yield Services(kafka.get_bootstrap_server(), postgres.get_connection_url())
+
+
+def unavailable(reason: str) -> None:
+    """Skips, but fails where CI=true: a missing server must not pass for a green run."""
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
