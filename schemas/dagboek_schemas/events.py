@@ -57,6 +57,7 @@ class ItemReady(EventData):
     tenant_id: UUID
     connection_id: UUID
     administration_id: UUID
+    tool: str = Field(description="name of the accounting plugin, such as octopus")
     generation: int
     window: int
     sequence: int = Field(description="place of the item in its run, from 0")

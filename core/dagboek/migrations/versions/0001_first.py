@@ -212,6 +212,7 @@ CREATE TABLE item (
     revision text,
     link_id bigint,
     window_no integer,
+    generation integer, -- in which it was last published
     state text NOT NULL DEFAULT 'planned',
     issues jsonb NOT NULL DEFAULT '[]',
     attempt integer NOT NULL DEFAULT 0,
@@ -275,6 +276,7 @@ CREATE TABLE link (
     entry_number text,
     entry_url text,
     entry_details jsonb,
+    roles text[] NOT NULL DEFAULT '{}', -- of a party: customers, suppliers
     accepted_token text,
     needs_person_issue jsonb,
     acknowledged_revision text, -- a change after booking that a person has seen

@@ -1,0 +1,319 @@
+"""The life of a run: requested, active, parked, ended (design section 4).
+
+Every change is a compare-and-set on the run's row. Generations fence what is on the log: an event of an older
+generation is let go. `finish_run` is the only way a run ends.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from dagboek_schemas.cloudevents import encode
+from dagboek_schemas.events import ComponentFinished, ContinueSync, RunFinished, StartSync, stable_id
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import Component, RunStatus, Trigger
+from dagboek_schemas.topics import Topic
+
+from dagboek.database import Connection, Database, Jsonb
+from dagboek.publisher import Publisher
+from dagboek.status import DEPENDS_ON, component_rows, final_status, total_counts
+
+MAX_PARKED_SECONDS = 2 * 3600.0
+"""Waiting without a known end in one run, all in all; then it ends as Error and the next run goes on."""
+
+
+class AlreadyRunning(Exception):
+    """The connection has a run that has not ended; `run_id` names it."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"run {run_id} of this connection has not ended yet; wait for it or cancel it")
+        self.run_id = run_id
+
+
+class NotReadyToSync(Exception):
+    """The connection cannot be synchronised: what is missing, and what to do."""
+
+
+class Next(StrEnum):
+    """What a run needs now."""
+
+    NOTHING = "nothing"
+    WINDOW = "window"
+    ENDED = "ended"
+
+
+async def request_run(
+    db: Database,
+    publisher: Publisher,
+    connection_id: UUID,
+    trigger: Trigger,
+    requested_by: str | None = None,
+    scope: Sequence[str] | None = None,
+) -> UUID:
+    """Writes a run and the command that starts it. AlreadyRunning, NotReadyToSync.
+
+    `scope` names the identities of a small run, which does not wait for a long one.
+    """
+    run_id = uuid4()
+    async with db.transaction() as connection:
+        target = await _target(connection, connection_id)
+        made = await connection.execute(
+            """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, requested_by,
+                                small, scope)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+               ON CONFLICT (connection_id) WHERE state <> 'ended' AND NOT small DO NOTHING""",
+            (
+                run_id,
+                target["tenant_id"],
+                target["entity_id"],
+                connection_id,
+                target["administration_id"],
+                trigger,
+                requested_by,
+                scope is not None,
+                Jsonb(list(scope)) if scope is not None else None,
+            ),
+        )
+        if made.rowcount == 0:
+            raise AlreadyRunning(await _running(connection, connection_id))
+    await publish_start(publisher, run_id, connection_id, target["tenant_id"], target["administration_id"], trigger)
+    return run_id
+
+
+async def _target(connection: Connection, connection_id: UUID) -> dict[str, Any]:
+    found = await connection.execute(
+        "SELECT * FROM connection WHERE id = %s AND deleted_at IS NULL FOR SHARE", (connection_id,)
+    )
+    target = await found.fetchone()
+    if target is None:
+        raise NotReadyToSync(f"There is no connection {connection_id}. See `dagboek connection list`.")
+    if target["state"] == "reconnect":
+        raise NotReadyToSync("The tool no longer accepts this login. Connect it again with `dagboek connect`.")
+    if target["state"] != "connected" or target["administration_id"] is None:
+        raise NotReadyToSync("The set-up of this connection is not complete. Finish it with `dagboek settings`.")
+    return target
+
+
+async def _running(connection: Connection, connection_id: UUID) -> UUID:
+    found = await connection.execute(
+        "SELECT id FROM run WHERE connection_id = %s AND state <> 'ended' AND NOT small", (connection_id,)
+    )
+    row = await found.fetchone()
+    if row is None:  # it ended between the two statements
+        raise NotReadyToSync("Another run of this connection ended just now. Try again.")
+    return UUID(str(row["id"]))
+
+
+async def publish_start(
+    publisher: Publisher, run_id: UUID, connection_id: UUID, tenant_id: UUID, administration_id: UUID, trigger: str
+) -> None:
+    """The command that has a run planned; repeating it does no harm."""
+    command = StartSync(
+        run_id=run_id,
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+        administration_id=administration_id,
+        trigger=Trigger(trigger),
+    )
+    record = encode(command, type_=StartSync.TYPE, event_id=stable_id("start", run_id), key=administration_id)
+    await publisher.publish(Topic.COMMANDS, [record])
+
+
+async def publish_continue(
+    publisher: Publisher, run_id: UUID, administration_id: UUID, generation: int, window: int
+) -> None:
+    """The command that asks for the window after `window`."""
+    command = ContinueSync(run_id=run_id, administration_id=administration_id, generation=generation, window=window)
+    event_id = stable_id("continue", run_id, generation, window)
+    record = encode(command, type_=ContinueSync.TYPE, event_id=event_id, key=administration_id)
+    await publisher.publish(Topic.COMMANDS, [record])
+
+
+async def cancel(db: Database, run_id: UUID, tenant_id: UUID | None = None) -> bool:
+    """Asks a run to end. What is in flight is waited for; False when it has ended already."""
+    changed = await db.run(
+        """UPDATE run SET state = 'cancelling', moved_at = now()
+           WHERE id = %s AND state IN ('requested', 'active', 'parked') AND tenant_id = coalesce(%s, tenant_id)""",
+        run_id,
+        tenant_id,
+    )
+    return changed == 1
+
+
+async def park(
+    connection: Connection,
+    run_id: UUID,
+    generation: int,
+    *,
+    until: datetime,
+    reason: str,
+    issue: Issue | None = None,
+    known_end: bool = False,
+) -> bool:
+    """Stops a run until `until` (UTC). Without a known end it counts towards `MAX_PARKED_SECONDS`.
+
+    False when this generation is not the active one any more.
+    """
+    changed = await connection.execute(
+        """UPDATE run SET state = 'parked', parked_until = %(until)s, park_reason = %(reason)s,
+                  park_issue = %(issue)s, moved_at = now(),
+                  parked_seconds = parked_seconds + CASE WHEN %(known)s THEN 0
+                      ELSE greatest(0, extract(epoch FROM %(until)s - now())) END
+           WHERE id = %(run)s AND generation = %(generation)s AND state = 'active'""",
+        {
+            "until": until,
+            "reason": reason,
+            "issue": Jsonb(issue.model_dump(mode="json")) if issue else None,
+            "known": known_end,
+            "run": run_id,
+            "generation": generation,
+        },
+    )
+    return changed.rowcount == 1
+
+
+async def resume(connection: Connection, run_id: UUID, generation: int) -> int | None:
+    """Makes the next generation of a run the active one: its number, or None when another was faster."""
+    changed = await connection.execute(
+        """UPDATE run SET state = 'active', generation = generation + 1, window_no = 0, published_at = NULL,
+                  window_partition = NULL, window_offset = NULL, parked_until = NULL, park_reason = NULL,
+                  park_issue = NULL, moved_at = now()
+           WHERE id = %s AND generation = %s AND state IN ('active', 'parked') RETURNING generation""",
+        (run_id, generation),
+    )
+    row = await changed.fetchone()
+    return int(row["generation"]) if row else None
+
+
+async def component_error(connection: Connection, run_id: UUID, component: Component, issue: Issue) -> None:
+    """A component ends as Error; those that depend on it are not tried, the others go on."""
+    await connection.execute(
+        "UPDATE run SET component_errors = component_errors || %s WHERE id = %s AND state <> 'ended'",
+        (Jsonb({component: issue.model_dump(mode="json")}), run_id),
+    )
+
+
+def held_back(errors: Iterable[str]) -> list[str]:
+    """Components that are not worked on, given those in error."""
+    stopped = {Component(name) for name in errors}
+    return [component for component in Component if component in stopped or DEPENDS_ON.get(component) in stopped]
+
+
+async def advance(db: Database, run_id: UUID, generation: int, window: int) -> Next:
+    """What is next for a run whose lane reached the end of `window`.
+
+    Items of that window that are still planned were let go or lost: they come again in a new generation, once
+    nothing of the run waits to be settled.
+    """
+    async with db.transaction() as connection:
+        found = await connection.execute(
+            "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active' AND selected FOR UPDATE",
+            (run_id, generation),
+        )
+        run = await found.fetchone()
+        if run is None:
+            return Next.NOTHING
+        left = await _left(connection, run, window)
+        if left["later"]:
+            return Next.NOTHING
+        if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
+            until = left["due"] or datetime.now(UTC)
+            await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
+            return Next.NOTHING
+        if left["gap"]:
+            return Next.WINDOW if await resume(connection, run_id, generation) else Next.NOTHING
+        if left["unpublished"]:
+            return Next.WINDOW
+        await finish_run(connection, run_id)
+        return Next.ENDED
+
+
+async def _left(connection: Connection, run: dict[str, Any], window: int) -> dict[str, Any]:
+    found = await connection.execute(
+        """SELECT count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no > %(w)s) AS later,
+                  count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no <= %(w)s) AS gap,
+                  count(*) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS unpublished,
+                  count(*) FILTER (WHERE i.state = 'to_settle') AS settle,
+                  min(l.settle_due) FILTER (WHERE i.state = 'to_settle') AS due,
+                  min(i.sequence) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS first,
+                  min(i.sequence) FILTER (WHERE i.state = 'to_settle') AS unsettled
+           FROM item i LEFT JOIN link l ON l.id = i.link_id AND l.state = 'intent' AND i.state = 'to_settle'
+           WHERE i.run_id = %(run)s AND i.component <> ALL(%(held)s) AND i.state IN ('planned', 'to_settle')""",
+        {"g": run["generation"], "w": window, "run": run["id"], "held": held_back(run["component_errors"])},
+    )
+    left = await found.fetchone()
+    assert left is not None
+    left["blocked"] = False
+    if left["unsettled"] is not None and left["first"] is not None:
+        same = await connection.execute(
+            """SELECT count(DISTINCT component) AS components FROM item
+               WHERE run_id = %s AND sequence IN (%s, %s)""",
+            (run["id"], left["unsettled"], left["first"]),
+        )
+        row = await same.fetchone()
+        left["blocked"] = bool(row and row["components"] > 1 and left["first"] > left["unsettled"])
+    return left
+
+
+async def finish_run(
+    connection: Connection, run_id: UUID, *, cancelled: bool = False, broken: Issue | None = None
+) -> bool:
+    """Ends a run: the rest becomes not tried, the summary is stored, its events wait to be delivered.
+
+    The only way a run ends. False when it had ended before.
+    """
+    async with connection.transaction():
+        found = await connection.execute("SELECT * FROM run WHERE id = %s AND state <> 'ended' FOR UPDATE", (run_id,))
+        run = await found.fetchone()
+        if run is None:
+            return False
+        await connection.execute(
+            "UPDATE item SET state = 'not_tried', outcome_at = now() WHERE run_id = %s AND state = 'planned'",
+            (run_id,),
+        )
+        run |= {"state": "ended"}
+        rows = await component_rows(connection, run)
+        status = final_status(rows, cancelled=cancelled, broken=broken is not None)
+        ended = await connection.execute(
+            """UPDATE run SET state = 'ended', status = %s, finished_at = now(), started_at = coalesce(started_at, now()),
+                      park_issue = coalesce(%s, park_issue), parked_until = NULL, moved_at = now()
+               WHERE id = %s RETURNING started_at, finished_at""",
+            (status, Jsonb(broken.model_dump(mode="json")) if broken else None, run_id),
+        )
+        times = await ended.fetchone()
+        assert times is not None
+        await _store_events(connection, run | times, rows, status)
+    return True
+
+
+async def _store_events(connection: Connection, run: dict[str, Any], rows: Sequence[Any], status: RunStatus) -> None:
+    names = ("tenant_id", "entity_id", "connection_id", "administration_id")
+    common = {"run_id": run["id"], "occurred_at": run["finished_at"], **{name: run[name] for name in names}}
+    events: list[tuple[UUID, str, bytes]] = [
+        (
+            stable_id("component", run["id"], row.component),
+            ComponentFinished.TYPE,
+            ComponentFinished(component=row.component, status=row.status, counts=row.counts, **common)
+            .model_dump_json(exclude_none=True)
+            .encode(),
+        )
+        for row in rows
+    ]
+    summary = RunFinished(
+        trigger=Trigger(run["trigger"]),
+        status=status,
+        counts=total_counts(rows),
+        started_at=run["started_at"],
+        finished_at=run["finished_at"],
+        **common,
+    )
+    value = summary.model_dump_json(exclude_none=True).encode()
+    events.append((stable_id("run", run["id"]), RunFinished.TYPE, value))
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            """INSERT INTO run_event (event_id, run_id, administration_id, type, value)
+               VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+            [(event_id, run["id"], run["administration_id"], type_, value) for event_id, type_, value in events],
+        )
