@@ -277,8 +277,8 @@ async def finish_run(
         rows = await component_rows(connection, run)
         status = final_status(rows, cancelled=cancelled, broken=broken is not None)
         ended = await connection.execute(
-            """UPDATE run SET state = 'ended', status = %s, finished_at = now(), started_at = coalesce(started_at, now()),
-                      park_issue = coalesce(%s, park_issue), parked_until = NULL, moved_at = now()
+            """UPDATE run SET state = 'ended', status = %s, finished_at = now(),
+                      started_at = coalesce(started_at, now()), park_issue = coalesce(%s, park_issue), parked_until = NULL, moved_at = now()
                WHERE id = %s RETURNING started_at, finished_at""",
             (status, Jsonb(broken.model_dump(mode="json")) if broken else None, run_id),
         )

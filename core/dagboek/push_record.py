@@ -1,0 +1,449 @@
+"""The push record: links and attempts (design section 6). Here a document is booked once, or not at all.
+
+An intent is a compare-and-set on the link's row, in a transaction that holds the rows of its run and its lane:
+whoever lost the lane, or works for an older generation, gets no intent. An outcome is a fact: it is accepted for
+its attempt, whatever run, generation or worker it came from.
+
+All statements take many rows at once, since one commit for many documents is what makes this fast.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from dagboek_schemas.statuses import ItemState
+
+from dagboek.database import Connection
+
+
+class Outcome(StrEnum):
+    """What became of an attempt."""
+
+    BOOKED = "booked"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_PROCESSED = "not_processed"
+    UNCERTAIN = "uncertain"
+    ABSENT = "absent"
+    """Settled: the tool does not hold it."""
+    PERSON = "person"
+    """Settled: nobody but a person can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One attempt about to be made. `seen` is the link's attempt number that the decision rests on."""
+
+    link_id: int
+    administration_id: UUID
+    run_id: UUID
+    generation: int
+    epoch: int
+    sequence: int
+    op: str
+    expected: str
+    seen: int
+    settle_seconds: float
+    booking: bytes
+    """JSON of what will be sent."""
+    revision: str | None = None
+    context_version: int | None = None
+    series: str | None = None
+    party_entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The intent stands: the attempt may be sent, under this number where there is a series."""
+
+    link_id: int
+    attempt: int
+    link_version: int
+    series_number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """What became of an attempt, for its link."""
+
+    link_id: int
+    attempt: int
+    outcome: Outcome
+    revision: str | None = None
+    role: str | None = None
+    entry_id: str | None = None
+    entry_number: str | None = None
+    entry_url: str | None = None
+    entry_details: bytes = b"{}"
+    accepted_token: str | None = None
+    issues: bytes = b"[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """An entry that stands in the tool already, and is ours: the link is booked without a push."""
+
+    link_id: int
+    seen: int
+    revision: str | None
+    entry_id: str
+    entry_number: str | None = None
+    entry_url: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What became of an item of a run, with the event that tells it."""
+
+    run_id: UUID
+    sequence: int
+    state: ItemState
+    event: bytes
+    issues: bytes = b"[]"
+    attempt: int = 0
+    link_version: int = 0
+    booking_number: str | None = None
+    entry_id: str | None = None
+    updated: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """What one transaction writes, in this order."""
+
+    outcomes: list[AttemptOutcome] = field(default_factory=list)
+    adoptions: list[Adoption] = field(default_factory=list)
+    items: list[ItemOutcome] = field(default_factory=list)
+    reported: list[tuple[UUID, int]] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Written:
+    """What a group came to."""
+
+    granted: dict[int, Granted] = field(default_factory=dict)
+    """By link; an intent that is missing was refused."""
+    late: list[AttemptOutcome] = field(default_factory=list)
+    """Outcomes whose link has moved on; `late_outcome` takes them one by one."""
+    adopted: set[int] = field(default_factory=set)
+
+
+async def write(connection: Connection, group: Group) -> Written:
+    """Writes a group in one transaction."""
+    written = Written()
+    async with connection.pipeline(), connection.transaction():
+        applied = await _outcomes(connection, group.outcomes) if group.outcomes else None
+        adopted = await _adoptions(connection, group.adoptions) if group.adoptions else None
+        if group.items:
+            await _items(connection, group.items)
+        if group.reported:
+            await _reported(connection, group.reported)
+        granted = await _intents(connection, group.intents) if group.intents else None
+        if applied is not None:
+            done = {row["id"] for row in await applied.fetchall()}
+            written.late = [one for one in group.outcomes if one.link_id not in done]
+        if adopted is not None:
+            written.adopted = {row["id"] for row in await adopted.fetchall()}
+        if granted is not None:
+            for row in await granted.fetchall():
+                written.granted[row["id"]] = Granted(row["id"], row["attempt"], row["link_version"], row["next_number"])
+    return written
+
+
+def _column(rows: Sequence[Any], name: str) -> list[Any]:
+    return [getattr(row, name) for row in rows]
+
+
+def _json_column(rows: Sequence[Any], name: str) -> list[str]:
+    return [getattr(row, name).decode() for row in rows]
+
+
+_INTENTS = """
+WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::int[], %s::text[],
+                         %s::text[], %s::int[], %s::float8[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[])
+    AS w(link_id, administration_id, run_id, generation, epoch, sequence, op, expected, seen, settle, booking,
+         revision, context_version, series, party_entry)
+), live AS MATERIALIZED (
+    SELECT id, generation FROM run WHERE id IN (SELECT run_id FROM wanted) AND state = 'active'
+    ORDER BY id FOR SHARE
+), mine AS MATERIALIZED (
+    SELECT administration_id, epoch FROM lane
+    WHERE administration_id IN (SELECT administration_id FROM wanted) ORDER BY administration_id FOR SHARE
+), allowed AS MATERIALIZED (
+    SELECT w.* FROM wanted w
+    JOIN live ON live.id = w.run_id AND live.generation = w.generation
+    JOIN mine ON mine.administration_id = w.administration_id AND mine.epoch = w.epoch
+), locked AS MATERIALIZED (
+    SELECT l.id FROM link l JOIN allowed a ON a.link_id = l.id
+    WHERE l.state = a.expected AND l.attempt = a.seen AND l.current
+    ORDER BY l.id FOR UPDATE OF l
+), numbered AS (
+    UPDATE series s SET open_link = a.link_id, open_attempt = a.seen + 1
+    FROM allowed a JOIN locked k ON k.id = a.link_id
+    WHERE a.series IS NOT NULL AND s.administration_id = a.administration_id AND s.key = a.series
+      AND s.open_link IS NULL
+    RETURNING a.link_id, s.next_number
+), granted AS (
+    UPDATE link l SET state = 'intent', op = a.op, prior_state = l.state, attempt = a.seen + 1,
+        settle_due = clock_timestamp() + make_interval(secs => a.settle), run_id = a.run_id, sequence = a.sequence,
+        link_version = l.link_version + 1, updated_at = now()
+    FROM allowed a LEFT JOIN numbered n ON n.link_id = a.link_id
+    WHERE l.id = a.link_id AND l.id IN (SELECT id FROM locked) AND l.state = a.expected AND l.attempt = a.seen
+      AND (a.series IS NULL OR n.link_id IS NOT NULL)
+    RETURNING l.id, l.attempt, l.link_version, n.next_number
+), written AS (
+    INSERT INTO attempt (link_id, number, op, run_id, sequence, generation, epoch, revision, context_version, booking,
+                         series, series_number, party_entry)
+    SELECT a.link_id, g.attempt, a.op, a.run_id, a.sequence, a.generation, a.epoch, a.revision, a.context_version,
+           a.booking::jsonb, a.series, g.next_number, a.party_entry
+    FROM granted g JOIN allowed a ON a.link_id = g.id
+)
+SELECT * FROM granted
+"""
+
+
+async def _intents(connection: Connection, intents: Sequence[Intent]) -> Any:
+    return await connection.execute(
+        _INTENTS,
+        (
+            _column(intents, "link_id"),
+            _column(intents, "administration_id"),
+            _column(intents, "run_id"),
+            _column(intents, "generation"),
+            _column(intents, "epoch"),
+            _column(intents, "sequence"),
+            _column(intents, "op"),
+            _column(intents, "expected"),
+            _column(intents, "seen"),
+            _column(intents, "settle_seconds"),
+            _json_column(intents, "booking"),
+            _column(intents, "revision"),
+            _column(intents, "context_version"),
+            _column(intents, "series"),
+            _column(intents, "party_entry"),
+        ),
+    )
+
+
+_OUTCOMES = """
+WITH done AS MATERIALIZED (
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+                         %s::text[], %s::text[], %s::text[], %s::text[])
+    AS d(link_id, attempt, outcome, revision, role, entry_id, entry_number, entry_url, entry_details, token, issues)
+), locked AS MATERIALIZED (
+    SELECT l.id FROM link l JOIN done d ON d.link_id = l.id
+    WHERE l.state = 'intent' AND l.attempt = d.attempt ORDER BY l.id FOR UPDATE OF l
+), told AS (
+    UPDATE attempt a SET outcome = d.outcome, outcome_at = clock_timestamp(), entry_id = d.entry_id,
+        entry_number = d.entry_number, issues = d.issues::jsonb
+    FROM done d WHERE a.link_id = d.link_id AND a.number = d.attempt
+), freed AS (
+    UPDATE series s SET open_link = NULL, open_attempt = NULL,
+        next_number = CASE WHEN d.outcome IN ('booked', 'accepted') THEN greatest(s.next_number, t.series_number + 1)
+                           ELSE s.next_number END
+    FROM done d JOIN attempt t ON t.link_id = d.link_id AND t.number = d.attempt
+    WHERE d.outcome NOT IN ('uncertain', 'person') AND s.open_link = d.link_id AND s.open_attempt = d.attempt
+      AND t.series = s.key
+)
+UPDATE link l SET
+    state = CASE d.outcome WHEN 'booked' THEN 'booked' WHEN 'accepted' THEN 'accepted' WHEN 'uncertain' THEN 'intent'
+                           WHEN 'person' THEN 'needs_person' ELSE l.prior_state END,
+    revision = CASE WHEN d.outcome IN ('booked', 'accepted') THEN d.revision ELSE l.revision END,
+    refused_revision = CASE d.outcome WHEN 'refused' THEN d.revision WHEN 'booked' THEN NULL
+                                      ELSE l.refused_revision END,
+    roles = CASE WHEN d.outcome = 'booked' AND d.role IS NOT NULL AND NOT d.role = ANY(l.roles)
+                 THEN l.roles || d.role ELSE l.roles END,
+    entry_id = coalesce(d.entry_id, l.entry_id), entry_number = coalesce(d.entry_number, l.entry_number),
+    entry_url = coalesce(d.entry_url, l.entry_url),
+    entry_details = coalesce(l.entry_details, '{}') || d.entry_details::jsonb,
+    accepted_token = d.token,
+    needs_person_issue = CASE d.outcome WHEN 'person' THEN d.issues::jsonb -> 0 END,
+    link_version = l.link_version + 1, updated_at = now()
+FROM done d WHERE l.id = d.link_id AND l.id IN (SELECT id FROM locked) AND l.attempt = d.attempt
+RETURNING l.id
+"""
+
+
+async def _outcomes(connection: Connection, outcomes: Sequence[AttemptOutcome]) -> Any:
+    return await connection.execute(
+        _OUTCOMES,
+        (
+            _column(outcomes, "link_id"),
+            _column(outcomes, "attempt"),
+            _column(outcomes, "outcome"),
+            _column(outcomes, "revision"),
+            _column(outcomes, "role"),
+            _column(outcomes, "entry_id"),
+            _column(outcomes, "entry_number"),
+            _column(outcomes, "entry_url"),
+            _json_column(outcomes, "entry_details"),
+            _column(outcomes, "accepted_token"),
+            _json_column(outcomes, "issues"),
+        ),
+    )
+
+
+async def _adoptions(connection: Connection, adoptions: Sequence[Adoption]) -> Any:
+    return await connection.execute(
+        """WITH found AS MATERIALIZED (
+               SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+               AS f(link_id, seen, revision, entry_id, entry_number, entry_url, role)
+           )
+           UPDATE link l SET state = 'booked', revision = f.revision, entry_id = f.entry_id,
+               entry_number = f.entry_number, entry_url = f.entry_url, link_version = l.link_version + 1,
+               roles = CASE WHEN f.role IS NULL OR f.role = ANY(l.roles) THEN l.roles ELSE l.roles || f.role END,
+               updated_at = now()
+           FROM found f WHERE l.id = f.link_id AND l.state = 'free' AND l.attempt = f.seen AND l.current
+             AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = l.administration_id AND x.kind = l.kind
+                             AND x.entry_id = f.entry_id AND x.current AND x.id <> l.id)
+           RETURNING l.id""",
+        tuple(
+            _column(adoptions, name)
+            for name in ("link_id", "seen", "revision", "entry_id", "entry_number", "entry_url", "role")
+        ),
+    )
+
+
+async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
+    return await connection.execute(
+        """UPDATE item i SET state = o.state, issues = o.issues::jsonb, attempt = o.attempt,
+               link_version = o.link_version, booking_number = o.booking_number, entry_id = o.entry_id,
+               updated = o.updated, event = o.event, outcome_at = now(), reported_at = NULL
+           FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[],
+                       %s::bool[], %s::bytea[])
+           AS o(run_id, sequence, state, issues, attempt, link_version, booking_number, entry_id, updated, event)
+           WHERE i.run_id = o.run_id AND i.sequence = o.sequence
+             AND i.state IN ('planned', 'to_settle', 'accepted', 'needs_person', 'not_tried')""",
+        (
+            _column(items, "run_id"),
+            _column(items, "sequence"),
+            _column(items, "state"),
+            _json_column(items, "issues"),
+            _column(items, "attempt"),
+            _column(items, "link_version"),
+            _column(items, "booking_number"),
+            _column(items, "entry_id"),
+            _column(items, "updated"),
+            _column(items, "event"),
+        ),
+    )
+
+
+async def _reported(connection: Connection, reported: Sequence[tuple[UUID, int]]) -> Any:
+    return await connection.execute(
+        """UPDATE item i SET reported_at = now() FROM unnest(%s::uuid[], %s::int[]) AS r(run_id, sequence)
+           WHERE i.run_id = r.run_id AND i.sequence = r.sequence""",
+        ([run_id for run_id, _ in reported], [sequence for _, sequence in reported]),
+    )
+
+
+async def repeat_intent(connection: Connection, intent: Intent, attempt: int) -> datetime | None:
+    """Renews the settle time of an open attempt that is about to be sent once more; None when it may not be.
+
+    The same checks as for an intent: the run is active in this generation, the lane is ours.
+    """
+    found = await connection.execute(
+        """WITH live AS MATERIALIZED (
+               SELECT id FROM run WHERE id = %(run)s AND generation = %(generation)s AND state = 'active' FOR SHARE
+           ), mine AS MATERIALIZED (
+               SELECT 1 FROM lane WHERE administration_id = %(administration)s AND epoch = %(epoch)s FOR SHARE
+           )
+           UPDATE link SET settle_due = clock_timestamp() + make_interval(secs => %(settle)s), updated_at = now()
+           WHERE id = %(link)s AND state = 'intent' AND attempt = %(attempt)s
+             AND EXISTS (SELECT 1 FROM live) AND EXISTS (SELECT 1 FROM mine)
+           RETURNING settle_due""",
+        {
+            "run": intent.run_id,
+            "generation": intent.generation,
+            "administration": intent.administration_id,
+            "epoch": intent.epoch,
+            "settle": intent.settle_seconds,
+            "link": intent.link_id,
+            "attempt": attempt,
+        },
+    )
+    row = await found.fetchone()
+    return row["settle_due"] if row else None
+
+
+class Late(StrEnum):
+    """What an outcome meant for a link that had moved on."""
+
+    KNOWN = "known"
+    ADOPTED = "adopted"
+    BOOKED_TWICE = "booked_twice"
+    NO_MATTER = "no_matter"
+
+
+async def late_outcome(connection: Connection, late: AttemptOutcome, twice: bytes) -> Late:
+    """Takes an outcome whose link has moved on: a fact all the same.
+
+    `twice` is the issue (JSON) for a person when the tool turns out to hold two entries for one link.
+    """
+    async with connection.transaction():
+        found = await connection.execute("SELECT * FROM link WHERE id = %s FOR UPDATE", (late.link_id,))
+        link = await found.fetchone()
+        if link is None:
+            return Late.NO_MATTER
+        before = await connection.execute(
+            "SELECT outcome FROM attempt WHERE link_id = %s AND number = %s", (late.link_id, late.attempt)
+        )
+        told = await before.fetchone()
+        await connection.execute(
+            """UPDATE attempt SET outcome = %s, outcome_at = clock_timestamp(), entry_id = %s, entry_number = %s
+               WHERE link_id = %s AND number = %s AND outcome IS DISTINCT FROM 'booked'""",
+            (late.outcome, late.entry_id, late.entry_number, late.link_id, late.attempt),
+        )
+        if late.outcome is not Outcome.BOOKED:
+            return Late.NO_MATTER
+        if link["entry_id"] == late.entry_id or (told and told["outcome"] == "booked"):
+            return Late.KNOWN
+        if link["state"] in ("free", "needs_person") and link["entry_id"] is None:
+            await connection.execute(
+                """UPDATE link SET state = 'booked', entry_id = %s, entry_number = %s, revision = %s,
+                          link_version = link_version + 1, updated_at = now() WHERE id = %s""",
+                (late.entry_id, late.entry_number, late.revision, late.link_id),
+            )
+            return Late.ADOPTED
+        await connection.execute(
+            """UPDATE link SET state = 'needs_person', needs_person_issue = %s::jsonb,
+                      link_version = link_version + 1, updated_at = now() WHERE id = %s""",
+            (twice.decode(), late.link_id),
+        )
+        return Late.BOOKED_TWICE
+
+
+async def raise_epoch(connection: Connection, administration_ids: Sequence[UUID], slot: str) -> dict[UUID, int]:
+    """Takes lanes: their new epochs. From then on no older holder gets an intent."""
+    found = await connection.execute(
+        """INSERT INTO lane (administration_id, epoch, slot)
+           SELECT id, 1, %s FROM unnest(%s::uuid[]) AS a(id) ORDER BY id
+           ON CONFLICT (administration_id) DO UPDATE
+               SET epoch = lane.epoch + 1, slot = excluded.slot, taken_at = now()
+           RETURNING administration_id, epoch""",
+        (slot, sorted(set(administration_ids))),
+    )
+    return {row["administration_id"]: row["epoch"] for row in await found.fetchall()}
+
+
+async def start_series(connection: Connection, administration_id: UUID, key: str, last: int) -> None:
+    """Makes a series known, from the tool's last number. One that is known already is left alone."""
+    await connection.execute(
+        "INSERT INTO series (administration_id, key, next_number) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        (administration_id, key, last + 1),
+    )
+
+
+async def correct_series(connection: Connection, administration_id: UUID, key: str, last: int) -> None:
+    """Sets the next number after the tool's last one, unless an open attempt holds the series."""
+    await connection.execute(
+        """UPDATE series SET next_number = %s
+           WHERE administration_id = %s AND key = %s AND open_link IS NULL""",
+        (last + 1, administration_id, key),
+    )
