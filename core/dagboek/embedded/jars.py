@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dagboek.embedded.errors import EmbeddedError
-from dagboek.embedded.process import Progress
+from dagboek.embedded.progress import Progress
 
 KAFKA_VERSION: Final = "4.1.1"
 LOG4J_VERSION: Final = "2.24.3"  # the one that this Kafka brings along

@@ -11,7 +11,8 @@ from dagboek.embedded.answers import wait_for_kafka
 from dagboek.embedded.errors import EmbeddedError
 from dagboek.embedded.jars import kafka_class_path
 from dagboek.embedded.ports import HOST, require_free
-from dagboek.embedded.process import Progress, ServiceProcess
+from dagboek.embedded.process import ServiceProcess
+from dagboek.embedded.progress import Progress
 
 JVM_OPTIONS = (
     "-Xmx512m",
@@ -156,6 +157,9 @@ class EmbeddedKafka:
             "share.coordinator.state.topic.num.partitions": 4,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1_000,
+            # After a crash the controller waits for the old session to end before the broker may come back.
+            "broker.session.timeout.ms": 3_000,
+            "broker.heartbeat.interval.ms": 500,
             # One small machine: little memory, few threads, small files.
             "num.network.threads": 2,
             "num.io.threads": 4,

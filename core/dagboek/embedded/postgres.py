@@ -19,7 +19,8 @@ import psycopg
 from dagboek.embedded.answers import wait_for_postgres
 from dagboek.embedded.errors import EmbeddedError
 from dagboek.embedded.ports import HOST, require_free
-from dagboek.embedded.process import Progress, ServiceProcess, User
+from dagboek.embedded.process import ServiceProcess, User
+from dagboek.embedded.progress import Progress
 
 DATABASE = "dagboek"
 SUPERUSER = "postgres"

