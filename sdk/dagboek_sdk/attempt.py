@@ -8,6 +8,7 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, Self
 from uuid import UUID
 
+from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind
 
 SEND_WINDOW = 5.0
@@ -53,6 +54,17 @@ class Booking:
     gross: Decimal | None = None
     """Signed effect on the other party's balance: a credit note is negative."""
     currency: str | None = None
+    remarks: tuple[Issue, ...] = ()
+    """Information for people that holds nothing up, such as a relation whose VAT type is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file of the document with its bytes, for tools that take files inside the booking."""
+
+    file_name: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,8 @@ class Booked:
     number: str | None = None
     url: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    remarks: tuple[Issue, ...] = ()
+    """Information for people about what the tool did with it, such as cost centres that an update reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,8 @@ class Candidate:
     currency: str | None = None
     url: str | None = None
     name: str | None = None
+    texts: tuple[str, ...] = ()
+    """All free texts of the entry: a document typed by hand may bear its number in any of them."""
     certain: bool = False
     """A party that the tool knows by our own id: adopted without comparison."""
 
@@ -137,6 +153,8 @@ class Attempt:
     """What an update changes."""
     entry_number: str | None = None
     run_id: UUID | None = None
+    attachments: tuple[AttachedFile, ...] = ()
+    """The document's files; core fills it where `about.attachments` is true and the tool has no `attach`."""
     send_until: float = 0.0
     repeat: bool = False
     """The same attempt sent once more after an uncertain send; settles only by booked, there or taken."""

@@ -64,9 +64,13 @@ class NumberTaken(ToolError):
 
 
 class Later(ToolError):
-    """Nothing is wrong with the item; it must wait. Root of Throttled and ToolUnavailable."""
+    """Nothing is wrong with the item; it must wait. Root of Throttled and ToolUnavailable.
+
+    `issue` tells a person what they can do about it, such as closing the journal that they have open.
+    """
 
     until: datetime | None = None
+    issue: Issue | None = None
 
 
 class Throttled(Later):
@@ -82,10 +86,16 @@ class ToolUnavailable(Later):
     """The tool is down, does not answer, or answers with its maintenance page."""
 
     def __init__(
-        self, message: str = "tool unavailable", *, until: datetime | None = None, tool_words: str | None = None
+        self,
+        message: str = "tool unavailable",
+        *,
+        until: datetime | None = None,
+        issue: Issue | None = None,
+        tool_words: str | None = None,
     ) -> None:
         super().__init__(message, tool_words=tool_words)
         self.until = until
+        self.issue = issue
 
 
 class AccessDenied(ToolError):

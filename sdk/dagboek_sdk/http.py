@@ -106,6 +106,7 @@ class Client:
     session: aiohttp.ClientSession | None = None
     secrets: frozenset[str] = frozenset()
     """Values that are struck out of what is recorded."""
+    _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,14 +116,15 @@ class Client:
 
     def _session(self) -> aiohttp.ClientSession:
         if self.session is None or self.session.closed:
-            self.session = new_session(self.call_deadline)
+            self.session = self._own = new_session(self.call_deadline)
         return self.session
 
     async def close(self) -> None:
-        """Closes the session."""
-        if self.session is not None:
-            await self.session.close()
-            self.session = None
+        """Closes the session, unless it was given and may serve others."""
+        if self._own is not None:
+            await self._own.close()
+            self._own = None
+        self.session = None
 
     async def read(
         self,
