@@ -370,10 +370,11 @@ CREATE TABLE pull_cursor (
 CREATE TABLE limit_use (
     key text NOT NULL,
     operation_group text NOT NULL,
+    period text NOT NULL CHECK (period IN ('second', 'minute', 'hour', 'day')),
     window_start timestamptz NOT NULL,
     used integer NOT NULL DEFAULT 0,
-    blocked_until timestamptz,
-    PRIMARY KEY (key, operation_group)
+    blocked_until timestamptz, -- the tool itself said so
+    PRIMARY KEY (key, operation_group, period)
 ) WITH (fillfactor = 50);
 
 -- Exchanges with the tool that were no plain success; redacted before they come here.
