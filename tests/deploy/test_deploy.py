@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from dagboek.cli.main import COMMANDS
 from dagboek.embedded.jars import KAFKA_VERSION
 from dagboek.embedded.postgres import MAJOR_VERSION
 from dagboek.settings import Settings
@@ -78,6 +77,8 @@ def test_each_worker_has_a_slot_of_its_own(compose: dict[str, Any]) -> None:
 
 
 def test_commands_are_known(compose: dict[str, Any]) -> None:
+    from dagboek.cli.main import COMMANDS
+
     for name in ("migrate", "core", "worker-0", "worker-1", "sandbox"):
         assert compose["services"][name]["command"][0] in {*COMMANDS, "worker"}
 
