@@ -1,0 +1,1 @@
+"""The command line: `dagboek`. Each module holds one command and a `register(app)`."""

@@ -1,0 +1,184 @@
+"""`dagboek history`: what synchronisations did, and of one run what needs attention and how to fix it."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from dagboek.cli import tables
+from dagboek.cli.selecting import target, tenant_of_run, tenants
+from dagboek.cli.session import language_of, open_session, run
+from dagboek.cli.wording import Wording
+from dagboek.history import Detail, RunDetails, RunSummary, recent_runs, run_details
+
+_COUNTS = ("total", "synced", "unchanged", "skipped", "not_ready", "not_tried", "to_settle", "planned")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command()
+    def history(
+        run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run, by the start of its id")] = None,
+        details: Annotated[bool, typer.Option("--details", help="each item: cause, remedy, the tool's words")] = False,
+        everything: Annotated[bool, typer.Option("--all", help="with --details: also what went well")] = False,
+        connection: Annotated[str | None, typer.Option(help="runs of one connection")] = None,
+        tenant: Annotated[str | None, typer.Option(help="runs of one tenant")] = None,
+        language: Annotated[str | None, typer.Option(help="of causes and remedies: nl, fr or en")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    ) -> None:
+        """Runs of the last 7 days and the latest success; or one run with components, counts and details."""
+        if run_id is None:
+            run(lambda: _list(tenant, connection, as_json))
+        else:
+            run(lambda: _one(run_id, tenant, details or everything, everything, language, as_json))
+
+
+async def _list(tenant: str | None, connection: str | None, as_json: bool) -> None:
+    async with open_session() as session:
+        chosen = await target(session.db, connection, tenant) if connection else None
+        found: list[RunSummary] = []
+        for one in await tenants(session.db, tenant):
+            if chosen is None or chosen.tenant_id == one.id:
+                found += await recent_runs(session.db, one.id, connection_id=chosen.id if chosen else None)
+    found.sort(key=lambda row: row.requested_at, reverse=True)
+    if as_json:
+        tables.print_json([run_json(row) for row in found])
+        return
+    out = tables.console()
+    if not found:
+        out.print("No synchronisation in the last 7 days. Start one with `dagboek sync CONNECTION`.")
+        return
+    print_runs(out, found)
+    out.print("\nOne run: `dagboek history RUN --details`. Times are UTC.", style="dim")
+
+
+def print_runs(out: Console, runs: list[RunSummary]) -> None:
+    """A table of runs."""
+    several = len({row.tenant for row in runs}) > 1
+    shown = tables.table(
+        "run", "date", *(("tenant",) if several else ()), "entity", "into", "status", "run time", "type", "by",
+        "synced", "unchanged", "skipped", "total", right=("run time", "synced", "unchanged", "skipped", "total"),
+    )  # fmt: skip
+    for row in runs:
+        shown.add_row(
+            str(row.id)[:8],
+            tables.moment(row.requested_at),
+            *((tables.cell(row.tenant),) if several else ()),
+            tables.cell(row.entity),
+            row.tool,
+            tables.status(row.status),
+            tables.duration(row.seconds()),
+            str(row.trigger) + (", one document" if row.small else ""),
+            tables.cell(row.requested_by),
+            str(row.counts.synced),
+            str(row.counts.unchanged),
+            str(row.counts.skipped),
+            str(row.counts.total),
+        )
+    out.print(shown)
+
+
+async def _one(
+    run_id: str, tenant: str | None, details: bool, everything: bool, language: str | None, as_json: bool
+) -> None:
+    chosen = language_of(language)
+    async with open_session() as session:
+        tenant_id = await tenant_of_run(session.db, run_id, tenant)
+        found = await run_details(session.db, tenant_id, run_id, everything=everything)
+        wording = Wording(session.plugins, chosen)
+    if as_json:
+        tables.print_json(details_json(found, wording))
+        return
+    out = tables.console()
+    print_run(out, found, wording)
+    if details:
+        print_details(out, found.details, wording)
+    elif found.details:
+        out.print(f"\nWhat needs attention: `dagboek history {str(found.summary.id)[:8]} --details`", style="dim")
+
+
+def print_run(out: Console, found: RunDetails, wording: Wording) -> None:
+    """One run: what it was, its components with status and counts, and what holds it up."""
+    row = found.summary
+    head = Text.assemble(
+        ("Run " + str(row.id)[:8], "bold"),
+        f"  {row.tenant} / {row.entity} into {row.tool} ({row.administration})  ",
+        tables.status(row.status),
+    )
+    out.print(head)
+    by = f" by {row.requested_by}" if row.requested_by else ""
+    started = f"{tables.moment(row.requested_at)} UTC, {row.trigger}{by}"
+    took = tables.duration(row.seconds())
+    out.print(tables.cell(f"{started}, {took}" if took else f"{started}, not started yet"), style="dim")
+    if row.parked_until:
+        out.print(f"In progress, goes on at {row.parked_until:%H:%M} UTC", style="cyan")
+    if found.park_issue:
+        print_issue(out, found.park_issue, wording, indent=2)
+    shown = tables.table("component", "status", *(name.replace("_", " ") for name in _COUNTS))
+    for component in found.components:
+        counts = (getattr(component.counts, name) for name in _COUNTS)
+        shown.add_row(
+            component.component.replace("_", " "),
+            tables.status(component.status),
+            *(Text(str(number), justify="right", style="" if number else "dim") for number in counts),
+        )
+    out.print()
+    out.print(shown)
+    for component in found.components:
+        if component.issue:
+            out.print(Text(component.component.replace("_", " "), style="bold"))
+            print_issue(out, wording.issue(component.issue), wording, indent=2)
+
+
+def print_details(out: Console, details: tuple[Detail, ...], wording: Wording) -> None:
+    """Each item with its issues: what, why, how to fix it, and the tool's own words."""
+    if not details:
+        out.print("\nNothing needs attention.", style="green")
+    for item in details:
+        booked = f"  booked as {item.booking_number}" if item.booking_number else ""
+        line = Text.assemble(
+            ("\n" + item.component.replace("_", " "), "dim"),
+            "  ",
+            (tables.cell(item.title).plain, "bold"),
+            f"  {item.state.replace('_', ' ')}{booked}",
+        )
+        out.print(line)
+        for issue in item.issues:
+            print_issue(out, issue, wording, indent=2)
+        if item.source_url:
+            out.print(Padding(tables.cell(item.source_url), (0, 0, 0, 2)), style="dim")
+
+
+def print_issue(out: Console, issue: Any, wording: Wording, indent: int) -> None:
+    """One issue in the reader's language."""
+    texts = wording.of(issue)
+    rule = f" [{issue.rule}]" if issue.rule else ""
+    field = f" at {issue.field}" if issue.field else ""
+    block = Text.assemble((f"{issue.code}{rule} ", "yellow"), (tables.cell(texts.title).plain, "bold"), field)
+    for label, words in (("Cause", texts.cause), ("Remedy", texts.remedy), ("The tool says", issue.tool_words)):
+        if words:
+            block.append(f"\n  {label}: ", style="dim")
+            block.append(tables.cell(words).plain)
+    if issue.url:
+        block.append("\n  " + issue.url, style="dim")
+    out.print(Padding(block, (0, 0, 0, indent)))
+
+
+def run_json(row: RunSummary) -> dict[str, Any]:
+    """A run for programs."""
+    return {**tables.json_of(row), "seconds": row.seconds()}
+
+
+def details_json(found: RunDetails, wording: Wording) -> dict[str, Any]:
+    """One run for programs, with the texts of its issues."""
+    return {
+        "run": run_json(found.summary),
+        "components": tables.json_of(found.components),
+        "park_issue": wording.json(found.park_issue) if found.park_issue else None,
+        "details": [
+            {**tables.json_of(item), "issues": [wording.json(issue) for issue in item.issues]} for item in found.details
+        ],
+    }

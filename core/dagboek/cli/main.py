@@ -1,0 +1,64 @@
+"""`dagboek`: finds the commands, of this distribution and of others, and runs one."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+import typer
+
+from dagboek.cli.failures import run_guarded, tell
+
+COMMANDS = (
+    "demo",
+    "up",
+    "core",
+    "migrate",
+    "connect",
+    "settings",
+    "sync",
+    "cancel",
+    "retry",
+    "resolve",
+    "history",
+    "documents",
+    "preview",
+    "sandbox",
+    "doctor",
+    "plugins",
+)
+"""Modules of this package, in the order of the help."""
+
+
+def application() -> typer.Typer:
+    """The command line with all commands; one that cannot be loaded is named and left out."""
+    app = typer.Typer(
+        name="dagboek",
+        help="Books every sales and purchase document exactly once.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in COMMANDS:
+        module = f"dagboek.cli.{name}"
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+    for point in entry_points(group="dagboek.commands"):
+        try:
+            point.load()(app)
+        except Exception as error:
+            # A plugin's command must not take the others along.
+            tell(f"The command {point.name} of {point.value} cannot be loaded: {type(error).__name__}: {error}")
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exit status: 0 done, 1 done and something is wrong, 2 not done, 70 unexpected, 130 Ctrl-C."""
+    app = application()
+    sys.exit(run_guarded(lambda: app(args=list(sys.argv[1:] if arguments is None else arguments))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""What synchronisations did: the runs of seven days, one run with its components, and what needs attention.
+
+Statuses and counts come from `status`; here they are only asked for and put side by side. Every query is scoped
+to a tenant.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from dagboek_schemas.events import Counts
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import Component, ItemState, RunStatus, Trigger
+
+from dagboek.database import Database
+from dagboek.status import ComponentRow, component_rows, run_status, total_counts
+
+RETENTION = timedelta(days=7)
+"""How far back the sync history goes; the latest successful run is kept even if it is older."""
+
+TELLING = (ItemState.SKIPPED, ItemState.NEEDS_PERSON, ItemState.NOT_READY, ItemState.TO_SETTLE)
+"""States of items that the details list; others only where they bear an issue."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A line of the sync history."""
+
+    id: UUID
+    tenant: str
+    connection_id: UUID
+    entity: str
+    tool: str
+    administration: str
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    trigger: Trigger
+    requested_by: str | None
+    small: bool
+    """One document tried again, rather than a whole synchronisation."""
+    status: RunStatus
+    parked_until: datetime | None
+    ended: bool
+    counts: Counts
+
+    def seconds(self, now: datetime | None = None) -> float | None:
+        """Run time, until now for one that is under way; None before it started."""
+        if self.started_at is None:
+            return None
+        return max(0.0, ((self.finished_at or now or datetime.now(UTC)) - self.started_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """An item that a person should know about, with its issues."""
+
+    component: Component
+    identity: str
+    title: str
+    state: ItemState
+    booking_number: str | None
+    issues: tuple[Issue, ...]
+    link_id: int | None
+    source_url: str | None
+    origin_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """One run: its summary, its components in the order of the work, and its details."""
+
+    summary: RunSummary
+    components: tuple[ComponentRow, ...]
+    park_issue: Issue | None
+    """What the whole run waits for, or what ended it."""
+    details: tuple[Detail, ...]
+
+
+class UnknownRun(LookupError):
+    """No run of this tenant has an id that begins so, or several have."""
+
+
+_RUNS = """
+SELECT run.*, tenant.name AS tenant, entity.name AS entity, administration.plugin AS tool,
+       administration.name AS administration
+  FROM run
+  JOIN tenant ON tenant.id = run.tenant_id
+  JOIN entity ON entity.id = run.entity_id
+  JOIN administration ON administration.id = run.administration_id
+ WHERE run.tenant_id = %(tenant)s
+"""
+
+_RECENT = """
+   AND (%(connection)s::uuid IS NULL OR run.connection_id = %(connection)s)
+   AND (run.requested_at >= %(since)s OR run.state <> 'ended' OR run.id IN (
+        SELECT DISTINCT ON (connection_id) id FROM run
+         WHERE tenant_id = %(tenant)s AND status = 'Success' AND NOT small
+         ORDER BY connection_id, finished_at DESC))
+ ORDER BY run.requested_at DESC, run.id
+ LIMIT %(limit)s
+"""
+
+
+async def recent_runs(
+    database: Database,
+    tenant_id: UUID,
+    *,
+    connection_id: UUID | None = None,
+    now: datetime | None = None,
+    limit: int = 200,
+) -> list[RunSummary]:
+    """Runs of the last seven days, newest first, and the latest success of each connection however old."""
+    since = (now or datetime.now(UTC)) - RETENTION
+    values = {"tenant": tenant_id, "connection": connection_id, "since": since, "limit": limit}
+    async with database.connection() as connection:
+        rows = await (await connection.execute(_RUNS + _RECENT, values)).fetchall()
+        return [_summary(row, await component_rows(connection, row)) for row in rows]
+
+
+async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, everything: bool = False) -> RunDetails:
+    """One run, named by its id or an unambiguous beginning of it. UnknownRun when there is none.
+
+    `everything`: all items are listed, also those that went well.
+    """
+    async with database.connection() as connection:
+        values = {"tenant": tenant_id, "run": f"{str(run).lower().replace('%', '')}%"}
+        query = _RUNS + " AND run.id::text LIKE %(run)s ORDER BY run.requested_at DESC LIMIT 2"
+        rows = await (await connection.execute(query, values)).fetchall()
+        if len(rows) != 1:
+            raise UnknownRun(f"{'No run' if not rows else 'More than one run'} has an id that begins with {run}")
+        components = await component_rows(connection, rows[0])
+        details = await (
+            await connection.execute(
+                _DETAILS,
+                {
+                    "tenant": tenant_id,
+                    "run": rows[0]["id"],
+                    "states": [str(state) for state in TELLING],
+                    "everything": everything,
+                },
+            )
+        ).fetchall()
+    return RunDetails(
+        _summary(rows[0], components),
+        tuple(components),
+        Issue.model_validate(rows[0]["park_issue"]) if rows[0]["park_issue"] else None,
+        tuple(map(_detail, details)),
+    )
+
+
+_DETAILS = """
+SELECT item.*, document.source_url
+  FROM item
+  LEFT JOIN document ON document.tenant_id = %(tenant)s AND document.identity = item.identity
+ WHERE item.run_id = %(run)s
+   AND (%(everything)s OR item.state = ANY(%(states)s) OR jsonb_array_length(item.issues) > 0)
+ ORDER BY item.sequence NULLS LAST, item.component, item.title
+"""
+
+
+def _summary(row: Mapping[str, Any], components: Sequence[ComponentRow]) -> RunSummary:
+    return RunSummary(
+        id=row["id"],
+        tenant=row["tenant"],
+        connection_id=row["connection_id"],
+        entity=row["entity"],
+        tool=row["tool"],
+        administration=row["administration"],
+        requested_at=row["requested_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        trigger=Trigger(row["trigger"]),
+        requested_by=row["requested_by"],
+        small=row["small"],
+        status=run_status(row),
+        parked_until=row["parked_until"] if row["state"] == "parked" else None,
+        ended=row["state"] == "ended",
+        counts=total_counts(components),
+    )
+
+
+def _detail(row: Mapping[str, Any]) -> Detail:
+    return Detail(
+        component=Component(row["component"]),
+        identity=row["identity"],
+        title=row["title"] or row["identity"],
+        state=ItemState(row["state"]),
+        booking_number=row["booking_number"],
+        issues=tuple(map(Issue.model_validate, row["issues"])),
+        link_id=row["link_id"],
+        source_url=row["source_url"],
+        origin_id=row["origin_id"],
+    )

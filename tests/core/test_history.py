@@ -1,0 +1,259 @@
+"""The sync history: which runs it shows, their counts, and what the details say. On a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from dagboek.database import Database, Jsonb, migrate
+from dagboek.documents import Standing, documents
+from dagboek.history import UnknownRun, recent_runs, run_details
+from dagboek_schemas.statuses import Component, ComponentStatus, ItemState, RunStatus
+
+NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
+
+class Rows:
+    """One tenant with one connection, and runs as the planner and the lanes would have left them."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.tenant = self.entity = self.connection = self.administration = self.source = UUID(int=0)
+
+    async def prepare(self, name: str) -> "Rows":
+        self.tenant = await self._insert("tenant", name=name)
+        self.entity = await self._insert("entity", tenant_id=self.tenant, name=f"{name} Trading")
+        self.administration = await self._insert(
+            "administration", tenant_id=self.tenant, plugin="octopus", host="h", tool_id=name, name=f"Books of {name}"
+        )
+        login = await self._insert("login", tenant_id=self.tenant, plugin="octopus", tool_user="u", settings=b"x")
+        self.source = await self._insert("source", tenant_id=self.tenant, plugin="ubl", name="files")
+        self.connection = await self._insert(
+            "connection",
+            tenant_id=self.tenant,
+            entity_id=self.entity,
+            administration_id=self.administration,
+            login_id=login,
+            plugin="octopus",
+            state="connected",
+        )
+        return self
+
+    async def _insert(self, table: str, **values: object) -> UUID:
+        names = ", ".join(values)
+        marks = ", ".join(["%s"] * len(values))
+        row = await self.db.one(f"INSERT INTO {table} ({names}) VALUES ({marks}) RETURNING id", *values.values())
+        assert row is not None
+        return UUID(str(row["id"]))
+
+    async def run(self, at: datetime, status: str | None = "Success", **values: object) -> UUID:
+        ended = status is not None
+        return await self._insert(
+            "run",
+            **{
+                "id": uuid4(),
+                "tenant_id": self.tenant,
+                "entity_id": self.entity,
+                "connection_id": self.connection,
+                "administration_id": self.administration,
+                "trigger": "manual",
+                "requested_by": "anna",
+                "state": "ended" if ended else "active",
+                "selected": True,
+                "status": status,
+                "requested_at": at,
+                "started_at": at,
+                "finished_at": at + timedelta(seconds=5) if ended else None,
+                **values,
+            },
+        )
+
+    async def item(self, run: UUID, sequence: int, state: str, **values: object) -> None:
+        content = {
+            "run_id": run,
+            "component": "sales_invoices",
+            "identity": f"d1:{sequence}",
+            "kind": "document",
+            "sequence": sequence,
+            "title": f"2026/{sequence}",
+            "state": state,
+            **values,
+        }
+        await self.db.run(
+            f"INSERT INTO item ({', '.join(content)}) VALUES ({', '.join(['%s'] * len(content))})", *content.values()
+        )
+
+    async def document(self, identity: str, number: str, **values: object) -> None:
+        content = {
+            "tenant_id": self.tenant,
+            "identity": identity,
+            "entity_id": self.entity,
+            "direction": "sales",
+            "kind": "invoice",
+            "number": number,
+            "issue_date": NOW.date(),
+            "currency": "EUR",
+            "gross": "121.00",
+            "party_identity": "p1:1",
+            "party_name": "Klant NV",
+            "source_id": self.source,
+            "origin_id": f"{number}.xml",
+            "revision": "rev1:a",
+            **values,
+        }
+        await self.db.run(
+            f"INSERT INTO document ({', '.join(content)}) VALUES ({', '.join(['%s'] * len(content))})",
+            *content.values(),
+        )
+
+    async def link(self, identity: str, state: str, **values: object) -> None:
+        number = await self.db.one("SELECT coalesce(max(link_no), 0) + 1 AS next FROM link")
+        assert number is not None
+        content = {
+            "tenant_id": self.tenant,
+            "administration_id": self.administration,
+            "identity": identity,
+            "kind": "document",
+            "link_no": number["next"],
+            "state": state,
+            **values,
+        }
+        await self.db.run(
+            f"INSERT INTO link ({', '.join(content)}) VALUES ({', '.join(['%s'] * len(content))})", *content.values()
+        )
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    migrate(database_url)
+    async with Database(database_url, size=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def rows(db: Database) -> Rows:
+    return await Rows(db).prepare("north")
+
+
+async def test_seven_days_and_the_latest_success_however_old(db: Database, rows: Rows) -> None:
+    await rows.run(NOW - timedelta(days=60))
+    latest = await rows.run(NOW - timedelta(days=30))
+    await rows.run(NOW - timedelta(days=20), "Warning")
+    recent = await rows.run(NOW - timedelta(days=2), "Error")
+
+    found = await recent_runs(db, rows.tenant, now=NOW)
+
+    assert [one.id for one in found] == [recent, latest]
+    assert found[0].status is RunStatus.ERROR
+    assert found[0].seconds() == 5.0
+    assert (found[0].requested_by, found[0].trigger, found[0].entity) == ("anna", "manual", "north Trading")
+
+
+async def test_a_tenant_sees_nothing_of_another(db: Database, rows: Rows) -> None:
+    run = await rows.run(NOW)
+    await rows.document("d1:1", "2026/1")
+    other = await Rows(db).prepare("south")
+
+    assert await recent_runs(db, other.tenant, now=NOW) == []
+    assert await documents(db, other.tenant) == []
+    with pytest.raises(UnknownRun):
+        await run_details(db, other.tenant, run)
+
+
+async def test_one_run_with_counts_that_add_up_and_what_needs_attention(db: Database, rows: Rows) -> None:
+    run = await rows.run(NOW, "Warning")
+    issue = {"code": "B04", "severity": "warning", "facts": {"line": "1"}, "tool_words": "no account"}
+    await rows.item(run, 0, "synced", booking_number="1")
+    await rows.item(run, 1, "skipped", issues=Jsonb([issue]))
+    await rows.item(run, 2, "unchanged")
+    await rows.item(run, 3, "not_ready", component="purchase_invoices", issues=Jsonb([{"code": "B10"}]))
+
+    found = await run_details(db, rows.tenant, str(run)[:8])
+
+    sales, purchases = found.components
+    assert (sales.component, sales.status) == (Component.SALES_INVOICES, ComponentStatus.WARNING)
+    assert (sales.counts.total, sales.counts.synced, sales.counts.skipped, sales.counts.unchanged) == (3, 1, 1, 1)
+    assert (purchases.status, purchases.counts.not_ready) == (ComponentStatus.SUCCESS, 1)
+    assert [(one.title, one.state) for one in found.details] == [
+        ("2026/1", ItemState.SKIPPED),
+        ("2026/3", ItemState.NOT_READY),
+    ]
+    assert found.details[0].issues[0].tool_words == "no account"
+    assert found.summary.counts.total == 4
+
+    everything = await run_details(db, rows.tenant, run, everything=True)
+    assert [one.booking_number for one in everything.details] == ["1", None, None, None]
+
+
+async def test_a_run_is_named_by_the_start_of_its_id_if_it_is_the_only_one(db: Database, rows: Rows) -> None:
+    await rows.run(NOW, id=UUID("aaaa0000-0000-4000-8000-000000000001"))
+    await rows.run(NOW, id=UUID("aaaa0000-0000-4000-8000-000000000002"))
+    with pytest.raises(UnknownRun, match="More than one run"):
+        await run_details(db, rows.tenant, "aaaa")
+    with pytest.raises(UnknownRun, match="No run"):
+        await run_details(db, rows.tenant, "bbbb")
+    with pytest.raises(UnknownRun):
+        await run_details(db, rows.tenant, "%")
+
+
+async def test_a_parked_run_tells_until_when(db: Database, rows: Rows) -> None:
+    later = NOW + timedelta(minutes=10)
+    await rows.run(NOW, None, state="parked", parked_until=later, park_reason="tool_unavailable")
+    (found,) = await recent_runs(db, rows.tenant, now=NOW)
+    assert (found.status, found.parked_until, found.ended) == (RunStatus.STALLED, later, False)
+
+
+async def test_documents_with_their_booking_number_or_where_they_stand(db: Database, rows: Rows) -> None:
+    run = await rows.run(NOW)
+    for identity, state, values in (
+        ("d1:1", "booked", {"entry_id": "1/V1/7", "entry_number": "7"}),
+        ("d1:2", "free", {}),
+        ("d1:3", "needs_person", {"needs_person_issue": Jsonb({"code": "P01"})}),
+        ("d1:4", "intent", {}),
+    ):
+        await rows.document(identity, f"2026/{identity[-1]}")
+        await rows.link(identity, state, **values)
+    await rows.item(run, 2, "skipped", issues=Jsonb([{"code": "B04"}]))
+    await rows.document("d1:5", "2026/5")
+
+    found = {row.title: row for row in await documents(db, rows.tenant)}
+
+    assert [row.standing for row in found.values()] == [
+        Standing.BOOKED,
+        Standing.SKIPPED,
+        Standing.NEEDS_PERSON,
+        Standing.TO_SETTLE,
+        Standing.WAITING,
+    ]
+    assert found["2026/1"].booking_number == "7"
+    assert [issue.code for issue in found["2026/2"].issues] == ["B04"]
+    assert [issue.code for issue in found["2026/3"].issues] == ["P01"]
+    assert "2026/1" not in {row.title for row in await documents(db, rows.tenant, not_synced=True)}
+
+
+async def test_unreadable_files_and_duplicates_are_not_silent(db: Database, rows: Rows) -> None:
+    await rows.document("d1:1", "2026/1")
+    for origin, identity, duplicate, code in (
+        ("broken.xml", None, None, "U02"),
+        ("2026-1-again.xml", "d1:1", "2026/1.xml", "D05"),
+        ("2026-1.xml", "d1:1", None, None),
+        ("somebody-else.xml", None, None, None),
+    ):
+        await db.run(
+            """INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, duplicate_of, title, issues)
+               VALUES (%s, %s, %s, 'f', %s, %s, %s, %s)""",
+            rows.source,
+            rows.entity,
+            origin,
+            identity,
+            duplicate,
+            origin,
+            Jsonb([{"code": code}] if code else []),
+        )
+    found = await documents(db, rows.tenant, not_synced=True)
+    assert [(row.title, row.standing) for row in found] == [
+        ("2026/1", Standing.WAITING),
+        ("2026-1-again.xml", Standing.DUPLICATE),
+        ("broken.xml", Standing.UNREADABLE),
+    ]
+    assert found[1].duplicate_of == "2026/1.xml"
