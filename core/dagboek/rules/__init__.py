@@ -1,0 +1,5 @@
+"""What is checked before the tool is asked."""
+
+from types import ModuleType
+
+MODULES: tuple[ModuleType, ...] = ()
