@@ -1,1 +1,1 @@
-
+"""A folder of UBL invoices and credit notes as a source of documents."""
