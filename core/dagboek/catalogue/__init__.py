@@ -7,6 +7,7 @@ code and facts; it becomes text only when somebody reads it, in that reader's la
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from dagboek_schemas.issues import Issue, Severity
@@ -20,7 +21,7 @@ UNEXPECTED: Final = "D13"
 GENERAL: Final = "B13"
 """Code whose texts stand in for one that no installed plugin knows."""
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z]\w*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,20 @@ def placeholders(text: CatalogueText) -> frozenset[str]:
 
 def _filled(template: str, facts: Mapping[str, str], language: str) -> str:
     def shown(match: re.Match[str]) -> str:
-        name = match[1]
-        value = facts.get(name, "")
-        return words(name, value, language) or value or "?"
+        value = facts.get(match[1], "")
+        known = "" if value == "?" else value
+        return words(match[1], known, language) or _moment(value) or value or "?"
 
     return _PLACEHOLDER.sub(shown, template)
+
+
+def _moment(value: str) -> str | None:
+    """A moment of a fact as people write it; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(value) if "T" in value else None
+        return f"{moment.astimezone(UTC):%d-%m-%Y %H:%M} UTC" if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _link(template: str | None, facts: Mapping[str, str]) -> str | None:

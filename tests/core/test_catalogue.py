@@ -1,0 +1,130 @@
+"""Every issue has its words in three languages, and no missing fact or code ever breaks a screen."""
+
+import re
+from pathlib import Path
+
+import pytest
+from dagboek.catalogue import GENERAL, LANGUAGES, UNEXPECTED, Catalogue, general, placeholders
+from dagboek.catalogue.pages import pages
+from dagboek.plugins import Plugins
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_sdk.hooks import CatalogueEntry, CatalogueText
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+CATALOGUE = Plugins(entry_points=False).catalogue
+ALL = Plugins().catalogue
+ENTRIES = [pytest.param(entry, id=entry.code) for entry in ALL]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_entry_speaks_three_languages_about_the_same_facts(entry: CatalogueEntry) -> None:
+    assert set(entry.texts) == set(LANGUAGES)
+    assert len({placeholders(text) for text in entry.texts.values()}) == 1
+    for text in entry.texts.values():
+        for words in (text.title, text.cause, text.remedy):
+            assert words == words.strip()
+            assert words
+            assert re.sub(r"\{\w+\}", "", words).isprintable()
+            assert "{" not in re.sub(r"\{\w+\}", "", words)
+        assert not text.title.endswith(".")
+        assert text.cause.endswith(".")
+        assert text.remedy.endswith(".")
+    assert len({text.title for text in entry.texts.values()}) > 1, "the same words in all languages"
+
+
+def test_the_known_situations_are_all_there() -> None:
+    expected = {f"B{number:02}" for number in range(1, 14)} | {f"R{number:02}" for number in range(1, 6)}
+    assert expected | {UNEXPECTED, GENERAL} <= {entry.code for entry in CATALOGUE}
+
+
+def test_every_code_that_the_programs_name_is_in_the_catalogue() -> None:
+    named: dict[str, str] = {}
+    for folder in ("sdk", "core", "workers"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for code in re.findall(r"""(?:code|issue)=["']([A-Z]\d\d)["']""", file.read_text()):
+                named[code] = str(file.relative_to(ROOT))
+    assert {code: file for code, file in named.items() if code not in CATALOGUE} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_facts_fill_the_texts(language: str) -> None:
+    issue = Issue(code="B04", facts={"line": "3", "name": "Olijfolie 5 l", "rate": "21"})
+    cause = CATALOGUE.text(issue, language).cause
+    assert "3 (Olijfolie 5 l)" in cause
+    assert "21 %" in cause
+
+
+def test_missing_facts_are_shown_as_question_marks() -> None:
+    text = CATALOGUE.text(Issue(code="R02"), "en")
+    assert text.cause == "A total of the document does not agree with the rest: expected ?, found ?."
+
+
+def test_words_of_the_program_are_translated() -> None:
+    issue = Issue(code="R05", facts={"direction": "purchase", "kind": "credit_note"})
+    assert "creditnota's (aankoop)" in CATALOGUE.text(issue, "nl").cause
+    assert "notes de crédit (achats)" in CATALOGUE.text(issue, "fr").cause
+    scope = Issue(code="B07", facts={"scope": "sales_invoices"})
+    assert CATALOGUE.text(scope, "nl").cause.endswith("verkoopfacturen.")
+    assert CATALOGUE.text(Issue(code="B07", facts={"scope": "module X"}), "nl").cause.endswith("module X.")
+
+
+def test_moments_are_shown_as_people_write_them() -> None:
+    issue = Issue(code="B05", facts={"until": "2026-11-24T23:00:00+01:00"})
+    assert "(24-11-2026 22:00 UTC)" in CATALOGUE.text(issue, "en").remedy
+    far = Issue(code="B05", facts={"until": "0001-01-01T00:00:00+14:00"})
+    assert "(0001-01-01T00:00:00+14:00)" in CATALOGUE.text(far, "en").remedy
+    assert "(later)" in CATALOGUE.text(Issue(code="B05", facts={"until": "?"}), "en").remedy
+
+
+def test_the_language_may_be_longer_or_unknown() -> None:
+    issue = Issue(code="B10")
+    assert CATALOGUE.text(issue, "nl-BE") == CATALOGUE.text(issue, "nl")
+    assert CATALOGUE.text(issue, "de") == CATALOGUE.text(issue, "en")
+
+
+def test_an_unknown_code_gets_the_general_words() -> None:
+    text = CATALOGUE.text(Issue(code="Z99", severity=Severity.ERROR), "fr")
+    assert text.code == "Z99"
+    assert text.severity is Severity.ERROR
+    assert text.title == CATALOGUE.text(Issue(code=GENERAL), "fr").title
+    assert Catalogue({}).text(Issue(code="Z99", tool_words="boom")).cause == "boom"
+
+
+def test_a_link_is_there_only_when_its_facts_are() -> None:
+    assert CATALOGUE.text(Issue(code="B01")).link is None
+    assert CATALOGUE.text(Issue(code="B01", facts={"connection": "7"})).link == "/connections/7/vat-codes"
+    assert CATALOGUE.text(Issue(code="B01", url="https://crm.example/i/1", facts={"connection": "7"})).link == (
+        "https://crm.example/i/1"
+    )
+
+
+@given(
+    st.text(max_size=60),
+    st.dictionaries(st.sampled_from(["a", "b", "until", "region"]), st.text(max_size=20)),
+    st.sampled_from([*LANGUAGES, "", "xx"]),
+)
+def test_no_text_and_no_fact_breaks_it(template: str, facts: dict[str, str], language: str) -> None:
+    text = CatalogueText(template, template + "{a} {b.__class__} {until} {region}", "{0} {!r} {a")
+    catalogue = Catalogue({"T01": CatalogueEntry("T01", {"en": text}, link=template)})
+    shown = catalogue.text(Issue(code="T01", facts=facts), language)
+    assert "{b.__class__}" in shown.cause
+    assert shown.remedy == "{0} {!r} {a"
+
+
+def test_a_fact_is_not_filled_a_second_time() -> None:
+    text = CatalogueText("{a}", "x", "x")
+    catalogue = Catalogue({"T01": CatalogueEntry("T01", {"en": text})})
+    assert catalogue.text(Issue(code="T01", facts={"a": "{b}", "b": "secret"})).title == "{b}"
+
+
+def test_the_files_are_read_once() -> None:
+    assert general.dagboek_issue_catalogue() is general.dagboek_issue_catalogue()
+
+
+@pytest.mark.parametrize("name", sorted(pages(ALL)))
+def test_the_documentation_is_not_stale(name: str) -> None:
+    page = ROOT / "docs" / "guides" / name
+    written = page.read_text(encoding="utf-8") if page.exists() else ""
+    assert written == pages(ALL)[name], "run `uv run python -m dagboek.catalogue`"
