@@ -1,0 +1,254 @@
+"""The calls below `/_sandbox`: looking into the books, switching faults, doing what a person would do.
+
+In a test in the same process the methods of `Control` can be called directly, with the names of the JSON body as
+keyword arguments. The package's page lists them all.
+"""
+
+from collections import deque
+from dataclasses import asdict
+from typing import Any
+
+from . import wire
+from .books import Books
+from .faults import Faults
+from .limits import ANSWERS, Limits
+from .wire import Json
+
+
+class Requests:
+    """The last calls; no tokens and no bodies."""
+
+    def __init__(self, keep: int) -> None:
+        self._last: deque[tuple[float, str, str, int | None, float, str | None, int | None, str | None]] = deque(
+            maxlen=keep
+        )
+        self.total = 0
+
+    def add(
+        self,
+        at: float,
+        method: str,
+        path: str,
+        status: int | None,
+        seconds: float,
+        operation: str | None,
+        dossier: int | None,
+        fault: str | None,
+    ) -> None:
+        """Notes a call; status None: it was never answered."""
+        self.total += 1
+        self._last.append((at, method, path, status, seconds, operation, dossier, fault))
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._last.clear()
+        self.total = 0
+
+    def last(self, count: int = 100, operation: str | None = None, dossier: int | None = None) -> list[dict[str, Any]]:
+        """The last calls, oldest first."""
+        rows = [
+            {
+                "time": wire.utc_text(at),
+                "method": method,
+                "path": path,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 3),
+                "operation": name,
+                "dossier": number,
+                "fault": fault,
+            }
+            for at, method, path, status, seconds, name, number, fault in self._last
+            if operation in (None, name) and dossier in (None, number)
+        ]
+        return rows[-count:]
+
+
+class Control:
+    """Everything below `/_sandbox`, by name."""
+
+    def __init__(self, books: Books, faults: Faults, limits: Limits, requests: Requests) -> None:
+        self._books = books
+        self._faults = faults
+        self._limits = limits
+        self._requests = requests
+
+    # --- looking (GET) -----------------------------------------------------------------------------------
+
+    def entries(
+        self, dossier: int | None = None, journal: str | None = None, bookyear: int | None = None
+    ) -> list[dict[str, Any]]:
+        """What is booked."""
+        return self._books.entries(dossier, journal, bookyear)
+
+    def ledger(self, dossier: int, bookyear: int | None = None) -> dict[str, Any]:
+        """The accounts and the proof."""
+        return self._books.ledger(dossier, bookyear)
+
+    def relations(self, dossier: int) -> list[Json]:
+        """All relations of a dossier, as on the wire."""
+        return [relation.wire() for relation in self._books.dossier(dossier).relations.by_id.values()]
+
+    def requests(self, last: int = 100, operation: str | None = None, dossier: int | None = None) -> Json:
+        """The last calls, and how many there were in all."""
+        return {"total": self._requests.total, "requests": self._requests.last(last, operation, dossier)}
+
+    def status(self) -> Json:
+        """Dossiers, clock, limits, faults."""
+        return {
+            "dossiers": [
+                {
+                    "id": dossier.id,
+                    "name": dossier.name,
+                    "disabled": dossier.disabled,
+                    "bookings": len(dossier.bookings),
+                    "relations": len(dossier.relations.by_id),
+                }
+                for dossier in self._books.dossiers.values()
+            ],
+            "clock": wire.utc_text(self._books.clock.now()),
+            "limits": self.limits(),
+            "faults": self._faults.listed(),
+        }
+
+    # --- faults, clock, limits, reset -----------------------------------------------------------------------
+
+    def faults(self, **conditions: Any) -> Json:
+        """Without arguments what is on; with `off` (true or an id) less; with `kind` and conditions one more."""
+        if "off" in conditions:
+            off = conditions["off"]
+            self._faults.remove(None if off is True else int(off))
+        elif conditions:
+            return asdict(self._faults.add(**conditions))
+        return {"faults": self._faults.listed()}
+
+    def clock(self, advance_seconds: float = 0) -> Json:
+        """Moves the clock forward."""
+        self._books.clock.advance(float(advance_seconds))
+        return {"now": wire.utc_text(self._books.clock.now())}
+
+    def limits(
+        self,
+        on: bool | None = None,
+        answer: str | int | None = None,
+        retry_after: int | None = None,
+        numbers: dict[str, int] | None = None,
+        clear: bool = False,
+    ) -> Json:
+        """Switches the daily limits, their answer and numbers; `clear` forgets what was used."""
+        if answer is not None and str(answer) not in ANSWERS:
+            raise ValueError(f"the answer is one of {', '.join(ANSWERS)}")
+        self._limits.on = self._limits.on if on is None else bool(on)
+        self._limits.answer = self._limits.answer if answer is None else str(answer)
+        self._limits.retry_after = self._limits.retry_after if retry_after is None else int(retry_after)
+        self._limits.numbers.update({name: int(number) for name, number in (numbers or {}).items()})
+        if clear:
+            self._limits.used.clear()
+        return {
+            "on": self._limits.on,
+            "answer": self._limits.answer,
+            "retry_after": self._limits.retry_after,
+            "numbers": self._limits.numbers,
+            "used": {f"{name} {scope}".strip(): count for (name, scope), count in self._limits.used.items()},
+        }
+
+    def reset(self) -> Json:
+        """Books, logins, faults, requests and limits as at the start. Clock and tokens go on."""
+        self._books.reset()
+        self._faults.remove()
+        self._requests.clear()
+        self._limits.used.clear()
+        return {}
+
+    # --- what a person does -----------------------------------------------------------------------------------
+
+    def dossiers(self, **options: Any) -> Json:
+        """Adds a dossier (or `copies` of it), or with `change` an id sets switches of one."""
+        if "change" in options:
+            return self._change("set_dossier", options.pop("change"), options)
+        return self._books.apply("add_dossiers", None, options).value  # type: ignore[no-any-return]
+
+    def logins(self, **options: Any) -> Json:
+        """Adds, changes or removes a user; switches the software house."""
+        return self._books.apply("set_login", None, options).value  # type: ignore[no-any-return]
+
+    def bookyears(self, dossier: int, **options: Any) -> Json:
+        """Adds a book year, closes or removes one."""
+        return self._change("set_bookyear", dossier, options)
+
+    def journals(self, dossier: int, **options: Any) -> Json:
+        """Switches, creates or removes a journal."""
+        return self._change("set_journal", dossier, options)
+
+    def accounts(self, dossier: int, **options: Any) -> Json:
+        """Adds, changes or removes an account."""
+        return self._change("set_account", dossier, options)
+
+    def vat_codes(self, dossier: int, **options: Any) -> Json:
+        """Adds, changes or removes a VAT code."""
+        return self._change("set_vat_code", dossier, options)
+
+    def cost_centres(self, dossier: int, **options: Any) -> Json:
+        """Adds or changes a cost centre."""
+        return self._change("set_cost_centre", dossier, options)
+
+    def book_by_hand(self, dossier: int, journal: str, name: str = "Met de hand", **options: Any) -> Json:
+        """A person types a booking; without a relation given, one called `name` is found or made."""
+        if "relation" not in options and "external_relation" not in options:
+            options["relation"] = self._relation_called(dossier, name, client=journal.startswith("V"))
+        return self._change("book_by_hand", dossier, {"journal": journal, **options})
+
+    def delete_by_hand(self, dossier: int, **options: Any) -> Json:
+        """A person undoes a booking."""
+        return self._change("delete_by_hand", dossier, options)
+
+    def pay(self, dossier: int, **options: Any) -> Json:
+        """A payment on a document."""
+        return self._change("pay", dossier, options)
+
+    def unpay(self, dossier: int, **options: Any) -> Json:
+        """Unties a document from its payments."""
+        return self._change("unpay", dossier, options)
+
+    def _change(self, change: str, dossier: int, body: Json) -> Json:
+        return self._books.apply(change, int(dossier), body).value  # type: ignore[no-any-return]
+
+    def _relation_called(self, dossier: int, name: str, *, client: bool) -> int:
+        relations = self._books.dossier(int(dossier)).relations
+        found = relations.search(relation_id=None, external_id=None, name=name, vat_number=None)
+        if found:
+            return found[0].id
+        body = {
+            "relationIdentificationServiceData": {},
+            "currencyCode": "EUR",
+            "name": name,
+            "client": client,
+            "supplier": not client,
+        }
+        made = self._books.apply("upsert_relation", int(dossier), body).value
+        return int(made["relationIdentificationServiceData"]["relationKey"]["id"])
+
+
+LOOKING = ("entries", "ledger", "relations", "requests", "status", "faults", "limits", "clock")
+DOING = (
+    "faults", "clock", "limits", "reset", "dossiers", "logins", "bookyears", "journals", "accounts", "vat_codes",
+    "cost_centres", "book_by_hand", "delete_by_hand", "pay", "unpay",
+)  # fmt: skip
+
+_NUMBERS = ("dossier", "bookyear", "last")
+
+
+def run(control: Control, method: str, name: str, query: dict[str, str], raw: bytes) -> tuple[int, bytes]:
+    """Answers a call below `/_sandbox`: status and JSON body."""
+    name = name.replace("-", "_")
+    if name not in (LOOKING if method == "GET" else DOING) or method not in ("GET", "POST"):
+        return 404, wire.dump_exact({"error": f"there is no {method} /_sandbox/{name}"})
+    try:
+        if method == "GET":
+            arguments: Json = {key: int(value) if key in _NUMBERS else value for key, value in query.items()}
+        else:
+            arguments = wire.parse_object(raw) if raw.strip() else {}
+        return 200, wire.dump_exact(getattr(control, name)(**arguments))
+    except wire.Refused as refused:
+        return refused.status, wire.dump_exact({"error": refused.info, "errorCode": refused.code})
+    except (ValueError, KeyError, TypeError, wire.Unreadable) as error:
+        return 400, wire.dump_exact({"error": f"{type(error).__name__}: {error}"})

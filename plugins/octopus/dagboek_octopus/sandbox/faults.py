@@ -1,0 +1,117 @@
+"""Faults that can be switched on: see the package's page for the list."""
+
+import random
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Any
+
+KINDS = (
+    "latency",
+    "timeout_before",
+    "timeout_after_commit",
+    "error_503_before",
+    "error_503_after",
+    "rate_limited",
+    "token_expired",
+    "maintenance_page",
+    "reset",
+    "reset_after_commit",
+    "slow_drip",
+    "wrong_body",
+    "refuse_update",
+    "refuse",
+)
+
+# Done after the operation took place; all others come before it.
+AFTER = ("timeout_after_commit", "error_503_after", "reset_after_commit", "slow_drip", "wrong_body")
+
+_UPDATES = ("updateBuySellBooking", "updateFinancialDiversBooking")
+
+
+@dataclass(slots=True)
+class Fault:
+    """One switched-on fault; every condition given must hold."""
+
+    kind: str
+    operation: str | None = None
+    """Name of the operation, such as insertBuySellBooking; a pattern with * is allowed."""
+    path: str | None = None
+    """Pattern of the path below the base, such as /dossiers/*/buysellbookings."""
+    method: str | None = None
+    dossier: int | None = None
+    times: int | None = None
+    """How often it strikes; None: until it is switched off."""
+    after: int = 0
+    """How many matching calls pass first."""
+    probability: float = 1.0
+    seconds: float | None = None
+    """latency, slow_drip: how long; timeouts: how long the line stays open; rate_limited: Retry-After."""
+    code: int | None = None
+    """refuse: the error code."""
+    status: int | None = None
+    """refuse: the HTTP status."""
+    body: str | None = None
+    """wrong_body: what is answered instead."""
+    id: int = 0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of fault; there are {', '.join(KINDS)}")
+
+    def matches(self, operation: str, method: str, path: str, dossier: int | None) -> bool:
+        """Whether the fault is meant for this call."""
+        if self.kind == "refuse_update" and operation not in _UPDATES:
+            return False
+        return (
+            (self.operation is None or fnmatchcase(operation, self.operation))
+            and (self.path is None or fnmatchcase(path, self.path))
+            and (self.method is None or self.method.upper() == method)
+            and (self.dossier is None or self.dossier == dossier)
+        )
+
+
+class Faults:
+    """The faults that are on. Chance is seeded, so that a run can be repeated."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.current: list[Fault] = []
+        self._ids = count(1)
+        self._chance = random.Random(seed)  # noqa: S311 - chance that can be repeated
+
+    def add(self, **conditions: Any) -> Fault:
+        """Switches a fault on; raises ValueError or TypeError for what is not known."""
+        fault = Fault(**conditions)
+        fault.id = next(self._ids)
+        self.current.append(fault)
+        return fault
+
+    def remove(self, fault_id: int | None = None) -> None:
+        """Switches one fault off, or all."""
+        self.current = [fault for fault in self.current if fault_id is not None and fault.id != fault_id]
+
+    def strike(self, operation: str, method: str, path: str, dossier: int | None) -> list[Fault]:
+        """The faults that strike this call; each is counted."""
+        if not self.current:
+            return []
+        struck = [fault for fault in self.current if self._strikes(fault, operation, method, path, dossier)]
+        self.current = [fault for fault in self.current if fault.times is None or fault.times > 0]
+        return struck
+
+    def _strikes(self, fault: Fault, operation: str, method: str, path: str, dossier: int | None) -> bool:
+        if not fault.matches(operation, method, path, dossier):
+            return False
+        if fault.after > 0:
+            fault.after -= 1
+            return False
+        if fault.probability < 1 and self._chance.random() >= fault.probability:
+            return False
+        fault.struck += 1
+        if fault.times is not None:
+            fault.times -= 1
+        return True
+
+    def listed(self) -> list[dict[str, Any]]:
+        """What is on, for the answer of /_sandbox/faults."""
+        return [asdict(fault) for fault in self.current]
