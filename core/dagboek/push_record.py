@@ -144,14 +144,14 @@ async def write(connection: Connection, group: Group) -> Written:
         if group.reported:
             await _reported(connection, group.reported)
         granted = await _intents(connection, group.intents) if group.intents else None
-        if applied is not None:
-            done = {row["id"] for row in await applied.fetchall()}
-            written.late = [one for one in group.outcomes if one.link_id not in done]
-        if adopted is not None:
-            written.adopted = {row["id"] for row in await adopted.fetchall()}
-        if granted is not None:
-            for row in await granted.fetchall():
-                written.granted[row["id"]] = Granted(row["id"], row["attempt"], row["link_version"], row["next_number"])
+    if applied is not None:
+        done = {row["id"] for row in await applied.fetchall()}
+        written.late = [one for one in group.outcomes if one.link_id not in done]
+    if adopted is not None:
+        written.adopted = {row["id"] for row in await adopted.fetchall()}
+    if granted is not None:
+        for row in await granted.fetchall():
+            written.granted[row["id"]] = Granted(row["id"], row["attempt"], row["link_version"], row["next_number"])
     return written
 
 
@@ -248,7 +248,7 @@ WITH done AS MATERIALIZED (
         next_number = CASE WHEN d.outcome IN ('booked', 'accepted') THEN greatest(s.next_number, t.series_number + 1)
                            ELSE s.next_number END
     FROM done d JOIN attempt t ON t.link_id = d.link_id AND t.number = d.attempt
-    WHERE d.outcome NOT IN ('uncertain', 'person') AND s.open_link = d.link_id AND s.open_attempt = d.attempt
+    WHERE d.outcome <> 'uncertain' AND s.open_link = d.link_id AND s.open_attempt = d.attempt
       AND t.series = s.key
 )
 UPDATE link l SET

@@ -5,6 +5,7 @@ generation is let go. `finish_run` is the only way a run ends.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -42,6 +43,15 @@ class Next(StrEnum):
     NOTHING = "nothing"
     WINDOW = "window"
     ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is next, and for `WINDOW` after which window of which generation."""
+
+    next: Next
+    generation: int = 0
+    window: int = 0
 
 
 async def request_run(
@@ -201,7 +211,7 @@ def held_back(errors: Iterable[str]) -> list[str]:
     return [component for component in Component if component in stopped or DEPENDS_ON.get(component) in stopped]
 
 
-async def advance(db: Database, run_id: UUID, generation: int, window: int) -> Next:
+async def advance(db: Database, run_id: UUID, generation: int, window: int) -> Step:
     """What is next for a run whose lane reached the end of `window`.
 
     Items of that window that are still planned were let go or lost: they come again in a new generation, once
@@ -214,20 +224,21 @@ async def advance(db: Database, run_id: UUID, generation: int, window: int) -> N
         )
         run = await found.fetchone()
         if run is None:
-            return Next.NOTHING
+            return Step(Next.NOTHING)
         left = await _left(connection, run, window)
         if left["later"]:
-            return Next.NOTHING
+            return Step(Next.NOTHING)
         if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
             until = left["due"] or datetime.now(UTC)
             await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
-            return Next.NOTHING
+            return Step(Next.NOTHING)
         if left["gap"]:
-            return Next.WINDOW if await resume(connection, run_id, generation) else Next.NOTHING
+            fresh = await resume(connection, run_id, generation)
+            return Step(Next.WINDOW, fresh, 0) if fresh else Step(Next.NOTHING)
         if left["unpublished"]:
-            return Next.WINDOW
+            return Step(Next.WINDOW, generation, window)
         await finish_run(connection, run_id)
-        return Next.ENDED
+        return Step(Next.ENDED)
 
 
 async def _left(connection: Connection, run: dict[str, Any], window: int) -> dict[str, Any]:
@@ -278,7 +289,8 @@ async def finish_run(
         status = final_status(rows, cancelled=cancelled, broken=broken is not None)
         ended = await connection.execute(
             """UPDATE run SET state = 'ended', status = %s, finished_at = now(),
-                      started_at = coalesce(started_at, now()), park_issue = coalesce(%s, park_issue), parked_until = NULL, moved_at = now()
+                      started_at = coalesce(started_at, now()), park_issue = coalesce(%s, park_issue),
+                      parked_until = NULL, moved_at = now()
                WHERE id = %s RETURNING started_at, finished_at""",
             (status, Jsonb(broken.model_dump(mode="json")) if broken else None, run_id),
         )

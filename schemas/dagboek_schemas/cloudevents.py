@@ -39,28 +39,32 @@ def encode(
     data: BaseModel, *, type_: str, event_id: UUID, key: UUID, subject: str = "", time: datetime | None = None
 ) -> Record:
     """A record that carries `data` as an event of `type_`; `key` is the administration's id."""
+    headers = headers_of(type_, event_id, subject=subject, time=time)
+    return Record(str(key).encode(), data.model_dump_json(exclude_none=True).encode(), headers)
+
+
+def headers_of(type_: str, event_id: UUID, *, subject: str = "", time: datetime | None = None) -> Headers:
+    """The headers that announce an event."""
     headers: Headers = [
         ("ce_specversion", SPEC_VERSION.encode()),
         ("ce_id", str(event_id).encode()),
         ("ce_source", SOURCE.encode()),
         ("ce_type", type_.encode()),
-        ("ce_time", (time or datetime.now(UTC)).isoformat().encode()),
+        ("ce_time", (time or datetime.now(UTC)).astimezone(UTC).isoformat().encode()),
         ("content-type", b"application/json"),
     ]
     if subject:
         headers.append(("ce_subject", subject.encode()))
-    return Record(str(key).encode(), data.model_dump_json(exclude_none=True).encode(), headers)
+    return headers
 
 
 def event_type(headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None) -> str:
     """The type of the event that `headers` announce. NotAnEvent where there is none."""
     found = dict(headers or ())
-    try:
-        version, type_ = found["ce_specversion"], found["ce_type"]
-        if not found["ce_id"] or not found["ce_source"]:
-            raise NotAnEvent("ce_id and ce_source must not be empty")
-    except KeyError as missing:
-        raise NotAnEvent(f"header {missing.args[0]} is missing") from None
+    for name in ("ce_specversion", "ce_type", "ce_id", "ce_source"):
+        if not found.get(name):
+            raise NotAnEvent(f"header {name} is missing or empty")
+    version, type_ = found["ce_specversion"], found["ce_type"]
     if version != SPEC_VERSION.encode():
         raise UnknownEvent(f"CloudEvents version {version!r}")
     try:
@@ -69,13 +73,21 @@ def event_type(headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None
         raise NotAnEvent("header ce_type is not text") from None
 
 
-_READ = {model.TYPE: model for model in (StartSync, ContinueSync, ItemReady)}
+ACTED_ON: Mapping[str, type[EventData]] = {model.TYPE: model for model in (StartSync, ContinueSync, ItemReady)}
+"""Events that our own programs act on."""
 
 
-def decode(value: bytes | None, headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None) -> EventData:
-    """The event that our own programs act on. NotAnEvent: a dead letter; UnknownEvent: let it go."""
+def decode(
+    value: bytes | None,
+    headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None,
+    models: Mapping[str, type[EventData]] = ACTED_ON,
+) -> EventData:
+    """The event in a record, one of `models` by type; `events.MODELS` are all there are.
+
+    NotAnEvent: a dead letter; UnknownEvent: let it go.
+    """
     type_ = event_type(headers)
-    model = _READ.get(type_)
+    model = models.get(type_)
     if model is None:
         raise UnknownEvent(type_)
     try:

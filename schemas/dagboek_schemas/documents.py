@@ -9,9 +9,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-Amount = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=24, decimal_places=10)]
+Amount = Annotated[
+    Decimal,
+    Field(allow_inf_nan=False, max_digits=24, decimal_places=10),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?(E[+-]?\d+)?$"}, mode="serialization"),
+]
+"""A decimal, exact; a text in JSON."""
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 

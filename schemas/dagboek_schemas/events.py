@@ -4,17 +4,28 @@ Types are versioned and additive only within a version. None of them holds perso
 parties are named by identity, texts of tools and of issues stay in the database.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from dagboek_schemas.documents import PaymentState
 from dagboek_schemas.issues import PublicIssue
 from dagboek_schemas.statuses import Component, ComponentStatus, ItemKind, ItemState, RunStatus, Trigger
 
 _NAMESPACE = UUID("6f0c2a55-6c0e-4b87-9f0b-5d4e3f6f7a10")
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A time with its zone; kept and written in UTC."""
 
 
 class EventData(BaseModel):
@@ -70,7 +81,7 @@ class ItemReady(EventData):
 
 
 class ItemOutcome(EventData):
-    """What became of an item. Written to the results topic; a skipped one goes to the warnings topic too.
+    """What became of an item. Written to the results topic; one of `WARNED_STATES` goes to the warnings topic too.
 
     A consumer drops what has an event id that it has seen, and orders what it sees of one document by
     `link_version`.
@@ -94,7 +105,7 @@ class ItemOutcome(EventData):
     attempt: int = 0
     link_version: int = 0
     issues: tuple[PublicIssue, ...] = ()
-    occurred_at: datetime
+    occurred_at: Moment
 
     @property
     def event_type(self) -> str:
@@ -127,7 +138,8 @@ def outcome_type(kind: ItemKind, state: ItemState) -> str:
     return f"dagboek.{'list' if kind is ItemKind.PULL else kind}.{word}.v1"
 
 
-OUTCOME_TYPES = tuple(outcome_type(kind, state) for kind in ItemKind for state in _OUTCOME_WORDS)
+OUTCOME_TYPES = {outcome_type(kind, state): (kind, state) for kind in ItemKind for state in _OUTCOME_WORDS}
+"""CloudEvents types of `ItemOutcome`: the kind and state that each stands for."""
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -160,7 +172,7 @@ class ComponentFinished(EventData):
     component: Component
     status: ComponentStatus
     counts: Counts
-    occurred_at: datetime
+    occurred_at: Moment
 
 
 class RunFinished(EventData):
@@ -176,9 +188,9 @@ class RunFinished(EventData):
     trigger: Trigger
     status: RunStatus
     counts: Counts
-    started_at: datetime
-    finished_at: datetime
-    occurred_at: datetime
+    started_at: Moment
+    finished_at: Moment
+    occurred_at: Moment
 
 
 class PaymentChanged(EventData):
@@ -192,11 +204,19 @@ class PaymentChanged(EventData):
     connection_id: UUID
     administration_id: UUID
     identity: str
-    booking_number: str | None
+    booking_number: str | None = None
     state: PaymentState
     open_amount: str | None = Field(None, description="decimal, in the document's currency")
     currency: str | None = None
-    occurred_at: datetime
+    occurred_at: Moment
+
+
+MODELS: dict[str, type[EventData]] = {
+    **{model.TYPE: model for model in (StartSync, ContinueSync, ItemReady)},
+    **dict.fromkeys(OUTCOME_TYPES, ItemOutcome),
+    **{model.TYPE: model for model in (ComponentFinished, RunFinished, PaymentChanged)},
+}
+"""Every type of event on the topics, and the model of its data."""
 
 
 def stable_id(*parts: object) -> UUID:

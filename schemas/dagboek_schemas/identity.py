@@ -12,6 +12,11 @@ from datetime import date
 from dagboek_schemas.documents import Direction, Document, Party
 
 _NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Z]")
+_OLD_BELGIAN = re.compile(r"^BE(\d{9})$")
+_BELGIAN = re.compile(r"(BE)?\d{9,10}")
+_BELGIAN_SCHEMES = ("0208", "9925")
+"""ISO 6523: the company register, and the VAT number as an address (ubl-and-vat.md)."""
+_VAT_PREFIXES = {"GR": "EL"}
 
 
 def normal_number(number: str) -> str:
@@ -29,17 +34,45 @@ def fiscal_year(day: date, first_month: int = 1) -> int:
     return day.year if day.month >= first_month else day.year - 1
 
 
+def normal_vat(number: str, country: str | None) -> str:
+    """A VAT number with its country: one without is taken for a number of `country`, the party's own.
+
+    Belgian numbers from before 2005 had nine digits and got a zero in front.
+    """
+    plain = normal_number(number)
+    if plain and country and not plain[:2].isalpha():
+        plain = _VAT_PREFIXES.get(country, country) + plain
+    return _OLD_BELGIAN.sub(r"BE0\1", plain)
+
+
 def legal_identity(party: Party) -> str:
-    """VAT number, else company number, else electronic address, else source id, else name and postcode."""
-    if party.vat_number and normal_number(party.vat_number):
-        return "vat:" + normal_number(party.vat_number)
-    if party.company_number and normal_number(party.company_number):
-        return f"company:{party.address.country or ''}:{normal_number(party.company_number)}"
-    if party.endpoint:
-        return f"endpoint:{party.endpoint_scheme or ''}:{normal_number(party.endpoint)}"
+    """VAT number, else company number, else electronic address, else source id, else name and postcode.
+
+    The Belgian company number is the VAT number without BE: one party, whichever of the two a source has.
+    """
+    country = party.address.country
+    if vat := normal_vat(party.vat_number or "", country) or _belgian(party):
+        return "vat:" + vat
+    if number := normal_number(party.company_number or ""):
+        return f"company:{country or ''}:{number}"
+    if endpoint := normal_number(party.endpoint or ""):
+        return f"endpoint:{party.endpoint_scheme or ''}:{endpoint}"
     if party.source_id:
         return "source:" + party.source_id
     return f"name:{normal_text(party.name)}:{normal_text(party.address.postal_code or '')}"
+
+
+def _belgian(party: Party) -> str | None:
+    """The VAT number that a Belgian company number or electronic address stands for; None for any other."""
+    for number, scheme, belgian in (
+        (party.company_number, party.company_number_scheme, party.address.country == "BE"),
+        (party.endpoint, party.endpoint_scheme, False),
+    ):
+        plain = normal_number(number or "")
+        known = scheme in _BELGIAN_SCHEMES or (belgian and scheme is None)
+        if known and _BELGIAN.fullmatch(plain):
+            return normal_vat(plain, "BE")
+    return None
 
 
 def party_identity(party: Party) -> str:

@@ -57,6 +57,9 @@ FINAL_STATES = frozenset(ItemState) - {ItemState.PLANNED, ItemState.TO_SETTLE}
 HANDLED_STATES = frozenset(ItemState) - {ItemState.PLANNED}
 """States in which the lane has nothing more to do for an item."""
 
+WARNED_STATES = frozenset({ItemState.SKIPPED, ItemState.NEEDS_PERSON})
+"""States whose outcome goes to the warnings topic as well as to the results topic."""
+
 
 class ComponentStatus(StrEnum):
     """Status of one component as a bookkeeper sees it."""

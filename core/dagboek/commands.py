@@ -1,0 +1,126 @@
+"""The commands topic: reads commands and has the planner act on them."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from dagboek_schemas.cloudevents import NotAnEvent, Record, UnknownEvent, decode
+from dagboek_schemas.events import ContinueSync, EventData, StartSync
+from dagboek_schemas.topics import Topic
+
+from dagboek.acks import Acks
+from dagboek.planner import Planner
+from dagboek.publisher import Publisher
+
+log = structlog.get_logger()
+
+AT_ONCE = 16
+"""Commands that are worked on at the same time; those of one administration stay in order."""
+
+
+class CommandReader:
+    """Consumes commands in a thread, acts on them on the loop, commits in order."""
+
+    def __init__(
+        self, bootstrap: str, prefix: str, planner: Planner, publisher: Publisher, security: Mapping[str, str]
+    ) -> None:
+        self._topic = Topic.COMMANDS.named(prefix)
+        self._planner = planner
+        self._publisher = publisher
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"{prefix}.planner",
+                "auto.offset.reset": "earliest",
+                "enable.auto.commit": False,
+                "session.timeout.ms": 10_000,
+                "log_level": 3,
+                **security,
+            }
+        )
+        self._stopping = threading.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turns: dict[bytes, asyncio.Lock] = {}
+        self._loop = asyncio.get_running_loop()
+        self._acks: Acks[Message] = Acks(self._commit)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Starts to consume."""
+        self._thread = threading.Thread(target=self._consume, name="commands", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Stops; what is not acked comes again."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join, 10)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._consumer.close()
+
+    def _consume(self) -> None:
+        self._consumer.subscribe([self._topic], on_revoke=lambda *_: self._loop.call_soon_threadsafe(self._acks.forget))
+        while not self._stopping.is_set():
+            try:
+                message = self._consumer.poll(0.2)
+            except KafkaException as trouble:
+                log.warning("commands.broker_away", error=str(trouble.args[0]))
+                continue
+            if message is not None and message.error() is None:
+                self._loop.call_soon_threadsafe(self._take, message)
+
+    def _take(self, message: Message) -> None:
+        self._acks.received(message.partition() or 0, message.offset() or 0, message)
+        task = self._loop.create_task(self._act(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _act(self, message: Message) -> None:
+        key = message.key() or b""
+        try:
+            command = decode(message.value(), message.headers())
+        except NotAnEvent as fault:
+            await self._dead_letter(message, str(fault))
+        except UnknownEvent as unknown:
+            log.info("command.let_go", type=str(unknown))
+        else:
+            async with self._turns.setdefault(bytes(key), asyncio.Lock()), self._slots:
+                await self._plan(command)
+        self._acks.finished(message.partition() or 0, message.offset() or 0)
+
+    async def _plan(self, command: EventData) -> None:
+        try:
+            if isinstance(command, StartSync):
+                await self._planner.start(command.run_id)
+            elif isinstance(command, ContinueSync):
+                await self._planner.publish_window(command.run_id, command.generation, command.window)
+        except Exception:
+            # the run's row says where it stands: the watchdog plans it on
+            log.exception("command.failed", command=type(command).__name__)
+
+    async def _dead_letter(self, message: Message, why: str) -> None:
+        given: Any = message.headers() or []
+        headers = [
+            *given,
+            ("dagboek_reason", why.encode()),
+            ("dagboek_topic", self._topic.encode()),
+            ("dagboek_partition", str(message.partition()).encode()),
+            ("dagboek_offset", str(message.offset()).encode()),
+            ("dagboek_reference", uuid4().hex[:8].encode()),
+        ]
+        log.warning("command.dead_letter", reason=why, offset=message.offset())
+        await self._publisher.publish(
+            Topic.DEADLETTERS, [Record(message.key() or b"", message.value() or b"", headers)]
+        )
+
+    def _commit(self, message: Message) -> None:
+        done = TopicPartition(self._topic, message.partition() or 0, (message.offset() or 0) + 1)
+        try:
+            self._consumer.commit(offsets=[done], asynchronous=True)
+        except (KafkaException, RuntimeError) as trouble:
+            log.warning("commands.commit_refused", error=type(trouble).__name__)

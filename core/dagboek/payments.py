@@ -1,0 +1,79 @@
+"""Payment statuses of entries, as the tool knows them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from dagboek_schemas.cloudevents import Record, encode
+from dagboek_schemas.documents import PaymentStatus
+from dagboek_schemas.events import PaymentChanged, stable_id
+from dagboek_schemas.topics import Topic
+
+from dagboek.database import Database
+from dagboek.publisher import Publisher
+
+
+async def open_entries(db: Database, administration_id: UUID) -> list[str]:
+    """Ids of the entries that are not known to be paid."""
+    rows = await db.all(
+        """SELECT l.entry_id FROM link l LEFT JOIN payment_status p ON p.link_id = l.id
+           WHERE l.administration_id = %s AND l.kind = 'document' AND l.current AND l.state = 'booked'
+             AND l.entry_id IS NOT NULL AND p.state IS DISTINCT FROM 'paid' ORDER BY l.id""",
+        administration_id,
+    )
+    return [row["entry_id"] for row in rows]
+
+
+async def store_statuses(
+    db: Database, publisher: Publisher, run: Mapping[str, Any], statuses: Sequence[PaymentStatus]
+) -> int:
+    """Stores what changed and tells it; how many changed. Delivered before it is stored: told twice, never lost."""
+    links = {
+        row["entry_id"]: row
+        for row in await db.all(
+            """SELECT l.id, l.identity, l.entry_id, l.entry_number, p.state, p.open_amount FROM link l
+               LEFT JOIN payment_status p ON p.link_id = l.id
+               WHERE l.administration_id = %s AND l.kind = 'document' AND l.current AND l.entry_id = ANY(%s)""",
+            run["administration_id"],
+            [status.entry_id for status in statuses],
+        )
+    }
+    changed = [
+        (links[status.entry_id], status)
+        for status in statuses
+        if status.entry_id in links
+        and (links[status.entry_id]["state"], links[status.entry_id]["open_amount"])
+        != (status.state, status.open_amount)
+    ]
+    if not changed:
+        return 0
+    await publisher.publish(Topic.RESULTS, [_record(run, link, status) for link, status in changed])
+    async with db.transaction() as connection, connection.cursor() as cursor:
+        await cursor.executemany(
+            """INSERT INTO payment_status (link_id, state, open_amount, currency) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (link_id) DO UPDATE SET state = excluded.state, open_amount = excluded.open_amount,
+                   currency = excluded.currency, changed_at = now()""",
+            [(link["id"], status.state, status.open_amount, status.currency) for link, status in changed],
+        )
+    return len(changed)
+
+
+def _record(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStatus) -> Record:
+    data = PaymentChanged(
+        run_id=run["id"],
+        tenant_id=run["tenant_id"],
+        entity_id=run["entity_id"],
+        connection_id=run["connection_id"],
+        administration_id=run["administration_id"],
+        identity=link["identity"],
+        booking_number=link["entry_number"],
+        state=status.state,
+        open_amount=str(status.open_amount) if status.open_amount is not None else None,
+        currency=status.currency,
+        occurred_at=datetime.now(UTC),
+    )
+    event_id = stable_id("payment", link["id"], status.state, status.open_amount, run["id"])
+    return encode(
+        data, type_=PaymentChanged.TYPE, event_id=event_id, key=run["administration_id"], subject=link["identity"]
+    )

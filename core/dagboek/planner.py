@@ -1,0 +1,693 @@
+"""Planning in two steps: select what a run consists of, then publish it window by window (design section 4).
+
+Select lists the sources once and writes an item for what is new, changed or due. A window takes the next items,
+fetches and stores their snapshots, and is published; what was planned is what is pushed.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from dagboek_schemas.cloudevents import Record, encode
+from dagboek_schemas.documents import Direction, Document, Kind
+from dagboek_schemas.events import ItemReady, stable_id
+from dagboek_schemas.identity import document_identity, party_identity
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.revision import document_revision, party_revision
+from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_schemas.topics import Topic
+from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
+
+from dagboek import contexts, sources
+from dagboek.database import Connection, Database, Jsonb
+from dagboek.outcome_events import item_event
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.runs import Next, advance, finish_run, held_back, park
+
+log = structlog.get_logger()
+
+WINDOW = 200
+FIRST_WINDOW = 50
+"""The first window is small, so that the first result is there soon."""
+
+_COMPONENTS = {
+    (Direction.SALES, Kind.INVOICE): Component.SALES_INVOICES,
+    (Direction.SALES, Kind.CREDIT_NOTE): Component.SALES_CREDIT_NOTES,
+    (Direction.PURCHASE, Kind.INVOICE): Component.PURCHASE_INVOICES,
+    (Direction.PURCHASE, Kind.CREDIT_NOTE): Component.PURCHASE_CREDIT_NOTES,
+}
+
+_DIGITS = re.compile(r"\d+")
+
+
+def component_of(document: Document) -> Component:
+    """The component that a document belongs to."""
+    return _COMPONENTS[document.direction, document.kind]
+
+
+def party_component(component: Component) -> Component:
+    """The component of the parties of documents in `component`."""
+    sales = component in (Component.SALES_INVOICES, Component.SALES_CREDIT_NOTES)
+    return Component.CUSTOMERS if sales else Component.SUPPLIERS
+
+
+def sort_key(document: Document) -> str:
+    """Order of booking: by date, then by number with its digits compared as numbers."""
+    return document.issue_date.isoformat() + " " + _DIGITS.sub(lambda n: n.group().zfill(18), document.number)
+
+
+@dataclass
+class Planner:
+    """Plans runs. Every step may be repeated: each is a compare-and-set on what it goes on from."""
+
+    db: Database
+    plugins: Plugins
+    publisher: Publisher
+    window: int = WINDOW
+
+    async def start(self, run_id: UUID) -> None:
+        """Selects, if that is still to be done, and publishes the first window."""
+        run = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
+        if run is None or run["state"] not in ("requested", "active"):
+            return
+        if run["state"] == "requested":
+            await self.db.run(
+                """UPDATE run SET state = 'active', started_at = now(), moved_at = now()
+                   WHERE id = %s AND state = 'requested'""",
+                run_id,
+            )
+        if not run["selected"] and not await self._select(run):
+            return
+        if run["window_no"] == 0:
+            await self.publish_window(run_id, run["generation"], 0)
+
+    # select
+
+    async def _select(self, run: Mapping[str, Any]) -> bool:
+        """Writes the items of a run; False when it was parked or ended instead."""
+        version, _ = await contexts.current(self.db, run["connection_id"])
+        entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
+        assert entity is not None
+        try:
+            for source in await self.db.all("SELECT * FROM source WHERE tenant_id = %s", run["tenant_id"]):
+                await self._list(run, source, entity)
+        except SourceUnavailable as trouble:
+            await self._park_source(run, str(trouble))
+            return False
+        async with self.db.transaction() as connection:
+            await self._write_items(connection, run, version)
+        await self._deliver_unreadable(run)
+        return True
+
+    async def _park_source(self, run: Mapping[str, Any], words: str) -> None:
+        issue = Issue(code="D20", severity=Severity.ERROR, facts={"reason": words})
+        async with self.db.transaction() as connection:
+            if run["parked_seconds"] >= 900:
+                await finish_run(connection, run["id"], broken=issue)
+                return
+            until = await (await connection.execute("SELECT now() + interval '5 minutes' AS until")).fetchone()
+            assert until is not None
+            await park(
+                connection,
+                run["id"],
+                run["generation"],
+                until=until["until"],
+                reason="source_unavailable",
+                issue=issue,
+            )
+
+    async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
+        reader = sources.open_source(self.plugins, source, entity)
+        listed: list[str] = []
+        try:
+            async for page in reader.list(None):
+                listed += [one.origin_id for one in page]
+                await self._take_page(run, source, entity, reader, page)
+                await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
+        finally:
+            await reader.close()
+        await self.db.run(
+            "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id <> ALL(%s)",
+            source["id"],
+            entity["id"],
+            listed,
+        )
+
+    async def _take_page(
+        self,
+        run: Mapping[str, Any],
+        source: Mapping[str, Any],
+        entity: Mapping[str, Any],
+        reader: DocumentSource,
+        page: Sequence[Listed],
+    ) -> None:
+        known = {
+            row["origin_id"]: row["fingerprint"]
+            for row in await self.db.all(
+                """SELECT origin_id, fingerprint FROM origin
+                   WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)""",
+                source["id"],
+                entity["id"],
+                [one.origin_id for one in page],
+            )
+        }
+        new = {one.origin_id: one for one in page if known.get(one.origin_id) != one.fingerprint}
+        ids = list(new)
+        for at in range(0, len(ids), 100):
+            fetched = await reader.fetch(ids[at : at + 100])
+            async with self.db.transaction() as connection:
+                for one in fetched:
+                    await _register(connection, run, source, entity, new[one.origin_id], one)
+
+    async def _write_items(self, connection: Connection, run: Mapping[str, Any], version: int) -> None:
+        held = await connection.execute(
+            "SELECT id FROM run WHERE id = %s AND state = 'active' AND NOT selected FOR UPDATE", (run["id"],)
+        )
+        if await held.fetchone() is None:
+            return
+        given = {
+            "run": run["id"],
+            "entity": run["entity_id"],
+            "administration": run["administration_id"],
+            "tenant": run["tenant_id"],
+            "connection": run["connection_id"],
+            "scope": Jsonb(run["scope"]) if run["scope"] is not None else None,
+            "version": version,
+        }
+        about = (await self._tool(run)).about
+        for statement in _select_statements(about.components, parties=not about.parties_inside_documents):
+            await connection.execute(statement, given)
+        await _make_links(connection, given)
+        await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
+        await connection.execute(
+            "UPDATE run SET selected = true, context_version = %(version)s, moved_at = now() WHERE id = %(run)s", given
+        )
+
+    async def _tool(self, run: Mapping[str, Any]) -> Any:
+        row = await self.db.one("SELECT plugin FROM connection WHERE id = %s", run["connection_id"])
+        assert row is not None
+        return self.plugins.tool(row["plugin"])
+
+    async def _deliver_unreadable(self, run: Mapping[str, Any]) -> None:
+        """Stores the outcome events of items that were skipped while selecting; the sweeper delivers them."""
+        rows = await self.db.all(
+            "SELECT * FROM item WHERE run_id = %s AND state <> 'planned' AND event IS NULL ORDER BY sequence", run["id"]
+        )
+        for at in range(0, len(rows), 500):
+            part = rows[at : at + 500]
+            await self.db.run(
+                """UPDATE item i SET event = e.event, outcome_at = now()
+                   FROM unnest(%s::int[], %s::bytea[]) AS e(sequence, event)
+                   WHERE i.run_id = %s AND i.sequence = e.sequence AND i.event IS NULL""",
+                [row["sequence"] for row in part],
+                [item_event(run, row).value for row in part],
+                run["id"],
+            )
+
+    # window
+
+    async def publish_window(self, run_id: UUID, generation: int, after: int) -> None:
+        """Publishes the window after `after`. A command for a window that is published already is dropped."""
+        run = await self.db.one(
+            "SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s", run_id
+        )
+        if run is None or run["state"] != "active" or run["generation"] != generation or not run["selected"]:
+            return
+        if run["window_no"] == after:
+            if not await self._prepare(run, after + 1):
+                step = await advance(self.db, run_id, generation, after)
+                if step.next is Next.WINDOW:
+                    await self.publish_window(run_id, step.generation, step.window)
+                return
+        elif run["window_no"] != after + 1 or run["published_at"] is not None:
+            return
+        await self._publish(run, after + 1)
+
+    async def _prepare(self, run: Mapping[str, Any], number: int) -> bool:
+        """Fetches and stores the next items as window `number`; False when there are none."""
+        size = FIRST_WINDOW if number == 1 else self.window
+        items = await self.db.all(
+            _NEXT_ITEMS, {**_window_of(run), "held": held_back(run["component_errors"]), "size": size}
+        )
+        if not items:
+            return False
+        bodies, faults = await self._bodies(run, items)
+        async with self.db.transaction() as connection:
+            claimed = await connection.execute(
+                """UPDATE run SET window_no = %s, published_at = NULL, moved_at = now()
+                   WHERE id = %s AND generation = %s AND state = 'active' AND window_no = %s""",
+                (number, run["id"], run["generation"], number - 1),
+            )
+            if claimed.rowcount == 0:
+                return True
+            await _store_window(connection, run, number, items, bodies)
+            for sequence, issues in faults.items():
+                await _skip(connection, run, sequence, issues)
+        return True
+
+    async def _bodies(
+        self, run: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[int, tuple[bytes, str]], dict[int, list[Issue]]]:
+        """Snapshots and revisions by sequence, and the issues of what could not be fetched."""
+        bodies: dict[int, tuple[bytes, str]] = {}
+        faults: dict[int, list[Issue]] = {}
+        entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
+        assert entity is not None
+        by_source: dict[UUID, list[Mapping[str, Any]]] = {}
+        for item in items:
+            if item["kind"] != ItemKind.PULL:
+                by_source.setdefault(item["source_id"], []).append(item)
+        for source_id, rows in by_source.items():
+            source = await self.db.one("SELECT * FROM source WHERE id = %s", source_id)
+            assert source is not None
+            reader = sources.open_source(self.plugins, source, entity)
+            try:
+                fetched = {one.origin_id: one for one in await reader.fetch([row["origin_id"] for row in rows])}
+            finally:
+                await reader.close()
+            for row in rows:
+                body, issues = _snapshot(run, entity, row, fetched.get(row["origin_id"]))
+                if body is None:
+                    faults[row["sequence"]] = issues
+                else:
+                    bodies[row["sequence"]] = body
+        return bodies, faults
+
+    async def _publish(self, run: Mapping[str, Any], number: int) -> None:
+        items = await self.db.all(
+            """SELECT sequence, component, kind, identity, revision FROM item
+               WHERE run_id = %s AND window_no = %s AND generation = %s AND state = 'planned' ORDER BY sequence""",
+            run["id"],
+            number,
+            run["generation"],
+        )
+        records = [_ready(run, number, item, at, len(items)) for at, item in enumerate(items)]
+        offsets = await self.publisher.publish(Topic.DOCUMENTS, records)
+        partition, offset = offsets[-1] if offsets else (None, None)
+        await self.db.run(
+            """UPDATE run SET published_at = now(), window_partition = coalesce(%s, window_partition),
+                      window_offset = coalesce(%s, window_offset), moved_at = now()
+               WHERE id = %s AND generation = %s AND window_no = %s""",
+            partition,
+            offset,
+            run["id"],
+            run["generation"],
+            number,
+        )
+        if not items:
+            await self.publish_window(run["id"], run["generation"], number)
+
+
+def _ready(run: Mapping[str, Any], window: int, item: Mapping[str, Any], at: int, size: int) -> Record:
+    data = ItemReady(
+        run_id=run["id"],
+        tenant_id=run["tenant_id"],
+        connection_id=run["connection_id"],
+        administration_id=run["administration_id"],
+        tool=run["plugin"],
+        generation=run["generation"],
+        window=window,
+        sequence=item["sequence"],
+        component=item["component"],
+        kind=item["kind"],
+        identity=item["identity"],
+        revision=item["revision"],
+        ask_next=at == size // 2,
+        window_end=at == size - 1,
+    )
+    event_id = stable_id(run["id"], run["generation"], item["sequence"])
+    return encode(data, type_=ItemReady.TYPE, event_id=event_id, key=run["administration_id"])
+
+
+def _window_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {"run": run["id"], "generation": run["generation"]}
+
+
+_NEXT_ITEMS = """
+SELECT i.* FROM item i
+WHERE i.run_id = %(run)s AND i.state = 'planned' AND i.generation IS DISTINCT FROM %(generation)s
+  AND i.component <> ALL(%(held)s)
+  AND NOT EXISTS (SELECT 1 FROM item s WHERE s.run_id = i.run_id AND s.state = 'to_settle'
+                  AND s.component <> i.component AND s.sequence < i.sequence)
+ORDER BY i.sequence LIMIT %(size)s
+"""
+
+
+async def _store_window(
+    connection: Connection,
+    run: Mapping[str, Any],
+    number: int,
+    items: Sequence[Mapping[str, Any]],
+    bodies: Mapping[int, tuple[bytes, str]],
+) -> None:
+    await connection.execute(
+        """INSERT INTO snapshot (run_id, sequence, body)
+           SELECT %s, s, b FROM unnest(%s::int[], %s::bytea[]) AS n(s, b)
+           ON CONFLICT (run_id, sequence) DO UPDATE SET body = excluded.body""",
+        (run["id"], list(bodies), [body for body, _ in bodies.values()]),
+    )
+    await connection.execute(
+        """UPDATE item i SET window_no = %s, generation = %s, revision = coalesce(n.revision, i.revision)
+           FROM unnest(%s::int[], %s::text[]) AS n(sequence, revision)
+           WHERE i.run_id = %s AND i.sequence = n.sequence""",
+        (
+            number,
+            run["generation"],
+            [item["sequence"] for item in items],
+            [bodies.get(item["sequence"], (b"", None))[1] for item in items],
+            run["id"],
+        ),
+    )
+
+
+async def _skip(connection: Connection, run: Mapping[str, Any], sequence: int, issues: Sequence[Issue]) -> None:
+    found = await connection.execute(
+        """UPDATE item SET state = 'skipped', issues = %s, outcome_at = now() WHERE run_id = %s AND sequence = %s
+           RETURNING *""",
+        (Jsonb([issue.model_dump(mode="json") for issue in issues]), run["id"], sequence),
+    )
+    row = await found.fetchone()
+    if row is not None:
+        await connection.execute(
+            "UPDATE item SET event = %s WHERE run_id = %s AND sequence = %s",
+            (item_event(run, row).value, run["id"], sequence),
+        )
+
+
+def _snapshot(
+    run: Mapping[str, Any], entity: Mapping[str, Any], row: Mapping[str, Any], fetched: Fetched | None
+) -> tuple[tuple[bytes, str] | None, list[Issue]]:
+    if fetched is None or fetched.document is None:
+        gone = Issue(code="D21", facts={"origin": row["title"] or row["origin_id"]})
+        return None, list(fetched.issues) if fetched and fetched.issues else [gone]
+    document = fetched.document
+    if row["kind"] == ItemKind.PARTY:
+        party = document.other_party
+        if party_identity(party) != row["identity"]:
+            return None, [Issue(code="D22", facts={"origin": row["title"]})]
+        return (party.model_dump_json(exclude_defaults=True).encode(), party_revision(party)), []
+    if _identity(document, run, entity) != row["identity"]:
+        return None, [Issue(code="D22", facts={"origin": row["title"]})]
+    return (document.model_dump_json(exclude_defaults=True).encode(), document_revision(document)), []
+
+
+def _identity(document: Document, run: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
+    number = entity["vat_number"] or entity["company_number"] or entity["name"]
+    return document_identity(document, str(run["tenant_id"]), number, entity["fiscal_year_start"])
+
+
+# what a page of a source brought
+
+
+async def _register(
+    connection: Connection,
+    run: Mapping[str, Any],
+    source: Mapping[str, Any],
+    entity: Mapping[str, Any],
+    listed: Listed,
+    fetched: Fetched,
+) -> None:
+    """Writes what one fetched document is: ours, another entity's, unreadable, or one that is there already."""
+    row: dict[str, Any] = {
+        "source": source["id"],
+        "entity": entity["id"],
+        "origin": listed.origin_id,
+        "fingerprint": listed.fingerprint,
+        "title": listed.title or listed.origin_id,
+        "issues": Jsonb([issue.model_dump(mode="json") for issue in fetched.issues]),
+        "identity": None,
+        "component": None,
+        "party": None,
+        "revision": None,
+        "party_revision": None,
+        "sort_key": None,
+        "duplicate": None,
+    }
+    document = fetched.document
+    if document is not None:
+        identity = _identity(document, run, entity)
+        row |= {
+            "identity": identity,
+            "component": component_of(document),
+            "title": document.number,
+            "party": party_identity(document.other_party),
+            "revision": document_revision(document),
+            "party_revision": party_revision(document.other_party),
+            "sort_key": sort_key(document),
+        }
+        row |= await _place(connection, run, source, entity, listed, document, identity)
+    await connection.execute(_UPSERT_ORIGIN, row)
+
+
+async def _place(
+    connection: Connection,
+    run: Mapping[str, Any],
+    source: Mapping[str, Any],
+    entity: Mapping[str, Any],
+    listed: Listed,
+    document: Document,
+    identity: str,
+) -> dict[str, Any]:
+    """Whether a document is the first of its identity, and whether its origin stood for another one before."""
+    renamed = await _renamed(connection, run, source, entity, listed, identity)
+    if renamed is not None:
+        return {"identity": None, "issues": Jsonb([renamed.model_dump(mode="json")])}
+    first = await _first_origin(connection, source, entity, listed, identity)
+    if first is None or (first["source_id"] == source["id"] and first["origin_id"] == listed.origin_id):
+        await connection.execute(_UPSERT_DOCUMENT, _document_row(run, source, entity, listed, document, identity))
+        return {}
+    same = first["revision"] == document_revision(document)
+    issue = Issue(
+        code="D05" if same else "D06",
+        severity=Severity.INFORMATION if same else Severity.WARNING,
+        facts={"number": document.number, "origin": listed.origin_id, "first": first["origin_id"]},
+    )
+    return {"duplicate": first["origin_id"], "issues": Jsonb([issue.model_dump(mode="json")])}
+
+
+async def _renamed(
+    connection: Connection,
+    run: Mapping[str, Any],
+    source: Mapping[str, Any],
+    entity: Mapping[str, Any],
+    listed: Listed,
+    identity: str,
+) -> Issue | None:
+    """An origin that was booked under another identity is a change after booking, never a new document."""
+    found = await connection.execute(
+        """SELECT o.title, l.entry_number FROM origin o
+           JOIN link l ON l.identity = o.identity AND l.administration_id = %s AND l.current
+           WHERE o.source_id = %s AND o.entity_id = %s AND o.origin_id = %s AND o.identity <> %s
+             AND o.duplicate_of IS NULL AND l.state <> 'free'""",
+        (run["administration_id"], source["id"], entity["id"], listed.origin_id, identity),
+    )
+    before = await found.fetchone()
+    if before is None:
+        return None
+    return Issue(
+        code="D07",
+        facts={"number": before["title"], "booking_number": before["entry_number"] or "?", "origin": listed.origin_id},
+    )
+
+
+async def _first_origin(
+    connection: Connection, source: Mapping[str, Any], entity: Mapping[str, Any], listed: Listed, identity: str
+) -> dict[str, Any] | None:
+    found = await connection.execute(
+        """SELECT d.source_id, d.origin_id, d.revision FROM document d
+           WHERE d.tenant_id = %s AND d.identity = %s
+             AND EXISTS (SELECT 1 FROM origin o WHERE o.source_id = d.source_id AND o.origin_id = d.origin_id
+                         AND o.entity_id = %s AND o.identity = d.identity)""",
+        (entity["tenant_id"], identity, entity["id"]),
+    )
+    return await found.fetchone()
+
+
+def _document_row(
+    run: Mapping[str, Any],
+    source: Mapping[str, Any],
+    entity: Mapping[str, Any],
+    listed: Listed,
+    document: Document,
+    identity: str,
+) -> dict[str, Any]:
+    return {
+        "tenant": run["tenant_id"],
+        "identity": identity,
+        "entity": entity["id"],
+        "direction": document.direction,
+        "kind": document.kind,
+        "number": document.number,
+        "issue_date": document.issue_date,
+        "due_date": document.due_date,
+        "currency": document.currency,
+        "gross": document.totals.gross,
+        "party": party_identity(document.other_party),
+        "party_name": document.other_party.name,
+        "source": source["id"],
+        "origin": listed.origin_id,
+        "revision": document_revision(document),
+        "url": document.source_url,
+    }
+
+
+_UPSERT_ORIGIN = """
+INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
+                    party_revision, sort_key, title, issues, duplicate_of)
+VALUES (%(source)s, %(entity)s, %(origin)s, %(fingerprint)s, %(identity)s, %(component)s, %(party)s, %(revision)s,
+        %(party_revision)s, %(sort_key)s, %(title)s, %(issues)s, %(duplicate)s)
+ON CONFLICT (source_id, entity_id, origin_id) DO UPDATE SET
+    fingerprint = excluded.fingerprint,
+    identity = CASE WHEN excluded.identity IS NULL AND excluded.issues <> '[]' AND excluded.revision IS NOT NULL
+                    THEN origin.identity ELSE excluded.identity END,
+    component = excluded.component, party_identity = excluded.party_identity, revision = excluded.revision,
+    party_revision = excluded.party_revision, sort_key = excluded.sort_key, title = excluded.title,
+    issues = excluded.issues, duplicate_of = excluded.duplicate_of, seen_at = now()
+"""
+
+_UPSERT_DOCUMENT = """
+INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, issue_date, due_date, currency, gross,
+                      party_identity, party_name, source_id, origin_id, revision, source_url)
+VALUES (%(tenant)s, %(identity)s, %(entity)s, %(direction)s, %(kind)s, %(number)s, %(issue_date)s, %(due_date)s,
+        %(currency)s, %(gross)s, %(party)s, %(party_name)s, %(source)s, %(origin)s, %(revision)s, %(url)s)
+ON CONFLICT (tenant_id, identity) DO UPDATE SET
+    number = excluded.number, issue_date = excluded.issue_date, due_date = excluded.due_date,
+    currency = excluded.currency, gross = excluded.gross, party_identity = excluded.party_identity,
+    party_name = excluded.party_name, source_id = excluded.source_id, origin_id = excluded.origin_id,
+    revision = excluded.revision, source_url = excluded.source_url,
+    changed_at = CASE WHEN document.revision = excluded.revision THEN document.changed_at ELSE now() END
+"""
+
+# what a run consists of
+
+_DUE_PULL = """
+INSERT INTO item (run_id, component, identity, kind, title)
+SELECT %(run)s, '{component}', '{component}', 'pull', '' WHERE %(scope)s::jsonb IS NULL AND {due}
+ON CONFLICT DO NOTHING
+"""
+
+_LEDGER_DUE = """NOT EXISTS (SELECT 1 FROM pull_cursor WHERE connection_id = %(connection)s
+    AND name = 'ledger_accounts' AND pulled_at > now() - interval '12 hours')
+    OR EXISTS (SELECT 1 FROM administration WHERE id = %(administration)s AND looked_up_at IS NULL)"""
+
+_PAYMENTS_DUE = """EXISTS (SELECT 1 FROM link l LEFT JOIN payment_status p ON p.link_id = l.id
+    WHERE l.administration_id = %(administration)s AND l.kind = 'document' AND l.state = 'booked'
+      AND p.state IS DISTINCT FROM 'paid')
+    AND NOT EXISTS (SELECT 1 FROM pull_cursor WHERE connection_id = %(connection)s
+      AND name = 'payment_statuses' AND pulled_at > now() - interval '1 hour')"""
+
+_NEW_DOCUMENTS = """
+INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, party_identity, revision)
+SELECT %(run)s, o.component, o.identity, 'document', o.sort_key, o.source_id, o.origin_id, o.title, o.party_identity,
+       o.revision
+FROM origin o
+JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s
+LEFT JOIN link l ON l.administration_id = %(administration)s AND l.identity = o.identity AND l.current
+WHERE o.entity_id = %(entity)s AND o.identity IS NOT NULL AND o.duplicate_of IS NULL AND o.revision IS NOT NULL
+  AND (%(scope)s::jsonb IS NULL OR %(scope)s::jsonb ? o.identity)
+  AND NOT (o.issues @> '[{"code": "D07"}]')
+  AND (l.id IS NULL OR l.state IN ('free', 'intent', 'needs_person')
+       OR (l.state = 'booked' AND l.revision IS DISTINCT FROM o.revision
+           AND l.acknowledged_revision IS DISTINCT FROM o.revision))
+ON CONFLICT DO NOTHING
+"""
+
+_NEW_PARTIES = """
+INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, revision)
+SELECT DISTINCT ON (component, party_identity)
+       %(run)s, component, party_identity, 'party', '', source_id, origin_id, title, party_revision
+FROM (
+    SELECT CASE WHEN i.component IN ('sales_invoices', 'sales_credit_notes') THEN 'customers' ELSE 'suppliers' END
+               AS component,
+           o.party_identity, o.source_id, o.origin_id, d.party_name AS title, o.party_revision, o.sort_key
+    FROM item i
+    JOIN origin o ON o.source_id = i.source_id AND o.entity_id = %(entity)s AND o.origin_id = i.origin_id
+    JOIN document d ON d.tenant_id = %(tenant)s AND d.identity = i.identity
+    WHERE i.run_id = %(run)s AND i.kind = 'document' AND i.state = 'planned'
+) p
+LEFT JOIN LATERAL (
+    SELECT * FROM link l WHERE l.administration_id = %(administration)s AND l.identity = p.party_identity AND l.current
+) l ON true
+WHERE l.id IS NULL OR l.state IN ('free', 'intent', 'needs_person') OR l.revision IS DISTINCT FROM p.party_revision
+   OR NOT p.component = ANY(l.roles)
+ORDER BY component, party_identity, p.sort_key DESC
+ON CONFLICT DO NOTHING
+"""
+
+_UNREADABLE = """
+INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, state, issues)
+SELECT %(run)s, coalesce(o.component, 'sales_invoices'),
+       'o1:' || left(encode(sha256(convert_to(o.source_id || '/' || o.origin_id, 'UTF8')), 'hex'), 40),
+       'document', 'a' || o.origin_id, o.source_id, o.origin_id, o.title,
+       CASE WHEN o.issues @> '[{"severity": "warning"}]' OR o.issues @> '[{"severity": "error"}]'
+            THEN 'skipped' ELSE 'not_ready' END, o.issues
+FROM origin o JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s
+WHERE o.entity_id = %(entity)s AND %(scope)s::jsonb IS NULL AND o.issues <> '[]'
+  AND (o.identity IS NULL OR o.duplicate_of IS NOT NULL OR o.issues @> '[{"code": "D07"}]')
+ON CONFLICT DO NOTHING
+"""
+
+_NUMBER_ITEMS = """
+UPDATE item i SET sequence = n.sequence, link_id = coalesce(i.link_id, n.link_id)
+FROM (
+    SELECT i.component, i.identity, l.id AS link_id,
+           row_number() OVER (ORDER BY array_position(%(components)s::text[], i.component), i.sort_key, i.identity) - 1
+               AS sequence
+    FROM item i LEFT JOIN link l ON l.administration_id = %(administration)s AND l.identity = i.identity AND l.current
+    WHERE i.run_id = %(run)s
+) n
+WHERE i.run_id = %(run)s AND i.component = n.component AND i.identity = n.identity
+"""
+
+
+def _select_statements(components: Sequence[Component], *, parties: bool) -> list[str]:
+    statements = []
+    if Component.LEDGER_ACCOUNTS in components:
+        statements.append(_DUE_PULL.format(component=Component.LEDGER_ACCOUNTS, due=f"({_LEDGER_DUE})"))
+    statements.append(_NEW_DOCUMENTS)
+    unsupported = [component for component in Component if component not in components]
+    if unsupported:
+        names = ", ".join(f"'{component}'" for component in unsupported)
+        statements.append(f"DELETE FROM item WHERE run_id = %(run)s AND component IN ({names})")
+    if parties:
+        statements.append(_NEW_PARTIES)
+    statements.append(_UNREADABLE)
+    if Component.PAYMENT_STATUSES in components:
+        statements.append(_DUE_PULL.format(component=Component.PAYMENT_STATUSES, due=f"({_PAYMENTS_DUE})"))
+    return statements
+
+
+async def _make_links(connection: Connection, given: Mapping[str, Any]) -> None:
+    """A link for every item that has none; its number is taken from the administration."""
+    found = await connection.execute(
+        """SELECT count(DISTINCT i.identity) AS missing FROM item i
+           WHERE i.run_id = %(run)s AND i.kind <> 'pull' AND i.state = 'planned'
+             AND NOT EXISTS (SELECT 1 FROM link l WHERE l.administration_id = %(administration)s
+                             AND l.identity = i.identity AND l.current)""",
+        given,
+    )
+    row = await found.fetchone()
+    if not row or not row["missing"]:
+        return
+    taken = await connection.execute(
+        """UPDATE administration SET next_link_no = next_link_no + %(missing)s WHERE id = %(administration)s
+           RETURNING next_link_no - %(missing)s AS first""",
+        {**given, "missing": row["missing"]},
+    )
+    first = await taken.fetchone()
+    assert first is not None
+    await connection.execute(
+        """INSERT INTO link (tenant_id, administration_id, identity, kind, link_no)
+           SELECT %(tenant)s, %(administration)s, identity, kind,
+                  %(first)s + row_number() OVER (ORDER BY identity)::int - 1
+           FROM (SELECT DISTINCT i.identity, i.kind FROM item i
+                 WHERE i.run_id = %(run)s AND i.kind <> 'pull' AND i.state = 'planned'
+                   AND NOT EXISTS (SELECT 1 FROM link l WHERE l.administration_id = %(administration)s
+                                   AND l.identity = i.identity AND l.current)) missing
+           ON CONFLICT DO NOTHING""",
+        {**given, "first": first["first"]},
+    )

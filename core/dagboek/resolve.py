@@ -1,0 +1,116 @@
+"""What a person decides: mark as booked, send again, acknowledge a change, retry (design section 6)."""
+
+from typing import Any
+from uuid import UUID
+
+from dagboek_schemas.statuses import Trigger
+
+from dagboek.database import Connection, Database
+from dagboek.publisher import Publisher
+from dagboek.runs import request_run
+
+
+class CannotResolve(Exception):
+    """The link is not in a state that allows it: what it is, and what to do."""
+
+
+async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str | None = None) -> None:
+    """A person found the entry in the tool: the link is booked under that number, nothing is sent."""
+    async with db.transaction() as connection:
+        link = await _held(connection, link_id, ("free", "needs_person"))
+        taken = await connection.execute(
+            """SELECT 1 FROM link WHERE administration_id = %s AND kind = %s AND entry_number = %s AND current
+               AND id <> %s""",
+            (link["administration_id"], link["kind"], entry_number, link_id),
+        )
+        if await taken.fetchone() is not None:
+            raise CannotResolve(f"Entry {entry_number} belongs to another document already. Check the number.")
+        await connection.execute(
+            """UPDATE link SET state = 'booked', entry_number = %s, needs_person_issue = NULL, updated_at = now(),
+                      revision = coalesce((SELECT o.revision FROM origin o WHERE o.identity = link.identity LIMIT 1),
+                                          revision),
+                      link_version = link_version + 1 WHERE id = %s""",
+            (entry_number, link_id),
+        )
+        await _note(connection, link, "person", f"marked as booked {entry_number} by {by or 'a person'}")
+
+
+async def send_again(db: Database, publisher: Publisher, link_id: int, by: str | None = None) -> UUID:
+    """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
+
+    The old link is closed in the same transaction. CannotResolve while an attempt is open.
+    """
+    async with db.transaction() as connection:
+        link = await _held(connection, link_id, ("booked", "accepted", "needs_person"))
+        number = await connection.execute(
+            "UPDATE administration SET next_link_no = next_link_no + 1 WHERE id = %s RETURNING next_link_no - 1 AS no",
+            (link["administration_id"],),
+        )
+        row = await number.fetchone()
+        assert row is not None
+        await connection.execute("UPDATE link SET current = false, updated_at = now() WHERE id = %s", (link_id,))
+        await connection.execute(
+            """INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            (
+                link["tenant_id"],
+                link["administration_id"],
+                link["identity"],
+                link["incarnation"] + 1,
+                link["kind"],
+                row["no"],
+            ),
+        )
+        await _note(connection, link, "person", f"sent again by {by or 'a person'}")
+    return await retry(db, publisher, link["administration_id"], link["identity"], Trigger.RESEND, by)
+
+
+async def retry(
+    db: Database,
+    publisher: Publisher,
+    administration_id: UUID,
+    identity: str,
+    trigger: Trigger = Trigger.RETRY,
+    by: str | None = None,
+) -> UUID:
+    """A small run for one document, with its party where that is not booked."""
+    row = await db.one(
+        """SELECT c.id FROM connection c JOIN origin o ON o.entity_id = c.entity_id AND o.identity = %s
+           WHERE c.administration_id = %s AND c.deleted_at IS NULL LIMIT 1""",
+        identity,
+        administration_id,
+    )
+    if row is None:
+        raise CannotResolve("No connection brings this document to these books any more. Connect the entity again.")
+    return await request_run(db, publisher, row["id"], trigger, by, scope=[identity])
+
+
+async def acknowledge_change(db: Database, link_id: int) -> None:
+    """A person has seen that a booked document was changed: it is not reported again at this revision."""
+    await db.run(
+        """UPDATE link l SET acknowledged_revision = (SELECT o.revision FROM origin o WHERE o.identity = l.identity
+                                                      AND o.revision IS NOT NULL LIMIT 1)
+           WHERE l.id = %s AND l.state = 'booked'""",
+        link_id,
+    )
+
+
+async def _held(connection: Connection, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:
+    found = await connection.execute("SELECT * FROM link WHERE id = %s AND current FOR UPDATE", (link_id,))
+    link = await found.fetchone()
+    if link is None:
+        raise CannotResolve("There is no such document in the push record. See `dagboek resolve list`.")
+    if link["state"] == "intent":
+        raise CannotResolve("It was sent and is being settled. Wait until that is done, then look again.")
+    if link["state"] not in states:
+        raise CannotResolve(f"It is {link['state'].replace('_', ' ')}; there is nothing to decide.")
+    return link
+
+
+async def _note(connection: Connection, link: dict[str, Any], outcome: str, words: str) -> None:
+    await connection.execute(
+        """UPDATE attempt SET outcome = coalesce(outcome, %s),
+                  issues = coalesce(issues, '[]') || jsonb_build_array(jsonb_build_object('note', %s::text))
+           WHERE link_id = %s AND number = %s""",
+        (outcome, words, link["id"], link["attempt"]),
+    )

@@ -1,0 +1,89 @@
+"""The core process: planner, settling, sweeper, watchdog, retention."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import structlog
+
+from dagboek.commands import CommandReader
+from dagboek.database import Database
+from dagboek.planner import Planner
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.retention import drop_old
+from dagboek.settings import Settings
+from dagboek.settle import settle_due
+from dagboek.sweeper import deliver_items, deliver_run_events
+from dagboek.vault import Vault, vault_for
+from dagboek.watchdog import Watchdog
+
+log = structlog.get_logger()
+
+
+class ServiceAddresses(Protocol):
+    """Where broker and database are."""
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Bootstrap servers."""
+
+    @property
+    def database_url(self) -> str:
+        """Address of the database."""
+
+
+class CoreService:
+    """All jobs of the core, each in a loop of its own: one that fails is tried again, the others go on."""
+
+    def __init__(
+        self, settings: Settings, services: ServiceAddresses, plugins: Plugins | None = None, vault: Vault | None = None
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._plugins = plugins or Plugins()
+        self._vault = vault or vault_for(settings)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set."""
+        settings, services = self._settings, self._services
+        security = settings.kafka_security
+        publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, security)
+        async with Database(services.database_url, size=20) as db:
+            planner = Planner(db, self._plugins, publisher)
+            watchdog = Watchdog(db, planner, services.kafka_bootstrap, settings.topic_prefix, security)
+            reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
+            reader.start()
+            jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
+                ("resume", 0.5, watchdog.resume_parked),
+                ("cancel", 0.5, watchdog.finish_cancelled),
+                ("replan", 5, watchdog.plan_forgotten),
+                ("lost", 5, watchdog.find_lost),
+                ("settle", 1, lambda: settle_due(db, self._plugins, self._vault)),
+                ("items", 1, lambda: deliver_items(db, publisher)),
+                ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
+                ("retention", 3600, lambda: drop_old(db)),
+            ]
+            tasks = [asyncio.create_task(_every(name, seconds, job, stop)) for name, seconds, job in jobs]
+            log.info("core.started")
+            await stop.wait()
+            await reader.stop()
+            await asyncio.wait(tasks, timeout=10)
+            for task in tasks:
+                task.cancel()
+            watchdog.close()
+        await asyncio.to_thread(publisher.close)
+        log.info("core.stopped")
+
+
+async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await job()
+        except Exception:
+            log.exception("job.failed", job=name)
+            await asyncio.sleep(1)
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=seconds)
+        except TimeoutError:
+            continue

@@ -1,0 +1,70 @@
+"""Delivers what is final and was not reported: no result is lost to a crash between commit and delivery."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from dagboek_schemas.cloudevents import Record, headers_of
+from dagboek_schemas.topics import Topic
+
+from dagboek.database import Database
+from dagboek.outcome_events import WARNED, stored_record
+from dagboek.publisher import Publisher
+
+LOT = 500
+
+
+async def deliver_items(db: Database, publisher: Publisher, older_than: float = 3.0) -> int:
+    """Delivers outcomes of items that have waited for `older_than` seconds; how many."""
+    rows = await db.all(
+        """SELECT run_id, sequence, state, event FROM item
+           WHERE event IS NOT NULL AND reported_at IS NULL AND outcome_at < now() - make_interval(secs => %s)
+           ORDER BY outcome_at LIMIT %s""",
+        older_than,
+        LOT,
+    )
+    if not rows:
+        return 0
+    records = [(row, stored_record(row["event"])) for row in rows]
+    await publisher.publish(Topic.RESULTS, [record for _, record in records])
+    warned = [record for row, record in records if row["state"] in WARNED]
+    if warned:
+        await publisher.publish(Topic.WARNINGS, warned)
+    await db.run(
+        """UPDATE item i SET reported_at = now()
+           FROM unnest(%s::uuid[], %s::int[], %s::bytea[]) AS r(run_id, sequence, event)
+           WHERE i.run_id = r.run_id AND i.sequence = r.sequence AND i.event = r.event""",
+        [row["run_id"] for row in rows],
+        [row["sequence"] for row in rows],
+        [row["event"] for row in rows],
+    )
+    return len(rows)
+
+
+async def deliver_run_events(db: Database, publisher: Publisher, run_id: UUID | None = None) -> int:
+    """Delivers ends of components and runs, once all outcomes of the run's items are delivered; how many."""
+    rows = await db.all(
+        """SELECT e.* FROM run_event e WHERE e.reported_at IS NULL AND e.run_id = coalesce(%s, e.run_id)
+             AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run_id = e.run_id AND i.event IS NOT NULL
+                             AND i.reported_at IS NULL)
+           ORDER BY e.created_at LIMIT %s""",
+        run_id,
+        LOT,
+    )
+    if not rows:
+        return 0
+    await publisher.publish(Topic.RESULTS, _records(rows))
+    await db.run("UPDATE run_event SET reported_at = now() WHERE event_id = ANY(%s)", [row["event_id"] for row in rows])
+    return len(rows)
+
+
+def _records(rows: Sequence[dict[str, Any]]) -> list[Record]:
+    ordered = sorted(rows, key=lambda row: (row["created_at"], "run" in row["type"]))
+    return [
+        Record(
+            str(row["administration_id"]).encode(),
+            row["value"],
+            headers_of(row["type"], row["event_id"], subject=str(row["run_id"]), time=row["created_at"]),
+        )
+        for row in ordered
+    ]

@@ -1,0 +1,132 @@
+"""Turns silence into progress: what waits is resumed when it may, what was lost on the way is found (design section 4).
+
+A run is resumed only when the log proves that its events are gone: the group's committed offset has passed its
+last one, or the log no longer holds it. Waiting in line is not silence.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.topics import Topic
+
+from dagboek.database import Database
+from dagboek.planner import Planner
+from dagboek.runs import MAX_PARKED_SECONDS, Next, advance, finish_run, resume
+
+log = structlog.get_logger()
+
+
+class Watchdog:
+    """Looks after runs that do not move by themselves."""
+
+    def __init__(
+        self, db: Database, planner: Planner, bootstrap: str, prefix: str, security: Mapping[str, str]
+    ) -> None:
+        self._db = db
+        self._planner = planner
+        self._group = f"{prefix}.workers"
+        self._topic = Topic.DOCUMENTS.named(prefix)
+        settings = {"bootstrap.servers": bootstrap, "log_level": 3, **security}
+        self._admin = AdminClient(settings)
+        self._reader = Consumer({**settings, "group.id": f"{prefix}.watchdog", "enable.auto.commit": False})
+
+    def close(self) -> None:
+        """Closes its clients."""
+        self._reader.close()
+
+    async def resume_parked(self) -> None:
+        """Runs whose time has come go on; one that waited too long in all ends as Error."""
+        rows = await self._db.all(
+            """SELECT id, generation, parked_seconds, park_issue FROM run
+               WHERE state = 'parked' AND parked_until <= now()"""
+        )
+        for row in rows:
+            if row["parked_seconds"] >= MAX_PARKED_SECONDS:
+                issue = Issue.model_validate(row["park_issue"]) if row["park_issue"] else Issue(code="B09")
+                async with self._db.connection() as connection:
+                    await finish_run(connection, row["id"], broken=issue)
+                continue
+            async with self._db.connection() as connection:
+                generation = await resume(connection, row["id"], row["generation"])
+            if generation is not None:
+                await self._go_on(row["id"], generation)
+
+    async def _go_on(self, run_id: Any, generation: int) -> None:
+        row = await self._db.one("SELECT selected FROM run WHERE id = %s", run_id)
+        if row is not None and row["selected"]:
+            await self._planner.publish_window(run_id, generation, 0)
+        else:
+            await self._planner.start(run_id)
+
+    async def finish_cancelled(self) -> None:
+        """Cancelled runs end once nothing of theirs is in flight, or can be any more."""
+        rows = await self._db.all(
+            """SELECT r.id FROM run r WHERE r.state = 'cancelling'
+                 AND NOT EXISTS (SELECT 1 FROM link l WHERE l.state = 'intent' AND l.run_id = r.id
+                                 AND l.settle_due > clock_timestamp()
+                                 AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run_id = r.id
+                                                 AND i.link_id = l.id AND i.state = 'to_settle'))"""
+        )
+        for row in rows:
+            async with self._db.connection() as connection:
+                await finish_run(connection, row["id"], cancelled=True)
+
+    async def plan_forgotten(self, seconds: float = 20.0) -> None:
+        """Runs whose planning stopped on the way are planned on from where they were."""
+        rows = await self._db.all(
+            """SELECT id, generation, selected, window_no FROM run
+               WHERE state IN ('requested', 'active') AND moved_at < now() - make_interval(secs => %s)
+                 AND (NOT selected OR published_at IS NULL)""",
+            seconds,
+        )
+        for row in rows:
+            log.warning("run.replanned", run=str(row["id"]))
+            if not row["selected"] or row["window_no"] == 0:
+                await self._planner.start(row["id"])
+            else:
+                await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
+
+    async def find_lost(self, seconds: float = 10.0) -> None:
+        """Runs whose last event has been passed, or is gone, while items are not handled."""
+        rows = await self._db.all(
+            """SELECT id, generation, window_no, window_partition, window_offset FROM run
+               WHERE state = 'active' AND selected AND published_at < now() - make_interval(secs => %s)
+                 AND window_partition IS NOT NULL""",
+            seconds,
+        )
+        if not rows:
+            return
+        partitions = sorted({row["window_partition"] for row in rows})
+        try:
+            passed = await asyncio.to_thread(self._passed, partitions)
+        except KafkaException as trouble:
+            log.warning("watchdog.broker_away", error=str(trouble.args[0]))
+            return
+        for row in rows:
+            committed, low, high = passed[row["window_partition"]]
+            offset = row["window_offset"]
+            if committed > offset or offset < low or offset >= high:
+                await self._advance(row)
+
+    async def _advance(self, row: Mapping[str, Any]) -> None:
+        step = await advance(self._db, row["id"], row["generation"], row["window_no"])
+        if step.next is Next.WINDOW:
+            log.warning("run.resumed", run=str(row["id"]), generation=step.generation)
+            await self._planner.publish_window(row["id"], step.generation, step.window)
+
+    def _passed(self, partitions: list[int]) -> dict[int, tuple[int, int, int]]:
+        """Committed offset, first and next offset of each partition."""
+        wanted = [TopicPartition(self._topic, partition) for partition in partitions]
+        request = [ConsumerGroupTopicPartitions(self._group, wanted)]
+        future = self._admin.list_consumer_group_offsets(request, request_timeout=10)[self._group]
+        committed = {one.partition: one.offset for one in future.result(timeout=15).topic_partitions}
+        found = {}
+        for one in wanted:
+            low, high = self._reader.get_watermark_offsets(one, timeout=10)
+            found[one.partition] = (max(committed.get(one.partition, -1), -1), low, high)
+        return found

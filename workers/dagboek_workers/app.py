@@ -1,0 +1,134 @@
+"""The Faust application: one agent that hands records to the dispatcher, and what surrounds it."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from tempfile import mkdtemp
+from time import monotonic
+from typing import Any
+
+import faust
+import structlog
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.vault import Vault
+from dagboek_schemas.topics import Topic
+
+from dagboek_workers.dispatcher import Dispatcher
+from dagboek_workers.tool_loop import CALLS, Parts
+
+log = structlog.get_logger()
+
+REVOKE_SECONDS = 20.0
+"""How long calls in flight are waited for when partitions go elsewhere."""
+BLOCKED_SECONDS = 5.0
+"""A tool loop that has not gone round for this long is blocked by its plugin."""
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a worker is started with."""
+
+    bootstrap: str
+    database_url: str
+    topic_prefix: str = "dagboek"
+    slot: str = "1"
+    """Static member of the group: keeps its partitions over a quick restart."""
+    partitions: int = 48
+    calls: int = CALLS
+    session_timeout: float = 10.0
+    commit_interval: float = 1.0
+
+
+def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.App:
+    """The application of one worker. Made inside the loop that it runs on."""
+    group = f"{options.topic_prefix}.workers"
+    app = faust.App(
+        group,
+        broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
+        store="memory://",
+        datadir=mkdtemp(prefix="dagboek-worker-"),
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=8192,
+        broker_commit_interval=options.commit_interval,
+        broker_session_timeout=options.session_timeout,
+        broker_heartbeat_interval=options.session_timeout / 5,
+        broker_rebalance_timeout=max(options.session_timeout + 2, REVOKE_SECONDS + 10),
+        broker_max_poll_records=2000,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=f"{group}-{options.slot}",
+        worker_redirect_stdouts=False,
+    )
+    publisher = Publisher(options.bootstrap, options.topic_prefix)
+    parts = Parts(options.database_url, plugins, vault, publisher, options.slot, options.calls)
+    name = Topic.DOCUMENTS.named(options.topic_prefix)
+    topic = app.topic(name, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")
+    running: dict[str, Dispatcher] = {}
+
+    def dispatcher() -> Dispatcher:
+        if "it" not in running:
+            running["it"] = Dispatcher(parts, lambda message: message.ack(app.consumer))
+        return running["it"]
+
+    @app.agent(topic, name="documents")
+    async def documents(stream: Any) -> None:
+        # no exception leaves this body, and it never waits: see docs/decisions
+        async for event in stream.noack().events():
+            try:
+                dispatcher().take(event.message, event.message, name)
+            except Exception:
+                log.exception("dispatch.failed", offset=event.message.offset)
+                os._exit(70)  # not acked: the log brings it again
+
+    @app.on_partitions_revoked.connect()
+    async def revoked(*_: Any, **__: Any) -> None:
+        if "it" in running:
+            await running["it"].revoke(REVOKE_SECONDS)
+
+    @app.on_before_shutdown.connect()
+    async def stopping(*_: Any, **__: Any) -> None:
+        if "it" in running:
+            await running["it"].revoke(REVOKE_SECONDS)
+            await running["it"].stop(REVOKE_SECONDS)
+        publisher.close()
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def watch_loops() -> None:
+        if "it" in running:
+            blocked = [tool for tool in running["it"].tools.values() if monotonic() - tool.ticked > BLOCKED_SECONDS]
+            if blocked:
+                log.error("tool_loop.blocked", tools=[tool.name for tool in blocked])
+
+    return app
+
+
+async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event) -> None:
+    """Runs a worker on this loop until `stop` is set."""
+    app = make_app(options, plugins, vault)
+    app.finalize()
+    await app.start()
+    log.info("worker.started", slot=options.slot)
+    try:
+        await stop.wait()
+    finally:
+        await app.stop()
+        log.info("worker.stopped", slot=options.slot)
+
+
+def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:
+    """Runs a worker until TERM or INT."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        await serve(options, plugins, vault, stop)
+
+    asyncio.run(main())

@@ -1,0 +1,147 @@
+"""From the log to the lanes. Never waits: one full buffer would stop every topic of the process."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+from dagboek.acks import Acks
+from dagboek.plugins import UnknownPlugin
+from dagboek_schemas.cloudevents import NotAnEvent, Record, UnknownEvent, decode
+from dagboek_schemas.events import ItemReady
+from dagboek_schemas.topics import Topic
+
+from dagboek_workers.lane import Work
+from dagboek_workers.missing import park_for_missing_tool
+from dagboek_workers.tool_loop import Parts, ToolLoop
+
+log = structlog.get_logger()
+
+
+class Received(Protocol):
+    """A record as the consumer gives it."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    partition: int
+    offset: int
+
+
+class Dispatcher:
+    """Owns the acks and the tool loops. All methods are called on the consumer's loop."""
+
+    def __init__(self, parts: Parts, ack: Callable[[Any], None]) -> None:
+        self._parts = parts
+        self._acks: Acks[Any] = Acks(ack)
+        self._loop = asyncio.get_running_loop()
+        self._tools: dict[str, ToolLoop] = {}
+        self._done: deque[tuple[int, _Token]] = deque()
+        self._waking = False
+        self._assignment = 0
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def tools(self) -> Mapping[str, ToolLoop]:
+        """The running tool loops, by plugin name."""
+        return self._tools
+
+    def take(self, received: Received, message: Any, topic: str) -> None:
+        """Takes a record of the documents topic; `message` is what is acked when it is finished."""
+        token = _Token(received.partition, received.offset)
+        self._acks.received(token.partition, token.offset, message)
+        finished = self._finisher(token)
+        try:
+            event = decode(received.value, received.headers)
+        except NotAnEvent as fault:
+            self._dead_letter(received, topic, str(fault), finished)
+            return
+        except UnknownEvent as unknown:
+            log.info("event.let_go", type=str(unknown))
+            finished()
+            return
+        if isinstance(event, ItemReady):
+            self._to_lane(event, finished)
+        else:
+            finished()
+
+    def _to_lane(self, event: ItemReady, finished: Callable[[], None]) -> None:
+        tool = self._tools.get(event.tool)
+        if tool is None:
+            try:
+                self._parts.plugins.tool(event.tool)
+            except UnknownPlugin as missing:
+                self._spawn(park_for_missing_tool(self._parts.database_url, event, str(missing), finished))
+                return
+            tool = self._tools[event.tool] = ToolLoop(event.tool, self._parts)
+        tool.submit([Work(event, finished)])
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _dead_letter(self, received: Received, topic: str, why: str, finished: Callable[[], None]) -> None:
+        headers = [
+            *((name, value) for name, value in dict(received.headers or {}).items()),
+            ("dagboek_reason", why.encode()),
+            ("dagboek_topic", topic.encode()),
+            ("dagboek_partition", str(received.partition).encode()),
+            ("dagboek_offset", str(received.offset).encode()),
+            ("dagboek_reference", uuid4().hex[:8].encode()),
+        ]
+        log.warning("event.dead_letter", reason=why, partition=received.partition, offset=received.offset)
+        record = Record(received.key or b"", received.value or b"", headers)
+        self._parts.publisher.send(Topic.DEADLETTERS, record, lambda _partition, _offset: finished())
+
+    # finishing: called from any thread
+
+    def _finisher(self, token: _Token) -> Callable[[], None]:
+        assignment = self._assignment
+
+        def finished() -> None:
+            self._done.append((assignment, token))
+            if not self._waking:
+                self._waking = True
+                try:
+                    self._loop.call_soon_threadsafe(self._take_done)
+                except RuntimeError:
+                    self._waking = False  # the consumer has ended; the log brings it again
+
+        return finished
+
+    def _take_done(self) -> None:
+        self._waking = False
+        while self._done:
+            assignment, token = self._done.popleft()
+            if assignment == self._assignment:
+                self._acks.finished(token.partition, token.offset)
+
+    # assignment
+
+    async def revoke(self, seconds: float) -> None:
+        """Partitions go elsewhere: nothing new is started, calls in flight are waited for, the rest is forgotten."""
+        dropping = [tool.call(tool.drop_lanes(seconds)) for tool in self._tools.values()]
+        if dropping:
+            await asyncio.wait(dropping, timeout=seconds + 6)
+        self._take_done()
+        self._assignment += 1
+        self._acks.forget()
+
+    def in_flight(self) -> int:
+        """Records that are not acked yet."""
+        return self._acks.in_flight()
+
+    async def stop(self, seconds: float) -> None:
+        """Ends all tool loops."""
+        await asyncio.gather(*(asyncio.to_thread(tool.stop, seconds) for tool in self._tools.values()))
+        self._take_done()

@@ -1,0 +1,158 @@
+"""A lane: the work of one administration, one thing at a time, in the order of the log."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+from dagboek.runs import Next, advance, park, publish_continue
+from dagboek_schemas.events import ItemReady
+from dagboek_schemas.issues import Issue, Severity
+
+from dagboek_workers.pushing import push_item
+from dagboek_workers.window import Window, load_window
+
+if TYPE_CHECKING:
+    from dagboek_workers.tool_loop import ToolLoop
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Work:
+    """An event with what to call when it is finished."""
+
+    event: ItemReady
+    finished: Callable[[], None]
+
+
+class LetGo(Exception):
+    """The rest of this run and generation is let go: the database will bring it back."""
+
+
+@dataclass
+class Lane:
+    """One administration in this worker, from an assignment on."""
+
+    loop: "ToolLoop"
+    administration_id: UUID
+    queue: deque[Work] = field(default_factory=deque)
+    epoch: int | None = None
+    window: Window | None = None
+    task: "asyncio.Task[None] | None" = None
+    dropped: set[tuple[UUID, int]] = field(default_factory=set)
+    """Runs and generations that were let go."""
+    unexpected: int = 0
+    """Bugs of the plugin in a row."""
+    uncertain: int = 0
+    """Uncertain sends in a row."""
+
+    def put(self, work: Work) -> None:
+        """Takes an event; starts to work when the lane was idle."""
+        self.queue.append(work)
+        if self.task is None or self.task.done():
+            self.task = asyncio.get_running_loop().create_task(self._run(), name=f"lane {self.administration_id}")
+
+    async def _run(self) -> None:
+        while self.queue and not self.loop.stopping:
+            work = self.queue.popleft()
+            try:
+                async with self.loop.slots:
+                    await self._work(work)
+            except LetGo:
+                self._let_go(work.event)
+                work.finished()
+            except asyncio.CancelledError:
+                raise
+            except Exception as bug:
+                log.exception("lane.failed", run=str(work.event.run_id), sequence=work.event.sequence)
+                await self._park_after(work.event, bug)
+                self._let_go(work.event)
+                work.finished()
+
+    async def _work(self, work: Work) -> None:
+        event = work.event
+        if (event.run_id, event.generation) in self.dropped:
+            work.finished()
+            return
+        window = await self._window(event)
+        item = window.items.get(event.sequence) if window else None
+        if window is None or item is None:
+            self._let_go(event)
+            work.finished()
+            return
+        if self.epoch is None:
+            self.epoch = await self.loop.take_lane(self.administration_id)
+        if event.ask_next:
+            await publish_continue(
+                self.loop.publisher, event.run_id, self.administration_id, event.generation, event.window
+            )
+        if not event.window_end:
+            await push_item(self, window, item, work.finished)
+            return
+        await push_item(self, window, item, _nothing)
+        await self.loop.recorder.written()
+        await self._end_of_window(event)
+        work.finished()
+
+    async def _window(self, event: ItemReady) -> Window | None:
+        window = self.window
+        if (
+            window is not None
+            and window.number == event.window
+            and window.run["id"] == event.run_id
+            and window.generation == event.generation
+        ):
+            return window
+        await self.loop.recorder.written()
+        self.window = await load_window(self.loop.db, event.run_id, event.generation, event.window)
+        return self.window
+
+    async def _end_of_window(self, event: ItemReady) -> None:
+        self.window = None
+        step = await advance(self.loop.db, event.run_id, event.generation, event.window)
+        if step.next is Next.WINDOW:
+            await publish_continue(
+                self.loop.publisher, event.run_id, self.administration_id, step.generation, step.window
+            )
+
+    def _let_go(self, event: ItemReady) -> None:
+        self.window = None
+        if len(self.dropped) > 100:
+            self.dropped.clear()
+        self.dropped.add((event.run_id, event.generation))
+
+    async def park(
+        self, window: Window, seconds: float, reason: str, issue: Issue | None, *, known_end: bool = False
+    ) -> None:
+        """Parks the run of `window` for `seconds` and lets the rest of it go."""
+        await self.loop.recorder.written()
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        async with self.loop.db.transaction() as connection:
+            await park(
+                connection,
+                window.run["id"],
+                window.generation,
+                until=until,
+                reason=reason,
+                issue=issue,
+                known_end=known_end,
+            )
+        raise LetGo
+
+    async def _park_after(self, event: ItemReady, bug: Exception) -> None:
+        issue = Issue(code="D13", severity=Severity.ERROR, facts={"reference": type(bug).__name__})
+        try:
+            until = datetime.now(UTC) + timedelta(seconds=60)
+            async with self.loop.db.transaction() as connection:
+                await park(connection, event.run_id, event.generation, until=until, reason="unexpected", issue=issue)
+        except Exception:
+            log.exception("lane.park_failed", run=str(event.run_id))
+
+
+def _nothing() -> None:
+    return

@@ -1,0 +1,93 @@
+"""Items that read from the tool: ledger accounts with the other lists, what is there already, payment statuses."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from dagboek import contexts
+from dagboek.payments import open_entries, store_statuses
+from dagboek_schemas.statuses import Component
+from dagboek_sdk.accounting import AccountingPlugin
+
+from dagboek_workers.window import ItemSeen, Window
+
+if TYPE_CHECKING:
+    from dagboek_workers.lane import Lane
+
+PULL_DEADLINE = 180.0
+"""Seconds that a pull may take; first loads can be slow (octopus/api.md section 5)."""
+
+
+async def pull(lane: "Lane", window: Window, item: ItemSeen, tool: AccountingPlugin) -> None:
+    """Reads what the item stands for, and stores it."""
+    async with asyncio.timeout(PULL_DEADLINE):
+        if item.component is Component.LEDGER_ACCOUNTS:
+            await _lists(lane, window, tool)
+        else:
+            await _payment_statuses(lane, window, tool)
+
+
+async def _lists(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
+    db, run = lane.loop.db, window.run
+    version = await contexts.refresh(db, run["connection_id"], tool)
+    administration = await db.one("SELECT looked_up_at FROM administration WHERE id = %s", lane.administration_id)
+    if administration is not None and administration["looked_up_at"] is None:
+        await _look_up(lane, tool)
+    await db.run("UPDATE run SET context_version = %s WHERE id = %s", version, run["id"])
+    await _pulled(lane, window, Component.LEDGER_ACCOUNTS, None)
+    run["context_version"] = version
+    window.context = await contexts.load(db, run["connection_id"], version)
+    window.there = await lane.loop.entries_there(lane.administration_id)
+
+
+async def _look_up(lane: "Lane", tool: AccountingPlugin) -> None:
+    """The first run on an administration: what stands there was typed by hand, or is another connector's."""
+    entries = await tool.entries()
+    async with lane.loop.db.transaction() as connection:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                """INSERT INTO tool_entry (administration_id, entry_id, number, reference, journal, party_id, day,
+                                           gross, currency, url)
+                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                [
+                    (
+                        lane.administration_id,
+                        entry.entry_id,
+                        entry.number,
+                        entry.reference,
+                        entry.journal,
+                        entry.party_id,
+                        entry.day,
+                        entry.gross,
+                        entry.currency,
+                        entry.url,
+                    )
+                    for entry in entries
+                ],
+            )
+        await connection.execute(
+            "UPDATE administration SET looked_up_at = now() WHERE id = %s", (lane.administration_id,)
+        )
+
+
+async def _payment_statuses(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
+    db, run = lane.loop.db, window.run
+    row = await db.one(
+        "SELECT cursor FROM pull_cursor WHERE connection_id = %s AND name = %s",
+        run["connection_id"],
+        Component.PAYMENT_STATUSES,
+    )
+    entries = await open_entries(db, lane.administration_id)
+    if entries:
+        statuses, cursor = await tool.payment_statuses(entries, row["cursor"] if row else None)
+        await store_statuses(db, lane.loop.publisher, run, statuses)
+        await _pulled(lane, window, Component.PAYMENT_STATUSES, cursor)
+
+
+async def _pulled(lane: "Lane", window: Window, component: Component, cursor: str | None) -> None:
+    await lane.loop.db.run(
+        """INSERT INTO pull_cursor (connection_id, name, cursor) VALUES (%s, %s, %s)
+           ON CONFLICT (connection_id, name) DO UPDATE SET cursor = excluded.cursor, pulled_at = now()""",
+        window.run["connection_id"],
+        component,
+        cursor,
+    )

@@ -1,0 +1,696 @@
+"""What to do with one item: decide, map, intend, send, record (design sections 6 and 7).
+
+Every path ends in `tell` (the item has an outcome), in leaving it planned (it comes again), or in `LetGo`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from dagboek.booking_json import booking_from, booking_json
+from dagboek.logins import mark_broken
+from dagboek.matching import Likeness, describe, match
+from dagboek.outcome_events import outcome_record
+from dagboek.push_record import (
+    Adoption,
+    AttemptOutcome,
+    Granted,
+    Intent,
+    ItemOutcome,
+    Outcome,
+    correct_series,
+    repeat_intent,
+    start_series,
+)
+from dagboek.runs import component_error, finish_run, held_back
+from dagboek_schemas import events
+from dagboek_schemas.issues import Issue, PublicIssue, Severity
+from dagboek_schemas.statuses import Component, ItemKind, ItemState
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booked, Booking, Candidate, Found, Op
+from dagboek_sdk.errors import (
+    AccessDenied,
+    AlreadyThere,
+    Later,
+    LoginBroken,
+    NotProcessed,
+    NotReady,
+    NumberTaken,
+    Refused,
+    Throttled,
+    Uncertain,
+)
+
+from dagboek_workers.pulling import pull
+from dagboek_workers.recorder import Told
+from dagboek_workers.sending import Unexpected, Verdict, again, boot_time, send, settles
+from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
+
+if TYPE_CHECKING:
+    from dagboek_workers.lane import Lane
+
+log = structlog.get_logger()
+
+SHORT = 5.0
+"""Seconds of trouble that are waited out in place; longer trouble parks the run."""
+TRIES = 4
+"""How often one item is tried in place."""
+CIRCUIT = 5
+"""Bugs of a plugin in a row after which its documents are not tried any more for now."""
+
+Finished = Callable[[], None]
+
+
+async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Finished) -> None:
+    """Works on one item; `finished` is called once nothing of it can be lost any more."""
+    task = ItemTask(lane, window, item, finished)
+    try:
+        await task.work()
+    except Later as trouble:
+        await task.park(trouble)
+    except AccessDenied as denied:
+        await task.stop_component(denied)
+    except LoginBroken as broken:
+        await task.break_login(broken)
+
+
+class ItemTask:
+    """One item in the hands of its lane."""
+
+    def __init__(self, lane: "Lane", window: Window, item: ItemSeen, finished: Finished) -> None:
+        self.lane = lane
+        self.window = window
+        self.item = item
+        self.finished = finished
+        self.loop = lane.loop
+
+    async def work(self) -> None:
+        """Decides what the item needs, and does it."""
+        item = self.item
+        if item.state is not ItemState.PLANNED:
+            self._already_told()
+            return
+        if item.component in self.window.held or self._waits_for_settling():
+            self.finished()
+            return
+        tool = await self.loop.tool(self.window.run["connection_id"])
+        if item.kind is ItemKind.PULL:
+            await pull(self.lane, self.window, item, tool)
+            self.tell(ItemState.SYNCED)
+            return
+        assert item.link is not None
+        await self._by_link(tool, item.link)
+
+    def _already_told(self) -> None:
+        """A redelivery of what has its outcome: delivered again from the stored event, if it was not."""
+        item = self.item
+        if item.reported or item.event is None:
+            self.finished()
+            return
+        outcome = events.ItemOutcome.model_validate_json(item.event)
+        row = ItemOutcome(self.window.run["id"], item.sequence, item.state, item.event)
+        self.loop.recorder.deliver(Told(row, outcome_record(outcome), self.finished))
+
+    def _waits_for_settling(self) -> bool:
+        unsettled = self.window.unsettled
+        return unsettled is not None and unsettled.position < self.item.component.position
+
+    async def _by_link(self, tool: AccountingPlugin, link: LinkSeen) -> None:
+        if link.state == "intent":
+            await self._open_attempt(tool, link)
+        elif link.state == "needs_person":
+            issue = link.needs_person_issue
+            self.tell(ItemState.NEEDS_PERSON, [Issue.model_validate(issue) if issue else Issue(code="D10")])
+        elif link.state == "accepted":
+            self.tell(ItemState.ACCEPTED)
+        elif link.state == "booked":
+            await self._booked_before(tool, link)
+        else:
+            await self._create(tool, link)
+
+    # what is booked already
+
+    async def _booked_before(self, tool: AccountingPlugin, link: LinkSeen) -> None:
+        item = self.item
+        is_party = item.kind is ItemKind.PARTY
+        if link.revision == item.revision and (not is_party or item.component in link.roles):
+            self.tell(ItemState.UNCHANGED)
+            return
+        updates = tool.about.updates_parties if is_party else tool.about.updates_documents
+        if updates:
+            booking = await self._mapped(tool)
+            if booking is not None:
+                await self._attempt(tool, link, booking, Op.UPDATE)
+        elif is_party:
+            self.tell(ItemState.UNCHANGED)
+        else:
+            facts = {"number": item.title, "booking_number": link.entry_number or "?"}
+            self.tell(ItemState.SKIPPED, [Issue(code="D07", facts=facts)])
+
+    # new items
+
+    async def _create(self, tool: AccountingPlugin, link: LinkSeen) -> None:
+        if self.item.kind is ItemKind.DOCUMENT and not await self._party_is_there(tool):
+            return
+        booking = await self._mapped(tool)
+        if booking is None:
+            return
+        if self.item.kind is ItemKind.PARTY:
+            known = await self._known_party(tool, link)
+        else:
+            known = await self._known_entry(link, booking)
+        if not known:
+            await self._attempt(tool, link, booking, Op.CREATE)
+
+    async def _party_is_there(self, tool: AccountingPlugin) -> bool:
+        if tool.about.parties_inside_documents:
+            return True
+        party = self.window.parties.get(self.item.party_identity or "")
+        if party is not None and party.state == "booked" and party.refused_revision is None:
+            return True
+        if party is not None and party.state == "intent":
+            self.window.unsettled = Component.CUSTOMERS
+            self.finished()  # stays planned, and comes again when its party is settled
+            return False
+        self.tell(ItemState.SKIPPED, [Issue(code="D08", facts={"number": self.item.title})])
+        return False
+
+    async def _mapped(self, tool: AccountingPlugin) -> Booking | None:
+        """The booking, or None after telling why there is none."""
+        item, context = self.item, self.window.context
+        rules = self.loop.parts.plugins
+        try:
+            if item.kind is ItemKind.PARTY:
+                party = item.party()
+                issues = rules.validate_party(party, item.component, context)
+                booking = None if _blocks(issues) else tool.map_party(party, item.component, context)
+            else:
+                document = item.document()
+                issues = rules.validate_document(document, item.component, context)
+                booking = None if _blocks(issues) else tool.map_document(document, item.component, context)
+        except Refused as refused:
+            self.tell(ItemState.SKIPPED, refused.issues)
+            return None
+        except NotReady as waiting:
+            self.tell(ItemState.NOT_READY, [waiting.issue])
+            return None
+        except Exception as bug:
+            await self._unexpected(bug)
+            return None
+        if booking is None:
+            state = ItemState.SKIPPED if any(one.severity is not Severity.INFORMATION for one in issues) else None
+            self.tell(state or ItemState.NOT_READY, issues)
+        return booking
+
+    async def _known_party(self, tool: AccountingPlugin, link: LinkSeen) -> bool:
+        if self.window.candidates is None:
+            parties = {
+                item.identity: item.party()
+                for item in self.window.items.values()
+                if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
+                and item.link is not None and item.link.state == "free"
+            }  # fmt: skip
+            async with asyncio.timeout(tool.about.call_deadline * 4):
+                self.window.candidates = await tool.match_parties(parties)
+        candidates: list[Candidate] = list(self.window.candidates.get(self.item.identity, ()))
+        certain = [candidate for candidate in candidates if candidate.certain]
+        if len(certain) == 1:
+            return await self._adopt(link, certain[0])
+        if candidates:
+            facts = {"name": self.item.title, "candidates": describe(candidates)}
+            self.tell(ItemState.SKIPPED, [Issue(code="D09", facts=facts)])
+            return True
+        return False
+
+    async def _known_entry(self, link: LinkSeen, booking: Booking) -> bool:
+        """What the tool held before we came is adopted, or a person is asked; it is not booked again."""
+        if link.attempt or not self.window.there:
+            return False
+        found = match(booking, self._party_entry(), self.window.there)
+        if found.likeness is Likeness.OURS:
+            return await self._adopt(link, found.candidates[0])
+        if found.likeness is Likeness.PERHAPS:
+            facts = {"number": self.item.title, "candidates": describe(found.candidates)}
+            self.tell(ItemState.SKIPPED, [Issue(code="D14", facts=facts)])
+            return True
+        return False
+
+    async def _adopt(self, link: LinkSeen, candidate: Candidate) -> bool:
+        item = self.item
+        adoption = Adoption(
+            link_id=link.id,
+            seen=link.attempt,
+            revision=item.revision,
+            entry_id=candidate.entry_id,
+            entry_number=candidate.number,
+            entry_url=candidate.url,
+            role=item.component if item.kind is ItemKind.PARTY else None,
+        )
+        if not await self.loop.recorder.adopt(adoption):
+            return False
+        link.state, link.entry_id, link.entry_number = "booked", candidate.entry_id, candidate.number
+        link.version += 1
+        self._party_changed(link)
+        number = None if item.kind is ItemKind.PARTY else candidate.number
+        issue = Issue(code="D15", severity=Severity.INFORMATION, facts={"booking_number": candidate.number or "?"})
+        self.tell(ItemState.SYNCED, [] if item.kind is ItemKind.PARTY else [issue], link=link, number=number)
+        return True
+
+    # attempts
+
+    async def _attempt(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op) -> None:
+        """Intent, send, outcome; again in place where the tool says that it may be done."""
+        for _ in range(TRIES):
+            granted, attempt = await self._intend(tool, link, booking, op)
+            if granted is None or attempt is None:
+                await self._not_granted(tool, link, booking)
+                return
+            verdict = await send(tool, attempt)
+            link = await self._take(tool, link, booking, attempt, granted, verdict) or link
+            if link.state != "again":
+                return
+            link = await read_link(self.loop.db, link.id)
+            if link.state not in ("free", "booked"):
+                await self._by_link(tool, link)
+                return
+        await self.park(NotProcessed("tried several times"))
+
+    async def _intend(
+        self, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op
+    ) -> tuple[Granted | None, Attempt | None]:
+        attempt = self._new_attempt(link, booking, op)
+        group = tool.operation_group(attempt)
+        if group is not None:
+            await self._permit(tool, group)
+        if booking.series is not None and op is Op.CREATE:
+            await self._series_known(tool, booking.series)
+        t0 = boot_time()
+        intent = self._intent(tool, link, booking, op)
+        granted = await self.loop.recorder.intent(intent)
+        if granted is None:
+            return None, None
+        attempt.number = granted.attempt
+        attempt.series_number = granted.series_number
+        attempt.start(t0)
+        return granted, attempt
+
+    def _new_attempt(self, link: LinkSeen, booking: Booking, op: Op) -> Attempt:
+        return Attempt(
+            link_id=link.id,
+            link_no=link.link_no,
+            number=link.attempt + 1,
+            op=op,
+            identity=self.item.identity,
+            kind=self.item.kind,
+            component=self.item.component,
+            booking=booking,
+            party_entry=self._party_entry(),
+            entry_id=link.entry_id,
+            entry_number=link.entry_number,
+            run_id=self.window.run["id"],
+        )
+
+    def _intent(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op) -> Intent:
+        assert self.lane.epoch is not None
+        return Intent(
+            link_id=link.id,
+            administration_id=self.lane.administration_id,
+            run_id=self.window.run["id"],
+            generation=self.window.generation,
+            epoch=self.lane.epoch,
+            sequence=self.item.sequence,
+            op=op,
+            expected="free" if op is Op.CREATE else "booked",
+            seen=link.attempt,
+            settle_seconds=tool.about.settle_seconds,
+            booking=booking_json(booking),
+            revision=self.item.revision,
+            context_version=self.window.run["context_version"],
+            series=booking.series if op is Op.CREATE else None,
+            party_entry=self._party_entry(),
+        )
+
+    async def _permit(self, tool: AccountingPlugin, group: str) -> None:
+        for _ in range(TRIES):
+            try:
+                await tool.link.permits.take(group)
+            except Throttled as throttled:
+                wait = _seconds_until(throttled.until)
+                if wait is None or wait > SHORT:
+                    raise
+                await asyncio.sleep(wait)
+            else:
+                return
+
+    async def _series_known(self, tool: AccountingPlugin, key: str) -> None:
+        known = self.loop.series
+        if (self.lane.administration_id, key) in known:
+            return
+        row = await self.loop.db.one(
+            "SELECT 1 AS known FROM series WHERE administration_id = %s AND key = %s", self.lane.administration_id, key
+        )
+        if row is None:
+            last = await tool.last_number(key)
+            async with self.loop.db.connection() as connection:
+                await start_series(connection, self.lane.administration_id, key, last)
+        known.add((self.lane.administration_id, key))
+
+    async def _not_granted(self, tool: AccountingPlugin, seen: LinkSeen, booking: Booking) -> None:
+        """No intent: the link has moved, the run is over, the lane is another's, or the series is held."""
+        link = await read_link(self.loop.db, seen.id)
+        if link.attempt != seen.attempt or link.state != seen.state:
+            await self._by_link(tool, link)
+            return
+        if booking.series is not None:
+            held = await self.loop.db.one(
+                """SELECT l.settle_due FROM series s JOIN link l ON l.id = s.open_link
+                   WHERE s.administration_id = %s AND s.key = %s AND l.state = 'intent'""",
+                self.lane.administration_id,
+                booking.series,
+            )
+            if held is not None:
+                wait = max(0.5, _seconds_until(held["settle_due"]) or 0.5)
+                await self.lane.park(self.window, wait, "settling", None, known_end=True)
+        from dagboek_workers.lane import LetGo  # noqa: PLC0415  lanes and items know each other
+
+        raise LetGo
+
+    async def _open_attempt(self, tool: AccountingPlugin, link: LinkSeen) -> None:
+        """An attempt without outcome: sent again where that is safe and it is this item's, else left to settle."""
+        own = link.run_id == self.window.run["id"] and link.sequence == self.item.sequence
+        settling = tool.about.party_settling if self.item.kind is ItemKind.PARTY else tool.about.settling
+        if not (own and settling.repeatable and link.op == Op.CREATE):
+            self.tell(ItemState.TO_SETTLE, link=link)
+            return
+        row = await self.loop.db.one(
+            "SELECT booking, series_number FROM attempt WHERE link_id = %s AND number = %s", link.id, link.attempt
+        )
+        assert row is not None
+        booking = booking_from(row["booking"])
+        attempt = self._new_attempt(link, booking, Op.CREATE)
+        attempt.number, attempt.series_number = link.attempt, row["series_number"]
+        granted = Granted(link.id, link.attempt, link.version, row["series_number"])
+        verdict = await self._repeat(tool, attempt, granted)
+        after = await self._take(tool, link, booking, attempt, granted, verdict)
+        if after is not None and after.state == "again":
+            fresh = await read_link(self.loop.db, link.id)
+            await self._by_link(tool, fresh)
+
+    async def _repeat(self, tool: AccountingPlugin, attempt: Attempt, granted: Granted) -> Verdict:
+        """Sends the same attempt once more; only booked, already there or number taken settle it."""
+        t0 = boot_time()
+        link = LinkSeen(
+            **dict.fromkeys(LinkSeen.__dataclass_fields__)  # type: ignore[arg-type]
+            | {"id": attempt.link_id, "attempt": attempt.number - 1}
+        )
+        intent = self._intent(tool, link, attempt.booking, attempt.op)
+        async with self.loop.db.transaction() as connection:
+            if await repeat_intent(connection, intent, granted.attempt) is None:
+                return Uncertain("no longer ours to repeat")
+        verdict = await send(tool, again(attempt, t0))
+        return verdict if settles(verdict) else Uncertain("the repeat was not answered either")
+
+    async def _take(
+        self,
+        tool: AccountingPlugin,
+        link: LinkSeen,
+        booking: Booking,
+        attempt: Attempt,
+        granted: Granted,
+        verdict: Verdict,
+    ) -> LinkSeen | None:
+        """Records what came of an attempt. A link in state `again` is to be tried once more."""
+        if isinstance(verdict, Uncertain):
+            verdict = await self._after_uncertain(tool, attempt, granted, verdict)
+        if not isinstance(verdict, Unexpected):
+            self.lane.unexpected = 0
+        if isinstance(verdict, Booked | Accepted):
+            self._booked(link, granted, verdict, attempt)
+            return None
+        if isinstance(verdict, NumberTaken | AlreadyThere):
+            return await self._taken(tool, link, booking, attempt, granted, verdict)
+        if isinstance(verdict, Uncertain):
+            await self._to_settle(link, granted, verdict)
+            return None
+        if isinstance(verdict, Refused):
+            self._refused(link, granted, verdict)
+            return None
+        self._record(granted, Outcome.NOT_PROCESSED)
+        if isinstance(verdict, NotReady):
+            self.tell(ItemState.NOT_READY, [verdict.issue])
+        elif isinstance(verdict, NotProcessed):
+            return _again(link)
+        elif isinstance(verdict, Later):
+            return await self._wait_or_raise(link, verdict)
+        elif isinstance(verdict, Unexpected):
+            await self._unexpected(verdict.error)
+        else:
+            raise verdict
+        return None
+
+    async def _after_uncertain(
+        self, tool: AccountingPlugin, attempt: Attempt, granted: Granted, verdict: Verdict
+    ) -> Verdict:
+        settling = tool.about.party_settling if self.item.kind is ItemKind.PARTY else tool.about.settling
+        if attempt.op is Op.CREATE and settling.repeatable and not attempt.repeat:
+            self._record(granted, Outcome.UNCERTAIN)
+            await self.loop.recorder.written()
+            await asyncio.sleep(0.2)
+            return await self._repeat(tool, attempt, granted)
+        return verdict
+
+    def _record(self, granted: Granted, outcome: Outcome, **more: Any) -> None:
+        self.loop.recorder.outcome(
+            AttemptOutcome(granted.link_id, granted.attempt, outcome, revision=self.item.revision, **more)
+        )
+
+    def _booked(self, link: LinkSeen, granted: Granted, entry: Booked | Accepted, attempt: Attempt) -> None:
+        self.lane.uncertain = 0
+        role = self.item.component if self.item.kind is ItemKind.PARTY else None
+        link.version = granted.link_version + 1
+        link.attempt = granted.attempt
+        if isinstance(entry, Accepted):
+            link.state = "accepted"
+            self._record(granted, Outcome.ACCEPTED, accepted_token=entry.token)
+            self.tell(ItemState.ACCEPTED, link=link)
+            return
+        link.state, link.entry_id, link.entry_number = "booked", entry.entry_id, entry.number
+        link.refused_revision = None
+        self._record(
+            granted,
+            Outcome.BOOKED,
+            role=role,
+            entry_id=entry.entry_id,
+            entry_number=entry.number,
+            entry_url=entry.url,
+            entry_details=orjson.dumps(entry.details, default=str),
+        )
+        self._party_changed(link)
+        number = entry.number if self.item.kind is ItemKind.DOCUMENT else None
+        self.tell(ItemState.SYNCED, link=link, number=number, updated=attempt.op is Op.UPDATE)
+
+    def _refused(self, link: LinkSeen, granted: Granted, refused: Refused) -> None:
+        self.lane.uncertain = 0
+        issues = [
+            issue if issue.tool_words else issue.model_copy(update={"tool_words": refused.tool_words})
+            for issue in refused.issues
+        ]
+        self._record(granted, Outcome.REFUSED, issues=_json(issues))
+        link.version, link.attempt = granted.link_version + 1, granted.attempt
+        link.refused_revision = self.item.revision
+        self._party_changed(link)
+        self.tell(ItemState.SKIPPED, issues, link=link)
+
+    async def _to_settle(self, link: LinkSeen, granted: Granted, verdict: Uncertain) -> None:
+        self._record(granted, Outcome.UNCERTAIN)
+        link.state, link.attempt, link.version = "intent", granted.attempt, granted.link_version + 1
+        self._party_changed(link)
+        self.lane.uncertain += 1
+        log.warning("item.uncertain", run=str(self.window.run["id"]), sequence=self.item.sequence, why=str(verdict))
+        self.tell(ItemState.TO_SETTLE, link=link)
+        if self.window.unsettled is None:
+            self.window.unsettled = self.item.component
+        if self.lane.uncertain >= 2:
+            self.lane.uncertain = 0
+            await self.lane.park(self.window, 60, "tool_unavailable", Issue(code="B06", severity=Severity.ERROR))
+
+    async def _taken(
+        self,
+        tool: AccountingPlugin,
+        link: LinkSeen,
+        booking: Booking,
+        attempt: Attempt,
+        granted: Granted,
+        verdict: NumberTaken | AlreadyThere,
+    ) -> LinkSeen | None:
+        """The tool holds something under our number or key: ours is adopted, another's makes a new attempt."""
+        try:
+            async with asyncio.timeout(tool.about.call_deadline * 2):
+                resolution = (await tool.resolve([attempt])).get(attempt.link_id)
+        except Exception as trouble:
+            log.warning("resolve.failed", tool=self.loop.name, error=type(trouble).__name__)
+            await self._to_settle(link, granted, Uncertain("the tool could not be asked"))
+            return None
+        if isinstance(resolution, Found):
+            found = match(booking, attempt.party_entry, resolution.candidates)
+            if found.likeness is Likeness.OURS:
+                ours = found.candidates[0]
+                self._booked(link, granted, Booked(ours.entry_id, ours.number, ours.url), attempt)
+                return None
+            if found.likeness is Likeness.PERHAPS:
+                facts = {"number": self.item.title, "candidates": describe(found.candidates)}
+                issue = Issue(code="D14", facts=facts)
+                self._record(granted, Outcome.PERSON, issues=_json([issue]))
+                self.tell(ItemState.NEEDS_PERSON, [issue], link=link)
+                return None
+        elif not isinstance(resolution, Absent) or isinstance(verdict, AlreadyThere):
+            await self._to_settle(link, granted, Uncertain("the tool cannot tell"))
+            return None
+        self._record(granted, Outcome.NOT_PROCESSED)
+        await self.loop.recorder.written()
+        if booking.series is not None:
+            last = verdict.last if isinstance(verdict, NumberTaken) and verdict.last is not None else None
+            if last is None:
+                last = await tool.last_number(booking.series)
+            async with self.loop.db.connection() as connection:
+                await correct_series(connection, self.lane.administration_id, booking.series, last)
+        return _again(link)
+
+    async def _wait_or_raise(self, link: LinkSeen, trouble: Later) -> LinkSeen:
+        wait = _seconds_until(trouble.until)
+        if wait is None or wait > SHORT:
+            raise trouble
+        await self.loop.recorder.written()
+        await asyncio.sleep(wait)
+        return _again(link)
+
+    # trouble
+
+    async def _unexpected(self, bug: BaseException) -> None:
+        reference = uuid4().hex[:8]
+        log.error("plugin.unexpected", tool=self.loop.name, reference=reference, exc_info=bug)
+        self.tell(ItemState.SKIPPED, [Issue(code="D13", facts={"reference": reference})])
+        self.lane.unexpected += 1
+        if self.lane.unexpected >= CIRCUIT:
+            self.lane.unexpected = 0
+            await self.lane.park(
+                self.window, 600, "circuit", Issue(code="D16", severity=Severity.ERROR, facts={"reference": reference})
+            )
+
+    async def park(self, trouble: Later | NotProcessed) -> None:
+        """Parks the run for trouble that is longer than what is waited out in place."""
+        known = isinstance(trouble, Throttled) and trouble.until is not None
+        until = getattr(trouble, "until", None)
+        wait = _seconds_until(until)
+        throttled = isinstance(trouble, Throttled)
+        issue = Issue(
+            code="B05" if throttled else "B06",
+            severity=Severity.ERROR,
+            facts={"until": until.isoformat() if until else "?"},
+            tool_words=trouble.tool_words,
+        )
+        seconds = max(1.0, wait) if wait is not None else 60.0
+        reason = "limit" if throttled else "tool_unavailable"
+        await self.lane.park(self.window, seconds, reason, issue, known_end=known)
+
+    async def stop_component(self, denied: AccessDenied) -> None:
+        """A right is missing: the component ends as Error; those beside it go on."""
+        issue = denied.issue.model_copy(update={"tool_words": denied.tool_words})
+        async with self.loop.db.transaction() as connection:
+            await component_error(connection, self.window.run["id"], self.item.component, issue)
+        errors = {self.item.component: True, **dict.fromkeys(self.window.run["component_errors"], True)}
+        self.window.held |= set(held_back(errors))
+        self.finished()
+
+    async def break_login(self, broken: LoginBroken) -> None:
+        """Credentials are gone: the run ends, and a person must reconnect."""
+        issue = broken.issue.model_copy(update={"tool_words": broken.tool_words})
+        await self.loop.recorder.written()
+        row = await self.loop.db.one("SELECT login_id FROM connection WHERE id = %s", self.window.run["connection_id"])
+        async with self.loop.db.transaction() as connection:
+            if row is not None:
+                await mark_broken(connection, row["login_id"])
+            await finish_run(connection, self.window.run["id"], broken=issue)
+        self.loop.forget_tool(self.window.run["connection_id"])
+        self.finished()
+
+    # telling
+
+    def _party_entry(self) -> str | None:
+        party = self.window.parties.get(self.item.party_identity or "")
+        return party.entry_id if party is not None else None
+
+    def _party_changed(self, link: LinkSeen) -> None:
+        if self.item.kind is ItemKind.PARTY:
+            self.window.parties[self.item.identity] = link
+
+    def tell(
+        self,
+        state: ItemState,
+        issues: "list[Issue] | tuple[Issue, ...]" = (),
+        *,
+        link: LinkSeen | None = None,
+        number: str | None = None,
+        updated: bool = False,
+    ) -> None:
+        """Gives the item its outcome; its event is delivered once that is committed."""
+        run, item = self.window.run, self.item
+        link = link or item.link
+        booking_number = number or (link.entry_number if link and item.kind is ItemKind.DOCUMENT else None)
+        outcome = events.ItemOutcome(
+            run_id=run["id"],
+            tenant_id=run["tenant_id"],
+            entity_id=run["entity_id"],
+            connection_id=run["connection_id"],
+            administration_id=run["administration_id"],
+            component=item.component,
+            kind=item.kind,
+            sequence=item.sequence,
+            state=state,
+            identity=item.identity,
+            revision=item.revision,
+            document_number=item.title if item.kind is ItemKind.DOCUMENT else None,
+            booking_number=booking_number,
+            entry_id=link.entry_id if link else None,
+            updated=updated,
+            attempt=link.attempt if link else 0,
+            link_version=link.version if link else 0,
+            issues=tuple(PublicIssue.of(issue) for issue in issues),
+            occurred_at=datetime.now(UTC),
+        )
+        record = outcome_record(outcome)
+        row = ItemOutcome(
+            run_id=run["id"],
+            sequence=item.sequence,
+            state=state,
+            event=record.value,
+            issues=_json(issues),
+            attempt=outcome.attempt,
+            link_version=outcome.link_version,
+            booking_number=booking_number,
+            entry_id=outcome.entry_id,
+            updated=updated,
+        )
+        item.state = state
+        self.loop.recorder.tell(Told(row, record, self.finished))
+
+
+def _blocks(issues: list[Issue]) -> bool:
+    return bool(issues)
+
+
+def _again(link: LinkSeen) -> LinkSeen:
+    link.state = "again"
+    return link
+
+
+def _json(issues: "list[Issue] | tuple[Issue, ...]") -> bytes:
+    return orjson.dumps([issue.model_dump(mode="json") for issue in issues]) if issues else b"[]"
+
+
+def _seconds_until(until: datetime | None) -> float | None:
+    return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())

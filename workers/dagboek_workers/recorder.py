@@ -1,0 +1,266 @@
+"""Group commit: what many lanes have to write goes into one transaction, and again as soon as that is done.
+
+A lane waits for its intents, never for its outcomes: an outcome shares the commit of the next intent. Facts are
+not given up: while the database is away they are kept and tried again.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from dagboek.database import Connection, DatabaseUnavailable, connect
+from dagboek.outcome_events import WARNED
+from dagboek.publisher import Publisher
+from dagboek.push_record import (
+    Adoption,
+    AttemptOutcome,
+    Granted,
+    Group,
+    Intent,
+    ItemOutcome,
+    Late,
+    Outcome,
+    Written,
+    late_outcome,
+    write,
+)
+from dagboek_schemas.cloudevents import Record
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.topics import Topic
+
+log = structlog.get_logger()
+
+MOST = 500
+"""Rows of one kind in a group at most."""
+
+Finished = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Told:
+    """An item's outcome with the record that tells it; `finished` is called once it is delivered."""
+
+    item: ItemOutcome
+    record: Record
+    finished: Finished
+    undelivered: int = 1
+    """Topics that have yet to confirm it."""
+
+
+class Recorder:
+    """Writes for all lanes of one loop, through one connection."""
+
+    def __init__(self, url: str, publisher: Publisher) -> None:
+        self._url = url
+        self._publisher = publisher
+        self._intents: deque[tuple[Intent, asyncio.Future[Granted | None]]] = deque()
+        self._adoptions: deque[tuple[Adoption, asyncio.Future[bool]]] = deque()
+        self._outcomes: deque[AttemptOutcome] = deque()
+        self._told: deque[Told] = deque()
+        self._reported: deque[tuple[UUID, int]] = deque()
+        self._delivered: deque[Told] = deque()
+        self._waking = False
+        self._wake = asyncio.Event()
+        self._settled: deque[asyncio.Future[None]] = deque()
+        self._connection: Connection | None = None
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._task = self._loop.create_task(self._run(), name="recorder")
+
+    # what lanes call
+
+    async def intent(self, intent: Intent) -> Granted | None:
+        """Asks for an intent; None when the link, the run or the lane says no."""
+        future: asyncio.Future[Granted | None] = self._loop.create_future()
+        self._intents.append((intent, future))
+        self._wake.set()
+        return await future
+
+    async def adopt(self, adoption: Adoption) -> bool:
+        """Books a link on an entry that is there already; False when the link is not free for it."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._adoptions.append((adoption, future))
+        self._wake.set()
+        return await future
+
+    def outcome(self, outcome: AttemptOutcome) -> None:
+        """Records what became of an attempt."""
+        self._outcomes.append(outcome)
+        self._wake.set()
+
+    def tell(self, told: Told) -> None:
+        """Records what became of an item, then delivers its event, then calls `finished`."""
+        self._told.append(told)
+        self._wake.set()
+
+    def deliver(self, told: Told) -> None:
+        """Delivers an outcome that is stored already."""
+        self._send([told])
+
+    async def written(self) -> None:
+        """Waits until all that was handed in so far is committed."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._settled.append(future)
+        self._wake.set()
+        await future
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Writes what is left, within `seconds`."""
+        self._stopping = True
+        self._wake.set()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._task), seconds)
+        except TimeoutError:
+            self._task.cancel()
+        if self._connection is not None:
+            await self._connection.close()
+
+    # the loop
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending():
+                await self._flush()
+            if self._stopping:
+                return
+
+    def _pending(self) -> bool:
+        return bool(self._outcomes or self._told or self._intents or self._adoptions or self._reported or self._settled)
+
+    async def _flush(self) -> None:
+        # taken in this order so that an outcome is never behind the intent that follows it
+        settled = list(self._settled)
+        self._settled.clear()
+        outcomes = _take(self._outcomes, len(self._outcomes))
+        told = _take(self._told, len(self._told))
+        reported = _take(self._reported, MOST)
+        adoptions = _take(self._adoptions, MOST)
+        intents = _take(self._intents, MOST)
+        group = Group(
+            outcomes=outcomes,
+            adoptions=[adoption for adoption, _ in adoptions],
+            items=[one.item for one in told],
+            reported=reported,
+            intents=[intent for intent, _ in intents],
+        )
+        written = await self._write(group)
+        for late in written.late:
+            await self._late(late)
+        for intent, future in intents:
+            if not future.done():
+                future.set_result(written.granted.get(intent.link_id))
+        for adoption, adopted in adoptions:
+            if not adopted.done():
+                adopted.set_result(adoption.link_id in written.adopted)
+        self._send(told)
+        for waiting in settled:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def _write(self, group: Group) -> Written:
+        delay = 0.1
+        while True:
+            try:
+                return await write(await self._open(), group)
+            except (psycopg.OperationalError, DatabaseUnavailable, psycopg.InterfaceError) as trouble:
+                if isinstance(trouble, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
+                    log.warning("group.locked", error=type(trouble).__name__)
+                else:
+                    log.warning("database.away", error=type(trouble).__name__)
+                    await self._drop()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+            except psycopg.Error as error:
+                log.warning("group.split", error=type(error).__name__, sqlstate=error.sqlstate)
+                return await self._one_by_one(group)
+
+    async def _one_by_one(self, group: Group) -> Written:
+        """A group that fails is taken apart, so that the bad row stays alone."""
+        parts = [Group(outcomes=[one]) for one in group.outcomes]
+        parts += [Group(adoptions=[one]) for one in group.adoptions]
+        parts += [Group(items=[one]) for one in group.items]
+        parts += [Group(reported=[one]) for one in group.reported]
+        parts += [Group(intents=[one]) for one in group.intents]
+        all_written = Written()
+        for part in parts:
+            try:
+                written = await write(await self._open(), part)
+            except psycopg.errors.UniqueViolation:
+                if part.outcomes:
+                    await self._held_by_another(part.outcomes[0])
+            except psycopg.DataError as error:
+                log.error("row.refused", sqlstate=error.sqlstate, kind=_kind(part))
+            else:
+                all_written.granted |= written.granted
+                all_written.late += written.late
+                all_written.adopted |= written.adopted
+        return all_written
+
+    async def _held_by_another(self, outcome: AttemptOutcome) -> None:
+        """The tool gave an entry that another link has: a person must look."""
+        issue = Issue(code="D11", severity=Severity.ERROR, facts={"entry": outcome.entry_number or "?"})
+        person = AttemptOutcome(
+            outcome.link_id, outcome.attempt, Outcome.PERSON, issues=f"[{issue.model_dump_json()}]".encode()
+        )
+        await write(await self._open(), Group(outcomes=[person]))
+
+    async def _late(self, late: AttemptOutcome) -> None:
+        twice = Issue(code="D12", severity=Severity.ERROR, facts={"entry": late.entry_number or "?"})
+        found = await late_outcome(await self._open(), late, twice.model_dump_json().encode())
+        if found is Late.BOOKED_TWICE:
+            log.error("booked.twice", link=late.link_id, attempt=late.attempt)
+
+    async def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._url, connect_timeout=5)
+        return self._connection
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            await connection.close()
+
+    # delivery
+
+    def _send(self, told: list[Told]) -> None:
+        for one in told:
+            topics = (Topic.RESULTS, Topic.WARNINGS) if one.item.state in WARNED else (Topic.RESULTS,)
+            one.undelivered = len(topics)
+            for topic in topics:
+                self._publisher.send(topic, one.record, self._waker(one))
+
+    def _waker(self, told: Told) -> Callable[[int, int], None]:
+        def delivered(_partition: int, _offset: int) -> None:
+            self._delivered.append(told)
+            if not self._waking:
+                self._waking = True
+                with contextlib.suppress(RuntimeError):  # the loop has ended; the sweeper delivers what is unmarked
+                    self._loop.call_soon_threadsafe(self._take_delivered)
+
+        return delivered
+
+    def _take_delivered(self) -> None:
+        self._waking = False
+        while self._delivered:
+            told = self._delivered.popleft()
+            told.undelivered -= 1
+            if told.undelivered == 0:
+                self._reported.append((told.item.run_id, told.item.sequence))
+                told.finished()
+        self._wake.set()
+
+
+def _kind(group: Group) -> str:
+    return next((name for name in Group.__dataclass_fields__ if getattr(group, name)), "nothing")
+
+
+def _take(queue: "deque[Any]", most: int) -> list[Any]:
+    return [queue.popleft() for _ in range(min(most, len(queue)))]

@@ -1,0 +1,111 @@
+"""Sending one attempt, and judging what came of it (design section 6).
+
+Once the first byte of an attempt is out, everything but the tool's own recognised answer leaves it uncertain:
+also a bug in the plugin while it reads a successful answer.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from time import CLOCK_BOOTTIME, clock_gettime
+
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.attempt import Accepted, Attempt, Booked
+from dagboek_sdk.errors import (
+    AccessDenied,
+    AlreadyThere,
+    Later,
+    LoginBroken,
+    NotProcessed,
+    NotReady,
+    NumberTaken,
+    Refused,
+    ToolError,
+    Uncertain,
+)
+
+GRACE = 5.0
+"""Seconds that a plugin may take beyond the deadline of its one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpected:
+    """A bug in a plugin, before anything was sent."""
+
+    error: BaseException
+
+
+Verdict = (
+    Booked
+    | Accepted
+    | Refused
+    | NotReady
+    | AlreadyThere
+    | NumberTaken
+    | Later
+    | AccessDenied
+    | LoginBroken
+    | NotProcessed
+    | Uncertain
+    | Unexpected
+)
+
+
+async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
+    """Has the plugin write the attempt; what came of it."""
+    try:
+        async with asyncio.timeout(tool.about.call_deadline + GRACE):
+            result: object = await tool.push(attempt)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        return judge(attempt, error)
+    return judge(attempt, result)
+
+
+def judge(attempt: Attempt, result: object) -> Verdict:
+    """What the result of a push means, given how far the attempt had come."""
+    if isinstance(result, Booked | Accepted):
+        if isinstance(result, Booked) and not (isinstance(result.entry_id, str) and result.entry_id):
+            return Uncertain("the plugin named no entry") if attempt.sent else Unexpected(TypeError("no entry id"))
+        return result
+    if attempt.verdict is not None:
+        return _known(attempt.verdict)
+    if attempt.sent:
+        return Uncertain(f"{type(result).__name__} after sending")
+    if isinstance(result, TimeoutError):
+        return NotProcessed("the deadline passed before anything was sent")
+    return _known(result)
+
+
+def _known(result: object) -> Verdict:
+    kinds = (
+        Refused,
+        NotReady,
+        AlreadyThere,
+        NumberTaken,
+        Later,
+        AccessDenied,
+        LoginBroken,
+        NotProcessed,
+        Uncertain,
+    )
+    if isinstance(result, kinds):
+        return result
+    if isinstance(result, ToolError):
+        return Unexpected(result)
+    return Unexpected(result if isinstance(result, BaseException) else TypeError(f"push gave {type(result).__name__}"))
+
+
+def again(attempt: Attempt, t0: float) -> Attempt:
+    """The same attempt, to be sent once more after an uncertain send."""
+    return replace(attempt, sent=False, verdict=None, answer_ok=False, repeat=True).start(t0)
+
+
+def settles(verdict: Verdict) -> bool:
+    """Whether a repeat's verdict says something about the attempt before it."""
+    return isinstance(verdict, Booked | Accepted | AlreadyThere | NumberTaken)
+
+
+def boot_time() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return clock_gettime(CLOCK_BOOTTIME)

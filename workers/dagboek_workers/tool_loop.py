@@ -1,0 +1,191 @@
+"""An event loop in a thread of its own for one tool: its lanes, its plugin objects, its recorder.
+
+Plugin code runs here and nowhere else, so that a plugin that blocks stops its own tool and never the consumer.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import structlog
+import uvloop
+from dagboek import connections
+from dagboek.database import Database
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.push_record import raise_epoch
+from dagboek.vault import Vault
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.attempt import Candidate
+from dagboek_sdk.http import new_session
+
+from dagboek_workers.lane import Lane, Work
+from dagboek_workers.recorder import Recorder
+from dagboek_workers.window import load_entries
+
+log = structlog.get_logger()
+
+CALLS = 256
+"""Items of one tool that are worked on at the same time, in this process."""
+
+
+@dataclass
+class Parts:
+    """What all tool loops of a worker share."""
+
+    database_url: str
+    plugins: Plugins
+    vault: Vault
+    publisher: Publisher
+    slot: str
+    calls: int = CALLS
+
+
+@dataclass
+class ToolLoop:
+    """The thread of one tool."""
+
+    name: str
+    parts: Parts
+    lanes: dict[UUID, Lane] = field(default_factory=dict)
+    series: set[tuple[UUID, str]] = field(default_factory=set)
+    """Number series that are known to have a row."""
+    stopping: bool = False
+    ticked: float = field(default_factory=monotonic)
+    """When the loop last went round; a loop that does not is blocked by its plugin."""
+
+    def __post_init__(self) -> None:
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._incoming: list[Work] = []
+        self._incoming_lock = threading.Lock()
+        self._tools: dict[UUID, AccountingPlugin] = {}
+        self._opening: dict[UUID, asyncio.Lock] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._thread = threading.Thread(target=self._main, name=f"tool {self.name}", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def publisher(self) -> Publisher:
+        """The process's producer."""
+        return self.parts.publisher
+
+    # called from the consumer's loop
+
+    def submit(self, work: Sequence[Work]) -> None:
+        """Hands events over; returns at once."""
+        with self._incoming_lock:
+            waking = not self._incoming
+            self._incoming += work
+        if waking:
+            self._loop.call_soon_threadsafe(self._take)
+
+    def call(self, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Future[Any]":
+        """Runs a coroutine on this loop; awaitable on the caller's."""
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
+    def stop(self, seconds: float) -> None:
+        """Ends the loop: what is in flight gets `seconds`, what is queued is forgotten."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(seconds + 5)
+
+    async def drop_lanes(self, seconds: float) -> None:
+        """Forgets all queued work and waits for what is in flight, `seconds` at most."""
+        lanes = list(self.lanes.values())
+        self.lanes.clear()
+        for lane in lanes:
+            lane.queue.clear()
+        running = [lane.task for lane in lanes if lane.task is not None and not lane.task.done()]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        await asyncio.wait_for(self.recorder.written(), timeout=5)
+
+    # on this loop
+
+    def _take(self) -> None:
+        with self._incoming_lock:
+            work, self._incoming = self._incoming, []
+        for one in work:
+            key = one.event.administration_id
+            lane = self.lanes.get(key)
+            if lane is None:
+                lane = self.lanes[key] = Lane(self, key)
+            lane.put(one)
+
+    def _main(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            if self._ready.is_set():
+                log.exception("tool_loop.ended", tool=self.name)
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self.slots = asyncio.Semaphore(self.parts.calls)
+        self.db = await Database(self.parts.database_url, size=6).open()
+        self.recorder = Recorder(self.parts.database_url, self.parts.publisher)
+        self._ready.set()
+        while not self._stop.is_set():
+            self.ticked = monotonic()
+            try:
+                await asyncio.wait_for(self._stop.wait(), timeout=0.5)
+            except TimeoutError:
+                continue
+        await self._finish()
+
+    async def _finish(self) -> None:
+        self.stopping = True
+        running = [lane.task for lane in self.lanes.values() if lane.task is not None and not lane.task.done()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=35)
+            for task in late:
+                task.cancel()
+        await self.recorder.stop()
+        for tool in self._tools.values():
+            await tool.close()
+        if self._session is not None:
+            await self._session.close()
+        await self.db.close()
+
+    async def take_lane(self, administration_id: UUID) -> int:
+        """Raises the lane's epoch, so that nobody else gets an intent for it."""
+        async with self.db.connection() as connection:
+            epochs = await raise_epoch(connection, [administration_id], self.parts.slot)
+        return epochs[administration_id]
+
+    async def tool(self, connection_id: UUID) -> AccountingPlugin:
+        """The plugin object of a connection; made once."""
+        found = self._tools.get(connection_id)
+        if found is not None:
+            return found
+        async with self._opening.setdefault(connection_id, asyncio.Lock()):
+            if connection_id not in self._tools:
+                if self._session is None:
+                    about = self.parts.plugins.tool(self.name).about
+                    self._session = new_session(about.call_deadline, self.parts.calls)
+                self._tools[connection_id] = await connections.open_tool(
+                    self.db, self.parts.plugins, self.parts.vault, connection_id, session=self._session
+                )
+            return self._tools[connection_id]
+
+    async def entries_there(self, administration_id: UUID) -> list[Candidate]:
+        """What the tool held before we came."""
+        return await load_entries(self.db, administration_id)
+
+    def forget_tool(self, connection_id: UUID) -> None:
+        """The connection's settings changed: its plugin object is made anew."""
+        self._tools.pop(connection_id, None)

@@ -1,0 +1,197 @@
+"""What a lane needs of a window, read in one query when its first event is reached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from dagboek import contexts
+from dagboek.database import Database
+from dagboek.runs import held_back
+from dagboek_schemas.documents import Document, Party
+from dagboek_schemas.statuses import Component, ItemKind, ItemState
+from dagboek_sdk.accounting import MappingContext
+from dagboek_sdk.attempt import Candidate
+
+
+@dataclass(slots=True)
+class LinkSeen:
+    """A link as last seen; the truth is in the database, and an intent on a stale one is refused."""
+
+    id: int
+    link_no: int
+    state: str
+    attempt: int
+    version: int
+    revision: str | None
+    refused_revision: str | None
+    acknowledged_revision: str | None
+    entry_id: str | None
+    entry_number: str | None
+    entry_url: str | None
+    run_id: UUID | None
+    sequence: int | None
+    op: str | None
+    roles: list[str]
+    needs_person_issue: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class ItemSeen:
+    """An item of the window with its snapshot and its link."""
+
+    sequence: int
+    component: Component
+    kind: ItemKind
+    identity: str
+    title: str
+    revision: str | None
+    state: ItemState
+    party_identity: str | None
+    source_id: UUID | None
+    origin_id: str | None
+    event: bytes | None
+    reported: bool
+    body: bytes | None
+    link: LinkSeen | None
+
+    def document(self) -> Document:
+        """The document of the snapshot."""
+        return Document.model_validate_json(self.body or b"")
+
+    def party(self) -> Party:
+        """The party of the snapshot."""
+        return Party.model_validate_json(self.body or b"")
+
+
+@dataclass(slots=True)
+class Window:
+    """A window of a run, as its lane works on it."""
+
+    run: dict[str, Any]
+    number: int
+    context: MappingContext
+    items: dict[int, ItemSeen]
+    parties: dict[str, LinkSeen]
+    """Links of the parties of the window's documents, by identity; kept up to date by the lane."""
+    held: set[str]
+    """Components that are not worked on in this run."""
+    there: list[Candidate] = field(default_factory=list)
+    """What the tool held before we came, for items that were never tried."""
+    unsettled: Component | None = None
+    """A component of this run that has items to settle: later ones wait."""
+    candidates: Mapping[str, Any] | None = None
+    """Relations of the tool that the window's parties may be; asked once."""
+
+    @property
+    def generation(self) -> int:
+        """Generation of the run that the window was published in."""
+        return int(self.run["generation"])
+
+
+_LINK = """l.id AS l_id, l.link_no AS l_link_no, l.state AS l_state, l.attempt AS l_attempt,
+l.link_version AS l_version, l.revision AS l_revision, l.refused_revision AS l_refused_revision,
+l.acknowledged_revision AS l_acknowledged_revision, l.entry_id AS l_entry_id, l.entry_number AS l_entry_number,
+l.entry_url AS l_entry_url, l.run_id AS l_run_id, l.sequence AS l_sequence, l.op AS l_op, l.roles AS l_roles,
+l.needs_person_issue AS l_needs_person_issue"""
+
+
+async def load_window(db: Database, run_id: UUID, generation: int, number: int) -> Window | None:
+    """The window, or None when its run is not active in this generation any more."""
+    async with db.connection() as connection:
+        found = await connection.execute(
+            "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active'", (run_id, generation)
+        )
+        run = await found.fetchone()
+        if run is None:
+            return None
+        rows = await (
+            await connection.execute(
+                f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
+                           i.source_id, i.origin_id, i.event, i.reported_at, s.body, {_LINK}
+                    FROM item i
+                    LEFT JOIN snapshot s ON s.run_id = i.run_id AND s.sequence = i.sequence
+                    LEFT JOIN link l ON l.id = i.link_id
+                    WHERE i.run_id = %s AND i.window_no = %s AND i.generation = %s""",
+                (run_id, number, generation),
+            )
+        ).fetchall()
+        parties = await (
+            await connection.execute(
+                f"""SELECT l.identity, {_LINK} FROM link l WHERE l.administration_id = %s AND l.current
+                    AND l.identity = ANY(%s)""",
+                (run["administration_id"], list({row["party_identity"] for row in rows if row["party_identity"]})),
+            )
+        ).fetchall()
+        unsettled = await (
+            await connection.execute(
+                "SELECT component FROM item WHERE run_id = %s AND state = 'to_settle' ORDER BY sequence LIMIT 1",
+                (run_id,),
+            )
+        ).fetchone()
+    there = await load_entries(db, run["administration_id"])
+    context = await contexts.load(db, run["connection_id"], run["context_version"])
+    return Window(
+        run=run,
+        number=number,
+        context=context,
+        items={row["sequence"]: _item(row) for row in rows},
+        parties={row["identity"]: _link(row) for row in parties},
+        held=set(held_back(run["component_errors"])),
+        there=there,
+        unsettled=Component(unsettled["component"]) if unsettled else None,
+    )
+
+
+async def load_entries(db: Database, administration_id: UUID) -> list[Candidate]:
+    """What the tool held before we came."""
+    rows = await db.all("SELECT * FROM tool_entry WHERE administration_id = %s", administration_id)
+    return [_candidate(row) for row in rows]
+
+
+def _item(row: Mapping[str, Any]) -> ItemSeen:
+    return ItemSeen(
+        sequence=row["sequence"],
+        component=Component(row["component"]),
+        kind=ItemKind(row["kind"]),
+        identity=row["identity"],
+        title=row["title"],
+        revision=row["revision"],
+        state=ItemState(row["state"]),
+        party_identity=row["party_identity"],
+        source_id=row["source_id"],
+        origin_id=row["origin_id"],
+        event=row["event"],
+        reported=row["reported_at"] is not None,
+        body=row["body"],
+        link=_link(row) if row["l_id"] is not None else None,
+    )
+
+
+def _link(row: Mapping[str, Any]) -> LinkSeen:
+    return LinkSeen(**{name: row[f"l_{name}"] for name in LinkSeen.__dataclass_fields__})
+
+
+def _candidate(row: Mapping[str, Any]) -> Candidate:
+    day: date | None = row["day"]
+    gross: Decimal | None = row["gross"]
+    return Candidate(
+        entry_id=row["entry_id"],
+        number=row["number"],
+        reference=row["reference"],
+        journal=row["journal"],
+        party_id=row["party_id"],
+        day=day,
+        gross=gross,
+        currency=row["currency"],
+        url=row["url"],
+    )
+
+
+async def read_link(db: Database, link_id: int) -> LinkSeen:
+    """A link, read again."""
+    row = await db.one(f"SELECT {_LINK} FROM link l WHERE l.id = %s", link_id)
+    assert row is not None
+    return _link(row)
