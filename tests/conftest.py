@@ -47,10 +47,18 @@ def services(request: pytest.FixtureRequest) -> Iterator[Services]:
 
 
 @pytest.fixture
-def own_services() -> Iterator[EmbeddedServices]:
+def own_services(data_dir: Path) -> Iterator[EmbeddedServices]:
     """Embedded services for one test alone, which may kill and restart them (`kill_kafka()` ...)."""
-    with temporary_folder() as folder, EmbeddedServices(folder) as running:
+    with EmbeddedServices(data_dir) as running:
         yield running
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for embedded services. Not below `tmp_path`: where we are root, PostgreSQL runs as another user,
+    and each new pytest session closes that folder's parents to others."""
+    with temporary_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

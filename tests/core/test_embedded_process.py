@@ -10,6 +10,7 @@ import pytest
 from dagboek.embedded import EmbeddedError
 from dagboek.embedded.jars import _intact_jar, _remembered
 from dagboek.embedded.process import ServiceProcess
+from dagboek.embedded.threads import in_threads
 
 SLEEPER = "import sys, time; print('ready', flush=True); time.sleep(600)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
@@ -64,7 +65,7 @@ def test_leftover_of_an_earlier_parent_is_stopped(tmp_path: Path) -> None:
     orphan = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     (tmp_path / "sleeper.pid").write_text(f"{orphan.pid}\n")
     assert service(tmp_path, grace=5).stop_leftover()
-    assert orphan.poll() is not None
+    orphan.wait(5)
     assert not service(tmp_path).stop_leftover()
 
 
@@ -145,3 +146,10 @@ def test_list_of_jars_holds_only_while_all_are_there(tmp_path: Path) -> None:
     assert _remembered(listed) is None
     listed.write_text("{broken")
     assert _remembered(listed) is None
+
+
+def test_threads_give_all_results_or_the_first_error() -> None:
+    assert sorted(in_threads(lambda n: n * n, [1, 2, 3, 4, 5], 3)) == [1, 4, 9, 16, 25]
+    assert list(in_threads(str, [], 4)) == []
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda n: 1 // n, [1, 0, 2], 1))

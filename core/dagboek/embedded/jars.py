@@ -6,13 +6,13 @@ import os
 import time
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from dagboek.embedded.errors import EmbeddedError
 from dagboek.embedded.progress import Progress
+from dagboek.embedded.threads import in_threads
 
 KAFKA_VERSION: Final = "4.1.1"
 LOG4J_VERSION: Final = "2.24.3"  # the one that this Kafka brings along
@@ -66,8 +66,8 @@ def _fetch(progress: Progress, repository: str | None) -> list[Path]:
     try:
         artifacts = _artifacts(repository)
         progress(f"Fetching {len(artifacts)} files of Kafka ...")
-        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="kafka-jars") as pool:
-            return list(_counted(pool.map(_intact_jar, artifacts), len(artifacts), progress))
+        # In one order whatever the network does: of two jars with the same class, the first one counts.
+        return sorted(_counted(in_threads(_intact_jar, artifacts, 4), len(artifacts), progress))
     except Exception as error:  # jgo and requests raise many kinds: all of them mean "not to be had"
         raise EmbeddedError(_advice(error, repository)) from error
 

@@ -111,7 +111,8 @@ class ServiceProcess:
             for member in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     member.kill()
-            psutil.wait_procs(family, timeout=10)
+            for member in family:
+                _await_end(member, 10)
         self.stop()
 
     def stop_leftover(self) -> bool:
@@ -122,11 +123,9 @@ class ServiceProcess:
         # Its watcher has seen the parent go and is stopping it; where the watcher was killed, nobody is.
         with contextlib.suppress(psutil.NoSuchProcess):
             leftover.send_signal(self._stop_signal)
-            try:
-                leftover.wait(self._grace)
-            except psutil.TimeoutExpired:
+            if not _await_end(leftover, self._grace):
                 leftover.kill()
-                leftover.wait(5)
+                _await_end(leftover, 5)
         deadline = time.monotonic() + 2
         while self._pid_file.exists() and time.monotonic() < deadline:
             time.sleep(0.05)  # the watcher removes it as its last act
@@ -150,3 +149,14 @@ class ServiceProcess:
                 # The number now belongs to a stranger. PostgreSQL would refuse to start because of it.
                 file.unlink()
         return None
+
+
+def _await_end(process: psutil.Process, seconds: float) -> bool:
+    """Whether it ended in time. In a container nobody may collect the dead: a zombie has ended, too."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+    return True

@@ -3,7 +3,6 @@
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from dagboek.embedded import ports
 from dagboek.embedded.answers import wait_for_kafka, wait_for_postgres
 from dagboek.embedded.errors import DataDirInUseError, EmbeddedError
 from dagboek.embedded.progress import Progress
+from dagboek.embedded.threads import in_threads
 from dagboek.settings import Settings
 
 if TYPE_CHECKING:
@@ -250,10 +250,16 @@ def _check_given(bootstrap: str | None, security: Mapping[str, str], url: str | 
 
 def _at_the_same_time(actions: list[Callable[[], None]]) -> None:
     """Runs all to their end; then raises what went wrong, everything in one error."""
-    with ThreadPoolExecutor(max_workers=max(1, len(actions))) as pool:
-        faults = [future.exception() for future in [pool.submit(action) for action in actions]]
-    errors = [fault for fault in faults if fault is not None]
+
+    def fault_of(action: Callable[[], None]) -> BaseException | None:
+        try:
+            action()
+        except BaseException as error:
+            return error
+        return None
+
+    errors = [fault for fault in in_threads(fault_of, actions, len(actions)) if fault is not None]
     if len(errors) > 1 and all(isinstance(error, EmbeddedError) for error in errors):
-        raise EmbeddedError("\n".join(str(error) for error in errors))
+        raise EmbeddedError("\n".join(sorted(str(error) for error in errors)))
     if errors:
         raise errors[0]
