@@ -15,7 +15,7 @@ _NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Z]")
 _OLD_BELGIAN = re.compile(r"^BE(\d{9})$")
 _BELGIAN = re.compile(r"(BE)?\d{9,10}")
 _BELGIAN_SCHEMES = ("0208", "9925")
-"""ISO 6523: the company register, and the VAT number as an address (ubl-and-vat.md)."""
+"""Codes of the EAS list: the company register, and the VAT number as an electronic address."""
 _VAT_PREFIXES = {"GR": "EL"}
 
 
