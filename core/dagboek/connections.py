@@ -1,0 +1,437 @@
+"""Connections: an entity linked to an administration through a login, with settings ("integration" on screen).
+
+Set-up goes `connect` (credentials, what they reach) → `choose_administration` → `save_settings`. The administration
+outlives its connections and the push record is its own, so that deleting and adding an integration again books
+nothing twice (design section 2).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+import aiohttp
+import psycopg
+from dagboek_schemas.issues import Issue
+from dagboek_sdk.accounting import AccountingPlugin, Administration, Link, Secrets
+from dagboek_sdk.http import Recorder
+from dagboek_sdk.settings import ConnectionSettings
+from psycopg.rows import DictRow
+from pydantic import BaseModel
+
+from dagboek import administrations, contexts, logins
+from dagboek.connection_settings import Problem, faults, unfinished
+from dagboek.database import Connection, Database, Jsonb
+from dagboek.logins import HeldSecrets, LoginProblem, LoginSecrets
+from dagboek.permits import RowPermits
+from dagboek.plugins import Plugins, UnknownPlugin
+from dagboek.tenants import Unusable
+from dagboek.vault import Vault, VaultError
+
+
+class State(StrEnum):
+    """Where a connection stands (product.md section 1.3)."""
+
+    CONNECTING = "connecting"
+    CONFIGURATION_NEEDED = "configuration_needed"
+    CONNECTED = "connected"
+    RECONNECT = "reconnect"
+    """The tool refuses the credentials; runs wait for a person."""
+
+
+class ConnectionProblem(Unusable):
+    """A connection cannot be set up, found or used. The text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """A connection with what it links."""
+
+    id: UUID
+    tenant_id: UUID
+    tenant_name: str
+    entity_id: UUID
+    entity_name: str
+    login_id: UUID
+    tool_user: str
+    plugin: str
+    state: State
+    settings: ConnectionSettings
+    administration_id: UUID | None
+    """None while none is chosen."""
+    administration_name: str
+    host: str
+    tool_id: str
+    """The tool's own id of the books; empty while none is chosen."""
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """A login that works, and what it reaches."""
+
+    connection_id: UUID
+    administrations: Sequence[Administration]
+
+
+@dataclass
+class OpenedTools:
+    """Plugin objects by connection; `close` gives all of them back."""
+
+    tools: dict[UUID, AccountingPlugin] = field(default_factory=dict)
+    unusable: dict[UUID, ConnectionProblem] = field(default_factory=dict)
+    """Connections that could not be opened, and why; the others are not held up by them."""
+
+    async def close(self) -> None:
+        """Closes all plugin objects."""
+        for tool in self.tools.values():
+            await tool.close()
+
+
+_COLUMNS: Final = """
+    c.id, c.tenant_id, t.name AS tenant_name, c.entity_id, e.name AS entity_name, c.login_id, l.tool_user, c.plugin,
+    c.state, c.settings, c.administration_id, coalesce(a.name, '') AS administration_name, coalesce(a.host, '') AS host,
+    coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted
+"""
+
+_TABLES: Final = """
+    connection c JOIN tenant t ON t.id = c.tenant_id JOIN entity e ON e.id = c.entity_id
+    JOIN login l ON l.id = c.login_id LEFT JOIN administration a ON a.id = c.administration_id
+"""
+
+
+# set-up
+
+
+async def connect(
+    db: Database,
+    plugins: Plugins,
+    vault: Vault,
+    *,
+    tenant_id: UUID,
+    entity_id: UUID,
+    plugin: str,
+    given: Mapping[str, Any],
+) -> Connecting:
+    """Tries the credentials `given`, stores them encrypted, and lists the books that they reach.
+
+    Nothing is stored before the tool has accepted them. An unfinished connection of the entity is taken up again.
+    Raises LoginProblem for settings of the wrong shape, UnknownPlugin, and what the tool raises (LoginBroken for
+    wrong credentials).
+    """
+    tool_class = plugins.tool(plugin)
+    settings = logins.check_settings(tool_class.about.settings, given, tool_class.about.title)
+    held = HeldSecrets()
+    tool = _made(db, tool_class, settings, "", held)
+    try:
+        reached = await tool.administrations()
+    finally:
+        await tool.close()
+    login = await logins.save_login(db, vault, tenant_id, plugin, settings)
+    await held.keep(LoginSecrets(db, vault, login.id))
+    return Connecting(await _begun(db, tenant_id, entity_id, login.id, plugin), reached)
+
+
+async def choose_administration(
+    db: Database, plugins: Plugins, vault: Vault, connection_id: UUID, chosen: Administration
+) -> ConnectionRow:
+    """Ties the connection to the books `chosen`, found or created by (plugin, host, the tool's own id).
+
+    Where the entity has a connection to these books already, that one gets the new login and is returned: this is
+    how one connects again. ConnectionProblem when the books belong to another tenant, or are disabled in the tool.
+    """
+    row = await find(db, connection_id)
+    if chosen.disabled:
+        raise ConnectionProblem(f"{chosen.name} ({chosen.id}) is disabled in the tool. Choose another administration.")
+    host = await _host(db, plugins, vault, row)
+    try:
+        async with db.transaction() as connection:
+            administration_id = await administrations.find_or_create(
+                connection, row.tenant_id, row.plugin, host, chosen
+            )
+            connection_id = await _tied(connection, row, administration_id)
+    except psycopg.errors.UniqueViolation as raced:
+        raise ConnectionProblem(f"{chosen.name} is being connected by somebody else right now. Try again.") from raced
+    except administrations.BelongsToAnother as taken:
+        raise ConnectionProblem(str(taken)) from taken
+    return await find(db, connection_id)
+
+
+async def save_settings(
+    db: Database, plugins: Plugins, connection_id: UUID, settings: ConnectionSettings
+) -> list[Problem]:
+    """Checks the settings against the tool's lists and stores them if there is nothing wrong; else what is wrong.
+
+    The connection becomes `connected` when nothing is missing. NoContext while the lists were never read.
+    """
+    row = await find(db, connection_id)
+    about = plugins.tool(row.plugin).about
+    _, context = await contexts.current(db, connection_id)
+    if problems := faults(settings, context.lists, about):
+        return problems
+    state = State.CONFIGURATION_NEEDED if unfinished(settings, about) else State.CONNECTED
+    async with db.transaction() as connection:
+        await connection.execute(
+            """UPDATE connection SET settings = %s, state = CASE WHEN state = 'reconnect' THEN state ELSE %s END
+               WHERE id = %s AND deleted_at IS NULL""",
+            (Jsonb(settings.model_dump(mode="json")), state, connection_id),
+        )
+        await contexts.record(connection, connection_id)
+    return []
+
+
+async def missing_rights(db: Database, plugins: Plugins, vault: Vault, connection_id: UUID) -> Sequence[Issue]:
+    """Rights and modules that the login lacks, as the tool says."""
+    tool = await open_tool(db, plugins, vault, connection_id)
+    try:
+        return await tool.missing_rights()
+    finally:
+        await tool.close()
+
+
+async def delete_connection(db: Database, connection_id: UUID, tenant_id: UUID | None = None) -> list[str]:
+    """Deletes the connection and says what that means, in sentences. ConnectionProblem while a run is open.
+
+    The administration keeps the push record; credentials go with the last connection that used them.
+    """
+    row = await find(db, connection_id, tenant_id)
+    async with db.transaction() as connection:
+        # Requesting a run takes the row too, by its foreign key.
+        await connection.execute("SELECT 1 FROM connection WHERE id = %s FOR UPDATE", (connection_id,))
+        found = await connection.execute(
+            "SELECT id FROM run WHERE connection_id = %s AND state <> 'ended' LIMIT 1", (connection_id,)
+        )
+        if busy := await found.fetchone():
+            raise ConnectionProblem(
+                f"Run {busy['id']} of this connection has not ended. Wait for it, or cancel it first: "
+                f"dagboek cancel {busy['id']}"
+            )
+        await connection.execute("UPDATE connection SET deleted_at = now() WHERE id = %s", (connection_id,))
+        forgotten = await _forgotten_login(connection, row.login_id)
+        booked = await administrations.booked(connection, row.administration_id)
+    return _consequences(row, booked, forgotten)
+
+
+async def _begun(db: Database, tenant_id: UUID, entity_id: UUID, login_id: UUID, plugin: str) -> UUID:
+    """A connection of the entity without administration yet: one left unfinished, or a new one."""
+    async with db.transaction() as connection:
+        entity = await connection.execute(
+            "SELECT 1 FROM entity WHERE id = %s AND tenant_id = %s FOR UPDATE", (entity_id, tenant_id)
+        )
+        if await entity.fetchone() is None:
+            raise ConnectionProblem(f"The tenant has no entity {entity_id}.")
+        found = await connection.execute(
+            """UPDATE connection SET login_id = %s WHERE id = (
+                   SELECT id FROM connection WHERE entity_id = %s AND plugin = %s AND administration_id IS NULL
+                   AND deleted_at IS NULL ORDER BY created_at LIMIT 1
+               ) RETURNING id""",
+            (login_id, entity_id, plugin),
+        )
+        row = await found.fetchone()
+        if row is None:
+            made = await connection.execute(
+                "INSERT INTO connection (tenant_id, entity_id, login_id, plugin) VALUES (%s, %s, %s, %s) RETURNING id",
+                (tenant_id, entity_id, login_id, plugin),
+            )
+            row = await made.fetchone()
+        assert row is not None
+        return UUID(str(row["id"]))
+
+
+async def _tied(connection: Connection, row: ConnectionRow, administration_id: UUID) -> UUID:
+    """The entity's connection to the administration: one that is there already, with the new login, or this one."""
+    found = await connection.execute(
+        """UPDATE connection c SET login_id = %s, state = CASE WHEN state = 'reconnect' THEN 'connected' ELSE state END
+           WHERE entity_id = %s AND administration_id = %s AND deleted_at IS NULL RETURNING id""",
+        (row.login_id, row.entity_id, administration_id),
+    )
+    if there := await found.fetchone():
+        if there["id"] != row.id and row.administration_id is None:
+            await connection.execute("DELETE FROM connection WHERE id = %s", (row.id,))
+        return UUID(str(there["id"]))
+    if row.administration_id is not None:
+        raise ConnectionProblem(
+            f"This connection writes to {row.administration_name} already, and its history stays there. "
+            f"Connect {row.entity_name} once more to use other books."
+        )
+    await connection.execute(
+        "UPDATE connection SET administration_id = %s, state = 'configuration_needed' WHERE id = %s",
+        (administration_id, row.id),
+    )
+    return row.id
+
+
+async def _host(db: Database, plugins: Plugins, vault: Vault, row: ConnectionRow) -> str:
+    stored = await db.one("SELECT settings FROM login WHERE id = %s", row.login_id)
+    assert stored is not None
+    about = plugins.tool(row.plugin).about
+    return logins.host_of(logins.opened(vault, about.settings, stored["settings"], about.title))
+
+
+async def _forgotten_login(connection: Connection, login_id: UUID) -> bool:
+    """Deletes the credentials when no connection uses them any more."""
+    forgotten = await connection.execute(
+        """UPDATE login SET settings = '' WHERE id = %s
+           AND NOT EXISTS (SELECT 1 FROM connection WHERE login_id = login.id AND deleted_at IS NULL)""",
+        (login_id,),
+    )
+    if not forgotten.rowcount:
+        return False
+    await connection.execute("DELETE FROM login_token WHERE login_id = %s", (login_id,))
+    return True
+
+
+def _consequences(row: ConnectionRow, booked: int, forgotten: bool) -> list[str]:
+    books = row.administration_name or "the tool"
+    said = [f"{row.entity_name} is no longer synchronised with {books}."]
+    if row.administration_id:
+        said.append(f"The {booked} documents booked in {books} stay there; nothing is removed from the tool.")
+        said.append("What was booked is remembered: if the same books are connected again, it is not booked twice.")
+        said.append("Journals, VAT codes and accounts of this connection must be chosen again then.")
+    said.append(
+        "The credentials were deleted."
+        if forgotten
+        else "The credentials are kept, because another connection uses the same login."
+    )
+    return said
+
+
+async def break_login(connection: Connection, connection_id: UUID) -> None:
+    """The tool refuses the credentials of this connection: it and all others of the login wait for a person.
+
+    Within a transaction of the caller.
+    """
+    found = await connection.execute("SELECT login_id FROM connection WHERE id = %s", (connection_id,))
+    if row := await found.fetchone():
+        await logins.mark_broken(connection, row["login_id"])
+
+
+# look-ups
+
+
+async def find(db: Database, connection_id: UUID, tenant_id: UUID | None = None) -> ConnectionRow:
+    """The connection; ConnectionProblem when there is none (of `tenant_id`), or it was deleted."""
+    found = await db.one(
+        f"SELECT {_COLUMNS} FROM {_TABLES} WHERE c.id = %s AND coalesce(c.tenant_id = %s, true)",
+        connection_id,
+        tenant_id,
+    )
+    if found is None:
+        raise ConnectionProblem(f"There is no connection {connection_id}. `dagboek connection list` shows all.")
+    row = _row(found)
+    if row.deleted:
+        raise ConnectionProblem(f"Connection {connection_id} was deleted. Connect {row.entity_name} again to go on.")
+    return row
+
+
+async def listed(db: Database, tenant_id: UUID | None = None) -> list[ConnectionRow]:
+    """Connections that are not deleted, of one tenant or of all, by tenant, entity and tool."""
+    rows = await db.all(
+        f"""SELECT {_COLUMNS} FROM {_TABLES} WHERE c.deleted_at IS NULL AND coalesce(c.tenant_id = %s, true)
+            ORDER BY t.name, e.name, c.plugin, a.name, c.created_at""",
+        tenant_id,
+    )
+    return [_row(row) for row in rows]
+
+
+# plugin objects
+
+
+async def open_tool(
+    db: Database,
+    plugins: Plugins,
+    vault: Vault,
+    connection_id: UUID,
+    *,
+    session: aiohttp.ClientSession | None = None,
+    record: Recorder | None = None,
+) -> AccountingPlugin:
+    """The plugin object of a connection; the caller closes it. ConnectionProblem when it cannot be made.
+
+    A `session` given stays open when the object is closed.
+    """
+    opened = await open_tools(db, plugins, vault, [connection_id], session=session, record=record)
+    if connection_id in opened.unusable:
+        raise opened.unusable[connection_id]
+    return opened.tools[connection_id]
+
+
+async def open_tools(
+    db: Database,
+    plugins: Plugins,
+    vault: Vault,
+    connection_ids: Iterable[UUID],
+    *,
+    session: aiohttp.ClientSession | None = None,
+    record: Recorder | None = None,
+) -> OpenedTools:
+    """Plugin objects of many connections, with one query. One that cannot be made does not hold up the others."""
+    wanted = list(connection_ids)
+    rows = await db.all(
+        """SELECT c.id, c.plugin, c.login_id, c.deleted_at, l.settings, coalesce(a.tool_id, '') AS tool_id
+           FROM connection c JOIN login l ON l.id = c.login_id
+           LEFT JOIN administration a ON a.id = c.administration_id WHERE c.id = ANY(%s)""",
+        wanted,
+    )
+    opened = OpenedTools()
+    for row in rows:
+        try:
+            opened.tools[row["id"]] = _opened(db, plugins, vault, row, session, record)
+        except ConnectionProblem as problem:
+            opened.unusable[row["id"]] = problem
+    for missing in set(wanted) - {row["id"] for row in rows}:
+        opened.unusable[missing] = ConnectionProblem(f"There is no connection {missing}.")
+    return opened
+
+
+def _opened(
+    db: Database,
+    plugins: Plugins,
+    vault: Vault,
+    row: DictRow,
+    session: aiohttp.ClientSession | None,
+    record: Recorder | None,
+) -> AccountingPlugin:
+    if row["deleted_at"]:
+        raise ConnectionProblem(f"Connection {row['id']} was deleted.")
+    try:
+        tool_class = plugins.tool(row["plugin"])
+        settings = logins.opened(vault, tool_class.about.settings, row["settings"], tool_class.about.title)
+        secrets = LoginSecrets(db, vault, row["login_id"])
+        return _made(db, tool_class, settings, row["tool_id"], secrets, session=session, record=record)
+    except (UnknownPlugin, LoginProblem, VaultError) as problem:
+        raise ConnectionProblem(str(problem)) from problem
+    except Exception as bug:
+        raise ConnectionProblem(f"{row['plugin']} cannot be opened: {type(bug).__name__} in the plugin.") from bug
+
+
+def _made(
+    db: Database,
+    tool_class: type[AccountingPlugin],
+    settings: BaseModel,
+    tool_id: str,
+    secrets: Secrets,
+    *,
+    session: aiohttp.ClientSession | None = None,
+    record: Recorder | None = None,
+) -> AccountingPlugin:
+    return tool_class(
+        Link(
+            settings=settings,
+            administration=tool_id,
+            secrets=secrets,
+            permits=RowPermits(db, tool_class.limits(settings, tool_id)),
+            client_options={"session": session, "record": record, "secrets": logins.secrets_of(settings)},
+        )
+    )
+
+
+def _row(found: DictRow) -> ConnectionRow:
+    return ConnectionRow(
+        **{
+            **found,
+            "state": State(found["state"]),
+            "settings": ConnectionSettings.model_validate(found["settings"]),
+        }
+    )

@@ -1,0 +1,287 @@
+"""Logins into tools: settings with credentials encrypted at rest, tokens shared by all processes (design section 8).
+
+A plugin's settings may name, besides its secrets, `base_url` (the tool's address, which tells sandboxes and the real
+tool apart) and the user, as `tool_user`, `user`, `username` or `email`: together they make a login.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+from uuid import UUID
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import psycopg
+from dagboek_sdk.errors import ToolUnavailable
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+
+from dagboek.database import Connection, Database, connect
+from dagboek.tenants import Unusable
+from dagboek.vault import Vault
+
+LOCK_SECONDS: Final = 40.0
+"""How long to wait while another process renews a token: longer than a call may take."""
+
+REFRESHERS: Final = 8
+"""Tokens that one event loop renews at a time; each holds a database connection of its own meanwhile."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_USER_FIELDS: Final = ("tool_user", "user", "username", "user_name", "login", "email")
+
+
+class LoginProblem(Unusable):
+    """Settings or credentials that cannot be used. The text names each field and never shows a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRow:
+    """A stored login, without its secrets."""
+
+    id: UUID
+    tenant_id: UUID
+    plugin: str
+    tool_user: str
+    broken_since: datetime | None
+
+
+def check_settings(model: type[Model], given: Mapping[str, Any], what: str) -> Model:
+    """`given` as settings of `model`. LoginProblem with every fault at once, `what` says whose settings they are."""
+    known = set(model.model_fields) | {one.alias for one in model.model_fields.values() if one.alias}
+    faults = [f"{name}: there is no such setting" for name in given if name not in known]
+    try:
+        checked = model.model_validate(dict(given))
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            message = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {message}")
+    else:
+        if not faults:
+            return checked
+    lines = "".join(f"\n  - {fault}" for fault in faults)
+    raise LoginProblem(f"The settings for {what} cannot be used:{lines}\nKnown settings: {', '.join(sorted(known))}.")
+
+
+def host_of(settings: BaseModel) -> str:
+    """Host (and port) of the tool's address, in small letters; empty for a tool without `base_url`."""
+    return urlsplit(str(getattr(settings, "base_url", None) or "")).netloc.rpartition("@")[2].lower()
+
+
+def user_of(settings: BaseModel) -> str:
+    """Who logs in, and where: `user@host`."""
+    names = (getattr(settings, name, None) for name in _USER_FIELDS)
+    user = next((str(name) for name in names if name and not isinstance(name, SecretStr | SecretBytes)), "")
+    return "@".join(part for part in (user, host_of(settings)) if part) or "default"
+
+
+def secrets_of(settings: BaseModel) -> frozenset[str]:
+    """Values that must never be shown or recorded."""
+    found: set[str] = set()
+
+    def collect(value: Any) -> None:
+        if isinstance(value, SecretStr):
+            found.add(value.get_secret_value())
+        elif isinstance(value, SecretBytes):
+            found.add(value.get_secret_value().decode("utf-8", "replace"))
+        elif isinstance(value, Mapping):
+            for one in value.values():
+                collect(one)
+        elif isinstance(value, list | tuple | set | frozenset):
+            for one in value:
+                collect(one)
+
+    collect(settings.model_dump())
+    return frozenset(secret for secret in found if secret)
+
+
+async def save_login(db: Database, vault: Vault, tenant_id: UUID, plugin: str, settings: BaseModel) -> LoginRow:
+    """Stores the checked settings of a login; one of the same tenant, tool and user is replaced and whole again.
+
+    Its tokens go: they may have been made with the credentials of before.
+    """
+    async with db.transaction() as connection:
+        saved = await connection.execute(
+            """INSERT INTO login (tenant_id, plugin, tool_user, settings) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (tenant_id, plugin, tool_user)
+               DO UPDATE SET settings = excluded.settings
+               RETURNING id, tenant_id, plugin, tool_user, broken_since""",
+            (tenant_id, plugin, user_of(settings), vault.encrypt(settings.model_dump())),
+        )
+        row = await saved.fetchone()
+        assert row is not None
+        await connection.execute("DELETE FROM login_token WHERE login_id = %s", (row["id"],))
+        await mark_whole(connection, row["id"])
+    return LoginRow(**{**row, "broken_since": None})
+
+
+def opened(vault: Vault, model: type[BaseModel], stored: bytes, what: str) -> BaseModel:
+    """The settings of a stored login. LoginProblem when they no longer fit the plugin; VaultError."""
+    if not stored:
+        raise LoginProblem(f"The credentials for {what} were deleted with its last integration. Connect it again.")
+    return check_settings(model, vault.decrypt(stored), what)
+
+
+async def mark_broken(connection: Connection, login_id: UUID) -> None:
+    """The tool refuses the credentials: connections of the login wait until a person connects again.
+
+    Within a transaction of the caller, as is `mark_whole`.
+    """
+    await connection.execute("UPDATE login SET broken_since = coalesce(broken_since, now()) WHERE id = %s", (login_id,))
+    await connection.execute(
+        "UPDATE connection SET state = 'reconnect' WHERE login_id = %s AND state = 'connected' AND deleted_at IS NULL",
+        (login_id,),
+    )
+
+
+async def mark_whole(connection: Connection, login_id: UUID) -> None:
+    """The credentials work again, and so do the connections that waited for them."""
+    await connection.execute("UPDATE login SET broken_since = NULL WHERE id = %s", (login_id,))
+    await connection.execute(
+        "UPDATE connection SET state = 'connected' WHERE login_id = %s AND state = 'reconnect' AND deleted_at IS NULL",
+        (login_id,),
+    )
+
+
+async def rotate_keys(db: Database, vault: Vault) -> int:
+    """Encrypts everything stored under the newest key; the number of values. VaultError when one cannot be read."""
+    logins = await db.all("SELECT id, settings FROM login WHERE settings <> ''")
+    for row in logins:
+        # Compared, so that credentials that were replaced meanwhile stay as they are: those have the newest key.
+        await db.run(
+            "UPDATE login SET settings = %s WHERE id = %s AND settings = %s",
+            vault.rotate(row["settings"]),
+            row["id"],
+            row["settings"],
+        )
+    tokens = await db.all("SELECT login_id, name, value FROM login_token")
+    for row in tokens:
+        await db.run(
+            "UPDATE login_token SET value = %s WHERE login_id = %s AND name = %s AND value = %s",
+            vault.rotate(row["value"]),
+            row["login_id"],
+            row["name"],
+            row["value"],
+        )
+    return len(logins) + len(tokens)
+
+
+@dataclass
+class _Refreshers:
+    """Who renews what in this event loop."""
+
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REFRESHERS))
+    locks: WeakValueDictionary[tuple[UUID, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+
+_refreshers: WeakKeyDictionary[Database, _Refreshers] = WeakKeyDictionary()
+
+
+class LoginSecrets:
+    """`dagboek_sdk.accounting.Secrets` over the table `login_token`: encrypted, shared by all processes."""
+
+    def __init__(self, db: Database, vault: Vault, login_id: UUID) -> None:
+        self._db = db
+        self._vault = vault
+        self._login_id = login_id
+
+    async def load(self, name: str) -> tuple[str, datetime] | None:
+        """The token and the moment (UTC) at which it ends, also when that has passed; None when there is none."""
+        row = await self._db.one(
+            "SELECT value, until FROM login_token WHERE login_id = %s AND name = %s", self._login_id, name
+        )
+        if row is None:
+            return None
+        return str(self._vault.decrypt(row["value"])["token"]), row["until"].astimezone(UTC)
+
+    async def save(self, name: str, value: str, until: datetime) -> None:
+        """Keeps the token, replacing an older one."""
+        await self._db.run(
+            """INSERT INTO login_token (login_id, name, value, until) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (login_id, name) DO UPDATE SET value = excluded.value, until = excluded.until""",
+            self._login_id,
+            name,
+            self._vault.encrypt({"token": value}),
+            until,
+        )
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[None]:
+        """One refresher of this token at a time over all processes. Read again after taking it.
+
+        ToolUnavailable when another one keeps it for longer than `LOCK_SECONDS`.
+        """
+        ours = _refreshers.setdefault(self._db, _Refreshers())
+        local = ours.locks.setdefault((self._login_id, name), asyncio.Lock())
+        async with _within(local), _within(ours.places), self._database_lock(name):
+            yield
+
+    @asynccontextmanager
+    async def _database_lock(self, name: str) -> AsyncIterator[None]:
+        # On a connection of its own: it ends with the process, and no transaction stays open meanwhile.
+        connection = await connect(self._db.url, connect_timeout=10)
+        try:
+            await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
+            try:
+                await connection.execute(
+                    "SELECT pg_advisory_lock(hashtextextended(%s, 7316002))", (f"{self._login_id}:{name}",)
+                )
+            except psycopg.errors.LockNotAvailable as busy:
+                raise _busy() from busy
+            yield
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def _within(lock: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(LOCK_SECONDS):
+            await lock.acquire()
+    except TimeoutError as busy:
+        raise _busy() from busy
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _busy() -> ToolUnavailable:
+    return ToolUnavailable(f"another process has been renewing this login for over {LOCK_SECONDS:.0f} s")
+
+
+class HeldSecrets:
+    """Tokens in memory while a login is tried before it is stored; `keep` hands them over."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._lock = asyncio.Lock()
+
+    async def load(self, name: str) -> tuple[str, datetime] | None:
+        """The token and its end."""
+        return self._tokens.get(name)
+
+    async def save(self, name: str, value: str, until: datetime) -> None:
+        """Keeps the token."""
+        self._tokens[name] = (value, until)
+
+    def lock(self, name: str) -> asyncio.Lock:
+        """Nobody else knows these tokens: one lock for all."""
+        return self._lock
+
+    async def keep(self, secrets: LoginSecrets) -> None:
+        """Moves the tokens to where they stay: some tools give each only once."""
+        for name, (value, until) in self._tokens.items():
+            await secrets.save(name, value, until)
+
+
+def names_of_secrets(model: type[BaseModel]) -> Sequence[str]:
+    """Fields of a settings model that hold secrets, for those who ask for them."""
+    return [name for name, one in model.model_fields.items() if _is_secret(one.annotation)]
+
+
+def _is_secret(annotation: Any) -> bool:
+    parts = (annotation, *getattr(annotation, "__args__", ()))
+    return any(part in (SecretStr, SecretBytes) for part in parts)

@@ -1,0 +1,76 @@
+"""Sources of a tenant: where its documents come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from dagboek_sdk.source import DocumentSource, EntityRef, SourceUnavailable
+
+from dagboek.database import Database, Jsonb
+from dagboek.logins import LoginProblem, check_settings, names_of_secrets
+from dagboek.plugins import Plugins, UnknownPlugin
+from dagboek.tenants import Unusable
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source of a tenant."""
+
+    id: UUID
+    tenant_id: UUID
+    plugin: str
+    name: str
+    settings: Mapping[str, Any]
+
+
+async def ensure_source(
+    db: Database, plugins: Plugins, tenant_id: UUID, plugin: str, name: str, settings: Mapping[str, Any]
+) -> SourceRow:
+    """Adds a source to the tenant, or changes the settings of the one called `name`.
+
+    Raises UnknownPlugin, LoginProblem for wrong settings, Unusable when `name` is a source of another plugin.
+    """
+    about = plugins.source(plugin).about
+    if names_of_secrets(about.settings):
+        raise Unusable(f"{about.title} needs credentials, which sources cannot keep yet.")
+    checked = check_settings(about.settings, settings, about.title).model_dump(mode="json")
+    row = await db.one(
+        """INSERT INTO source AS s (tenant_id, plugin, name, settings) VALUES (%s, %s, %s, %s)
+           ON CONFLICT (tenant_id, name) DO UPDATE SET settings = excluded.settings
+           WHERE s.plugin = excluded.plugin RETURNING id, tenant_id, plugin, name, settings""",
+        tenant_id,
+        plugin,
+        name,
+        Jsonb(checked),
+    )
+    if row is None:
+        raise Unusable(f"The tenant has a source {name!r} of another kind already. Choose another name.")
+    return SourceRow(**row)
+
+
+async def sources_of(db: Database, tenant_id: UUID) -> list[SourceRow]:
+    """All sources of the tenant, by name."""
+    rows = await db.all(
+        "SELECT id, tenant_id, plugin, name, settings FROM source WHERE tenant_id = %s ORDER BY name", tenant_id
+    )
+    return [SourceRow(**row) for row in rows]
+
+
+def open_source(plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]) -> DocumentSource:
+    """The source of a row of `source`, seen for a row of `entity`; the caller closes it.
+
+    SourceUnavailable when its plugin is missing or its settings no longer fit.
+    """
+    try:
+        source_class = plugins.source(source["plugin"])
+        settings = check_settings(source_class.about.settings, source["settings"], f"source {source['name']}")
+    except (UnknownPlugin, LoginProblem) as problem:
+        raise SourceUnavailable(str(problem)) from problem
+    seen_for = EntityRef(
+        name=entity["name"],
+        vat_number=entity["vat_number"],
+        company_number=entity["company_number"],
+        country=entity["country"],
+    )
+    return source_class(settings, seen_for)
