@@ -1,0 +1,197 @@
+"""Logins on a real database: encrypted, renewed by one process at a time, moved to a new key."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from dagboek import database, logins
+from dagboek.database import Database
+from dagboek.logins import LoginProblem, LoginRow, LoginSecrets
+from dagboek.tenants import Tenant, ensure_tenant
+from dagboek.vault import Vault, VaultError, new_key
+from dagboek_sdk.errors import ToolUnavailable
+from pydantic import BaseModel, Field, SecretStr
+
+KEY = new_key()
+
+
+class ToolSettings(BaseModel):
+    base_url: str = "https://Books.Example:8443/v1"
+    user: str = Field(min_length=2)
+    password: SecretStr
+    pin: SecretStr | None = None
+
+
+SETTINGS = ToolSettings(user="clerk", password=SecretStr("right horse"))
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database.migrate(database_url)
+    async with Database(database_url, size=3) as opened:
+        yield opened
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault([KEY])
+
+
+@pytest.fixture
+async def tenant(db: Database) -> Tenant:
+    return await ensure_tenant(db, "North")
+
+
+@pytest.fixture
+async def login(db: Database, vault: Vault, tenant: Tenant) -> LoginRow:
+    return await logins.save_login(db, vault, tenant.id, "memory", SETTINGS)
+
+
+def soon() -> datetime:
+    return (datetime.now(UTC) + timedelta(minutes=10)).replace(microsecond=0)
+
+
+async def stored(db: Database, login: LoginRow) -> bytes:
+    row = await db.one("SELECT settings FROM login WHERE id = %s", login.id)
+    assert row is not None
+    return bytes(row["settings"])
+
+
+async def test_settings_come_back_and_are_unreadable_meanwhile(db: Database, vault: Vault, login: LoginRow) -> None:
+    kept = await stored(db, login)
+    assert b"horse" not in kept
+    opened = logins.opened(vault, ToolSettings, kept, "Memory Books")
+    assert opened == SETTINGS
+    assert login.tool_user == "clerk@books.example:8443"
+
+
+async def test_a_login_is_one_per_tenant_tool_and_user(
+    db: Database, vault: Vault, tenant: Tenant, login: LoginRow
+) -> None:
+    await LoginSecrets(db, vault, login.id).save("login", "old token", soon())
+    changed = ToolSettings(user="clerk", password=SecretStr("new horse"))
+    again = await logins.save_login(db, vault, tenant.id, "memory", changed)
+    assert again.id == login.id
+    assert await LoginSecrets(db, vault, login.id).load("login") is None
+    sandbox = changed.model_copy(update={"base_url": "http://127.0.0.1:9"})
+    assert (await logins.save_login(db, vault, tenant.id, "memory", sandbox)).id != login.id
+    elsewhere = await ensure_tenant(db, "Elsewhere")
+    assert (await logins.save_login(db, vault, elsewhere.id, "memory", changed)).id != login.id
+
+
+def test_every_fault_is_named_and_no_value_shown() -> None:
+    with pytest.raises(LoginProblem) as refused:
+        logins.check_settings(ToolSettings, {"user": "q", "pasword": "hidden1", "pin": ["hidden2"]}, "Memory Books")
+    text = str(refused.value)
+    assert "Memory Books" in text
+    for field in ("pasword: there is no such setting", "user:", "password: is missing", "pin:"):
+        assert field in text
+    assert "hidden" not in text
+    assert logins.names_of_secrets(ToolSettings) == ["password", "pin"]
+
+
+async def test_tokens_are_kept_encrypted_and_replaced(db: Database, vault: Vault, login: LoginRow) -> None:
+    secrets, until = LoginSecrets(db, vault, login.id), soon()
+    assert await secrets.load("login") is None
+    await secrets.save("login", "first token", until)
+    await secrets.save("login", "second token", until)
+    await secrets.save("dossier:7", "other", until)
+    assert await secrets.load("login") == ("second token", until)
+    rows = await db.all("SELECT value FROM login_token")
+    assert len(rows) == 2
+    assert not any(b"token" in bytes(row["value"]) for row in rows)
+
+
+async def test_tokens_got_while_trying_are_kept(db: Database, vault: Vault, login: LoginRow) -> None:
+    held, until = logins.HeldSecrets(), soon()
+    async with held.lock("login"):
+        await held.save("login", "once only", until)
+    secrets = LoginSecrets(db, vault, login.id)
+    await held.keep(secrets)
+    assert await secrets.load("login") == ("once only", until)
+
+
+async def test_one_refresher_at_a_time_in_a_process(db: Database, vault: Vault, login: LoginRow) -> None:
+    inside, most, asked = 0, 0, 0
+
+    async def renew() -> str:
+        nonlocal inside, most, asked
+        secrets = LoginSecrets(db, vault, login.id)
+        async with secrets.lock("login"):
+            inside += 1
+            most = max(most, inside)
+            found = await secrets.load("login")
+            if found is None:
+                asked += 1
+                await asyncio.sleep(0.05)
+                await secrets.save("login", f"token {asked}", soon())
+            inside -= 1
+        return (await secrets.load("login") or ("", None))[0]
+
+    assert set(await asyncio.gather(*(renew() for _ in range(20)))) == {"token 1"}
+    assert (most, asked) == (1, 1)
+
+
+HOLDER = """
+import asyncio, sys
+from uuid import UUID
+from dagboek.database import Database
+from dagboek.logins import LoginSecrets
+from dagboek.vault import Vault
+
+async def main():
+    async with Database(sys.argv[1], size=2) as db:
+        async with LoginSecrets(db, Vault([sys.argv[2]]), UUID(sys.argv[3])).lock("login"):
+            print("held", flush=True)
+            await asyncio.to_thread(sys.stdin.readline)
+
+asyncio.run(main())
+"""
+
+
+async def test_another_process_is_waited_for_and_its_death_frees_the_lock(
+    db: Database, vault: Vault, login: LoginRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, db.url, KEY, str(login.id), stdin=pipe, stdout=pipe
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"held\n"
+    secrets = LoginSecrets(db, vault, login.id)
+    monkeypatch.setattr(logins, "LOCK_SECONDS", 1.0)
+    with pytest.raises(ToolUnavailable, match="another process"):
+        async with secrets.lock("login"):
+            pass
+    async with secrets.lock("dossier:7"):  # another token is no matter of theirs
+        pass
+    row = await db.one("SELECT count(*) AS open FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%'")
+    assert row is not None and row["open"] == 0
+    holder.kill()
+    await holder.wait()
+    async with secrets.lock("login"):
+        pass
+
+
+async def test_keys_are_changed_without_a_gap(db: Database, vault: Vault, login: LoginRow) -> None:
+    until = soon()
+    await LoginSecrets(db, vault, login.id).save("login", "a token", until)
+    newest = new_key()
+    assert await logins.rotate_keys(db, Vault([newest, KEY])) == 2
+    only_new = Vault([newest])
+    assert logins.opened(only_new, ToolSettings, await stored(db, login), "it") == SETTINGS
+    assert await LoginSecrets(db, only_new, login.id).load("login") == ("a token", until)
+    with pytest.raises(VaultError):
+        logins.opened(vault, ToolSettings, await stored(db, login), "it")
+
+
+async def test_broken_and_whole_again(db: Database, vault: Vault, tenant: Tenant, login: LoginRow) -> None:
+    async with db.transaction() as connection:
+        await logins.mark_broken(connection, login.id)
+    row = await db.one("SELECT broken_since FROM login")
+    assert row is not None and row["broken_since"] is not None
+    assert (await logins.save_login(db, vault, tenant.id, "memory", SETTINGS)).broken_since is None
+    row = await db.one("SELECT broken_since FROM login")
+    assert row is not None and row["broken_since"] is None
