@@ -75,7 +75,7 @@ async def _show(
 def _print(rows: list[tuple[str, DocumentRow]], wording: Wording, not_synced: bool) -> None:
     out = tables.console()
     if not rows:
-        out.print("Every document is booked." if not_synced else "No document has been seen yet.")
+        out.print("No document waits to be booked." if not_synced else "No document has been seen yet.")
         return
     shown = tables.table(
         "tenant", "entity", "kind", "number", "party", "date", "amount", "booking number", "why", right=("amount",)

@@ -38,7 +38,17 @@ _PLAIN: tuple[type[Exception], ...] = (
 
 # Errors of other modules are known by name, so that a command need not import all of Dagboek to say so.
 _PLAIN_NAMES = frozenset(
-    {"UnknownPlugin", "PluginError", "VaultError", "CatalogueError", "AdministrationTaken", "NotFound", "Unusable"}
+    {
+        "CannotResolve",
+        "ConnectionProblem",
+        "LoginProblem",
+        "NoContext",
+        "PluginBroken",
+        "PluginConflict",
+        "UnknownPlugin",
+        "Unusable",
+        "VaultError",
+    }
 )
 
 

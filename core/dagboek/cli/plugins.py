@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
                 tables.cell(one.name),
                 tables.cell(one.origin),
                 *(tables.cell(", ".join(names)) for names in (one.tools, one.sources, one.sandboxes)),
-                str(len(one.rules) or ""),
+                str(one.document_rules + one.party_rules or ""),
                 str(len(one.issues) or ""),
             )
         out = tables.console()

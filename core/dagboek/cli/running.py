@@ -124,5 +124,7 @@ def _own_database(settings: Settings) -> Iterator[Services]:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.3)
-    with embedded:
+    try:
         yield Services("", embedded.database_url, {}, embedded)
+    finally:
+        embedded.stop()

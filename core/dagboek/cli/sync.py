@@ -55,16 +55,20 @@ async def _sync(
         for problem in problems:
             tell(problem)
         if no_wait:
-            _print_started(started, as_json)
+            show_started(started, as_json)
             return 1 if problems else 0
-        ended = await watch(session, started, quiet=as_json)
-        wording = Wording(session.plugins, language)
+        status = await finish(session, started, Wording(session.plugins, language), as_json)
+    return 1 if problems else status
+
+
+async def finish(session: Session, started: Sequence[tuple[Target, UUID]], wording: Wording, as_json: bool) -> int:
+    """Watches the runs to their end and prints them; the exit status."""
+    ended = await watch(session, started, quiet=as_json)
     if as_json:
         tables.print_json([{**run_json(one.summary), "components": one.components} for one in ended])
     else:
         _print_ended(ended, wording)
-    fine = not problems and all(one.summary.status is RunStatus.SUCCESS for one in ended)
-    return 0 if fine and len(ended) == len(started) else 1
+    return 0 if all(one.summary.status is RunStatus.SUCCESS for one in ended) else 1
 
 
 async def _chosen(session: Session, connection: str | None, tenant: str | None, everything: bool) -> list[Target]:
@@ -149,7 +153,8 @@ def _bar(done: int, total: int, width: int = 24) -> Text:
     return Text.assemble(("━" * filled, "green"), ("━" * (width - filled), "bright_black"))
 
 
-def _print_started(started: Sequence[tuple[Target, UUID]], as_json: bool) -> None:
+def show_started(started: Sequence[tuple[Target, UUID]], as_json: bool) -> None:
+    """Prints which runs were started."""
     if as_json:
         tables.print_json([{"run": run_id, "connection": one.id, "entity": one.entity} for one, run_id in started])
         return

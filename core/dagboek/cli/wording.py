@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagboek_schemas.issues import Issue
-from dagboek_sdk.hooks import CatalogueText
+
+from dagboek.catalogue import RenderedIssue
+from dagboek.plugins import Plugins
 
 
 class Wording:
     """Texts of issues in one language."""
 
-    def __init__(self, plugins: Any, language: str) -> None:
+    def __init__(self, plugins: Plugins, language: str) -> None:
         self.language = language
         self._catalogue = plugins.catalogue
 
@@ -18,10 +20,9 @@ class Wording:
         """An issue as it is stored in a row."""
         return stored if isinstance(stored, Issue) else Issue.model_validate(stored)
 
-    def of(self, issue: Issue) -> CatalogueText:
+    def of(self, issue: Issue) -> RenderedIssue:
         """Title, cause and remedy of `issue`."""
-        text: CatalogueText = self._catalogue.text(issue, self.language)
-        return text
+        return self._catalogue.text(issue, self.language)
 
     def json(self, issue: Issue) -> dict[str, Any]:
         """An issue for programs, with its texts."""

@@ -1,0 +1,58 @@
+"""`dagboek doctor`: what is wrong, and how to fix it."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from dagboek.cli import tables
+from dagboek.cli.failures import explained
+from dagboek.cli.running import found_services
+from dagboek.cli.session import run
+from dagboek.doctor import Finding, Health, examine
+from dagboek.embedded import Services
+from dagboek.settings import Settings, load_settings
+
+_MARKS = {Health.OK: ("✓", "green"), Health.NOTE: ("-", "cyan"), Health.WRONG: ("✗", "bold red")}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command("doctor")
+    def command(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+        """Look at settings, services, topics, keys, plugins, connections and work. Exit status 1: there is a fault."""
+        findings = _findings(load_settings(), as_json)
+        if as_json:
+            tables.print_json(findings)
+        wrong = sum(one.health is Health.WRONG for one in findings)
+        if not as_json:
+            words = "All is well." if not wrong else f"{wrong} to fix."
+            tables.console().print("\n" + words, style="red" if wrong else "green")
+        raise typer.Exit(1 if wrong else 0)
+
+
+def _findings(settings: Settings, quiet: bool) -> list[Finding]:
+    try:
+        with found_services(settings, broker=bool(settings.kafka_bootstrap)) as services:
+            return run(lambda: _collected(settings, services, None, quiet))
+    except Exception as error:
+        trouble = explained(error)[0]
+        return run(lambda: _collected(settings, None, trouble, quiet))
+
+
+async def _collected(settings: Settings, services: Services | None, trouble: str | None, quiet: bool) -> list[Finding]:
+    found: list[Finding] = []
+    async for one in examine(settings, services, trouble):
+        found.append(one)
+        if not quiet:
+            _print(one)
+    return found
+
+
+def _print(one: Finding) -> None:
+    mark, style = _MARKS[one.health]
+    line = Text.assemble((mark, style), f" {one.subject}: {tables.cell(one.what).plain}")
+    if one.fix and one.health is not Health.OK:
+        line.append(f"\n    {tables.cell(one.fix).plain}", style="dim")
+    tables.console().print(line)

