@@ -186,11 +186,15 @@ class Plugins:
     # rules
 
     def validate_document(self, document: Document, component: Component, context: MappingContext) -> list[Issue]:
-        """Issues of `document` by all rules; a rule that fails is one of them. See `rules.verdict`."""
-        return _validated(self._document_rules, document, component, context)
+        """Issues of `document` by all rules; a rule that fails is one of them. `rules.verdict` says what they do.
+
+        While it is not ready (not approved yet, before the start date) that alone is told.
+        """
+        issues = _validated(self._document_rules, document, component, context)
+        return (rules.waiting(issues) or issues) if issues else issues
 
     def validate_party(self, party: Party, component: Component, context: MappingContext) -> list[Issue]:
-        """Issues of `party` by all rules; a rule that fails is one of them. See `rules.verdict`."""
+        """Issues of `party` by all rules; a rule that fails is one of them. `rules.verdict` says what they do."""
         return _validated(self._party_rules, party, component, context)
 
     # registration
