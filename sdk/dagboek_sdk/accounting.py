@@ -77,7 +77,10 @@ class Row:
     code: str
     name: str
     kind: str | None = None
-    """Journals: `sales_invoice`, `purchase_credit_note`, ...; VAT codes: `sales`, `purchase`."""
+    """Journals: `sales_invoice`, `purchase_credit_note`, ..., or `sales`, `purchase` where one takes both kinds.
+
+    VAT codes: `sales`, `purchase`, and with `_credit_note` behind it where the tool keeps those apart.
+    """
     active: bool = True
     rate: Decimal | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -174,6 +177,9 @@ class AccountingPlugin(ABC):
     @abstractmethod
     def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
         """The tool's limits for this connection; none when the settings lift them."""
+
+    async def prepare(self) -> None:
+        """Called before intents are written: what a write needs and that may take time, such as a fresh token."""
 
     # lists
 

@@ -1,0 +1,36 @@
+"""What this distribution registers with Dagboek."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.hooks import CatalogueEntry, hookimpl
+from dagboek_sdk.sandbox import RunningSandbox, SandboxCommand
+
+from dagboek_octopus import issues
+from dagboek_octopus.plugin import OctopusPlugin
+
+
+@hookimpl
+def dagboek_accounting_plugins() -> Sequence[type[AccountingPlugin]]:
+    """Octopus."""
+    return (OctopusPlugin,)
+
+
+@hookimpl
+def dagboek_issue_catalogue() -> Sequence[CatalogueEntry]:
+    """The issues of Octopus, O01 to O91."""
+    return issues.catalogue()
+
+
+@hookimpl
+def dagboek_sandboxes() -> Sequence[SandboxCommand]:
+    """A server that behaves as Octopus does."""
+    return (SandboxCommand("octopus", _start),)
+
+
+async def _start(**options: Any) -> RunningSandbox:
+    """Loads the server only when it is asked for: it is no part of a worker."""
+    from dagboek_octopus.sandbox import start_sandbox  # noqa: PLC0415
+
+    return await start_sandbox(**options)
