@@ -13,19 +13,22 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from dagboek.embedded import EmbeddedServices, Services, services_for
+from dagboek.embedded import EmbeddedServices, Services, ports, services_for
+from dagboek.embedded.answers import wait_for_kafka
+from dagboek.embedded.jars import KAFKA_VERSION
+from dagboek.embedded.postgres import MAJOR_VERSION
 from dagboek.settings import SettingsError, load_settings
 from psycopg import sql
 
-KAFKA_IMAGE = "apache/kafka:4.1.1"
-POSTGRES_IMAGE = "postgres:18"
+KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
+POSTGRES_IMAGE = f"postgres:{MAJOR_VERSION}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -125,18 +128,48 @@ def given_services() -> Iterator[Services]:
 def docker_services() -> Iterator[Services]:
     """Containers. Without a Docker engine the tests are skipped, in CI they fail."""
     from docker.errors import DockerException  # type: ignore[import-untyped]
+    from testcontainers.core.container import DockerContainer
     from testcontainers.core.docker_client import DockerClient
-    from testcontainers.kafka import KafkaContainer
     from testcontainers.postgres import PostgresContainer
 
     try:
-        DockerClient().client.ping()
+        engine = DockerClient()
+        engine.client.ping()
     except DockerException as error:
         unavailable(f"--services=docker: no Docker engine answers ({error})")
-    with ExitStack() as stack:
-        kafka = stack.enter_context(KafkaContainer(KAFKA_IMAGE).with_kraft())
-        postgres = stack.enter_context(PostgresContainer(POSTGRES_IMAGE, driver=None))
-        yield Services(kafka.get_bootstrap_server(), postgres.get_connection_url())
+    with temporary_folder() as folder:
+        port = ports.keep_or_choose(folder / "ports.json", ["kafka"])["kafka"]
+    kafka = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, port)
+    for name, value in kafka_in_docker(f"{engine.host()}:{port}").items():
+        kafka.with_env(name, value)
+    postgres = PostgresContainer(POSTGRES_IMAGE, driver=None).with_command("postgres -c max_connections=200")
+    with kafka, postgres:
+        fault = wait_for_kafka(f"{engine.host()}:{port}", seconds=60)
+        if fault:
+            pytest.fail(f"--services=docker: Kafka does not answer: {fault}", pytrace=False)
+        yield Services(f"{engine.host()}:{port}", postgres.get_connection_url())
+
+
+def kafka_in_docker(address: str) -> dict[str, str]:
+    """Environment of the broker's image. It tells clients `address`, and reaches itself inside."""
+    return {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,INTERNAL://localhost:9094,CONTROLLER://localhost:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{address},INTERNAL://localhost:9094",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_INTER_BROKER_LISTENER_NAME": "INTERNAL",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    }
 
 
 def unavailable(reason: str) -> None:

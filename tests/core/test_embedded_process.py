@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from dagboek.embedded import EmbeddedError
-from dagboek.embedded.jars import _intact_jar, _remembered
+from dagboek.embedded.jars import _drop_halves, _intact_jar, _remembered
 from dagboek.embedded.process import ServiceProcess
 from dagboek.embedded.threads import in_threads
 
@@ -131,6 +131,16 @@ def test_error_page_instead_of_a_jar_is_refused_and_not_kept(tmp_path: Path) -> 
     with pytest.raises(EmbeddedError, match="no jar file"):
         _intact_jar(artifact)
     assert not artifact.path.exists()
+
+
+def test_half_a_description_is_dropped_whole_ones_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "org" / "example"
+    folder.mkdir(parents=True)
+    (folder / "whole.pom").write_text("<project><name>x</name></project>")
+    (folder / "half.pom").write_text("<project><name>x</na")
+    (folder / "empty.pom").write_text("")
+    _drop_halves(tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["whole.pom"]
 
 
 def test_list_of_jars_holds_only_while_all_are_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 from dagboek.embedded.errors import EmbeddedError
 from dagboek.embedded.progress import Progress
@@ -64,7 +65,11 @@ def _remembered(list_file: Path) -> list[Path] | None:
 
 def _fetch(progress: Progress, repository: str | None) -> list[Path]:
     try:
-        artifacts = _artifacts(repository)
+        try:
+            artifacts = _artifacts(repository)
+        except ElementTree.ParseError:
+            _drop_halves(_maven_folder())
+            artifacts = _artifacts(repository)
         progress(f"Fetching {len(artifacts)} files of Kafka ...")
         # In one order whatever the network does: of two jars with the same class, the first one counts.
         return sorted(_counted(in_threads(_intact_jar, artifacts, 4), len(artifacts), progress))
@@ -84,6 +89,21 @@ def _artifacts(repository: str | None) -> list[Any]:
         for artifact in jgo.resolve(coordinate, repositories=mirror):
             found.setdefault((artifact.groupId, artifact.artifactId), artifact)
     return list(found.values())
+
+
+def _maven_folder() -> Path:
+    from jgo.config import GlobalSettings  # noqa: PLC0415  # part of the extra `embedded`
+
+    return Path(GlobalSettings.load().repo_cache)
+
+
+def _drop_halves(maven_folder: Path) -> None:
+    """Deletes descriptions that cannot be read: an interrupted download leaves half a file, of no use to anyone."""
+    for description in maven_folder.rglob("*.pom"):
+        try:
+            ElementTree.parse(description)  # noqa: S314  # files that Maven itself reads
+        except ElementTree.ParseError:
+            description.unlink()
 
 
 def _intact_jar(artifact: Any) -> Path:
