@@ -80,6 +80,13 @@ class DocumentSource(ABC):
     async def attachment(self, ref: str) -> bytes:
         """The bytes of an attachment. FileNotFoundError when it is gone."""
 
+    async def issuers(self) -> Sequence[tuple[EntityRef | None, Sequence[str]]]:
+        """Companies that issued documents of the source, each with the ids of these; None: no issuer can be read.
+
+        For set-up and demonstrations: entities to choose from. It may read everything.
+        """
+        return ()
+
     async def record_booking(self, origin_id: str, booking_number: str | None) -> None:
         """Writes the booking number back, where the source keeps one."""
 

@@ -66,6 +66,13 @@ class UblFolder(DocumentSource):
             fetched += await asyncio.to_thread(self._fetch_some, origin_ids[start : start + _READ_AT_ONCE])
         return fetched
 
+    async def issuers(self) -> Sequence[tuple[EntityRef | None, Sequence[str]]]:
+        """Suppliers of the documents in the folder, with their files."""
+        try:
+            return await asyncio.to_thread(issuers_in, self._settings.folder)
+        except OSError as error:
+            raise SourceUnavailable(_unavailable(self._settings.folder, error)) from None
+
     async def attachment(self, ref: str) -> bytes:
         """The bytes of an embedded file. FileNotFoundError when file or attachment is gone."""
         return await asyncio.to_thread(self._attachment, ref)
@@ -122,16 +129,27 @@ class UblFolder(DocumentSource):
 
 def entities_in(folder: Path) -> list[EntityRef]:
     """Every supplier of the documents in `folder`, each once; those with a number first. Reads all files."""
-    sellers = [result.seller for listed in walk(folder) if (result := read_file(folder / listed.origin_id)).seller]
-    found: list[EntityRef] = []
+    return [entity for entity, _ in issuers_in(folder) if entity is not None]
+
+
+def issuers_in(folder: Path) -> list[tuple[EntityRef | None, list[str]]]:
+    """Every supplier of the documents in `folder` with their files, those with a number first; None comes last."""
+    sellers = [(listed.origin_id, read_file(folder / listed.origin_id).seller) for listed in walk(folder)]
+    found: list[tuple[EntityRef, list[str]]] = []
     for numbered in (True, False):
-        for seller in filter(None, sellers):
+        for file, seller in sellers:
+            if seller is None:
+                continue
             entity = entity_of(seller)
             if bool(entity.vat_number or entity.company_number) is not numbered:
                 continue
-            if not any(is_entity(known, seller) for known in found):
-                found.append(entity)
-    return found
+            files = next((files for known, files in found if is_entity(known, seller)), None)
+            if files is None:
+                found.append((entity, [file]))
+            else:
+                files.append(file)
+    nameless = [file for file, seller in sellers if seller is None]
+    return [*found, *([(None, nameless)] if nameless else [])]
 
 
 def _unavailable(folder: Path, error: OSError) -> str:
