@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from dagboek.embedded.jars import KAFKA_VERSION
 from dagboek.embedded.postgres import MAJOR_VERSION
@@ -49,7 +50,7 @@ def test_servers_are_those_that_the_embedded_ones_are(compose: dict[str, Any]) -
 
 
 def test_settings_of_every_service_can_be_loaded(compose: dict[str, Any]) -> None:
-    for name in ("core", "worker-0", "worker-1", "migrate"):
+    for name in ("core", "worker-1", "worker-2", "migrate"):
         environment = compose["services"][name]["environment"]
         values = {key.removeprefix("DAGBOEK_").lower(): value for key, value in environment.items()}
         settings = Settings(**values)
@@ -65,7 +66,7 @@ def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
             assert needed in services
             if condition["condition"] == "service_healthy":
                 assert services[needed]["healthcheck"]["test"][0] == "CMD", name
-    for name in ("core", "worker-0", "worker-1"):
+    for name in ("core", "worker-1", "worker-2"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert set(services["migrate"]["depends_on"]) == {"kafka", "postgres"}
 
@@ -76,11 +77,14 @@ def test_each_worker_has_a_slot_of_its_own(compose: dict[str, Any]) -> None:
     assert len(slots) == len(set(slots)) == 2
 
 
-def test_commands_are_known(compose: dict[str, Any]) -> None:
-    from dagboek.cli.main import COMMANDS
+def test_commands_and_their_options_are_known(compose: dict[str, Any]) -> None:
+    from dagboek.cli.main import application
 
-    for name in ("migrate", "core", "worker-0", "worker-1", "sandbox"):
-        assert compose["services"][name]["command"][0] in {*COMMANDS, "worker"}
+    commands = typer.main.get_command(application())
+    assert isinstance(commands, typer.core.TyperGroup)
+    for name in ("migrate", "core", "worker-1", "worker-2", "sandbox"):
+        command, *arguments = compose["services"][name]["command"]
+        commands.commands[command].make_context(command, arguments)  # reads the arguments, runs nothing
 
 
 def test_volumes_are_declared_and_ports_are_not_open_to_the_world(compose: dict[str, Any]) -> None:
