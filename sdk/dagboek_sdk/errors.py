@@ -10,8 +10,8 @@ from datetime import datetime
 
 from dagboek_schemas.issues import Issue, Severity
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_SECRET = re.compile(r"(?i)\b(bearer\s+|token[\"'=:\s]+|password[\"'=:\s]+|secret[\"'=:\s]+)[^\s\"',;&]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_SECRET = re.compile(r"(?i)(\bbearer\s+|(?:token|password|passwd|secret|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&<>]+")
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 

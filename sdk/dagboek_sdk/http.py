@@ -10,6 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
@@ -106,6 +108,7 @@ class Client:
     session: aiohttp.ClientSession | None = None
     secrets: frozenset[str] = frozenset()
     """Values that are struck out of what is recorded."""
+    _own_session: bool = field(default=False, init=False, repr=False)
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -210,24 +213,43 @@ class Client:
     ) -> None:
         if self.record is None:
             return
-        body = request.get("json", request.get("data"))
-        shown = body if isinstance(body, str) else json.dumps(body, default=str) if body is not None else None
+        shown = _shown(request.get("json", request.get("data")))
+        headers = redact_headers(request.get("headers") or {})
         self.record(
             Exchange(
                 method=method,
                 url=self._struck(url),
                 status=answer.status if answer else None,
-                request_headers=redact_headers(request.get("headers") or {}),
+                request_headers={name: self._struck(value) for name, value in headers.items()},
                 request_body=self._struck(shown)[:20_000] if shown else None,
                 answer_body=self._struck(answer.text)[:20_000] if answer else None,
-                trouble=f"{type(trouble).__name__}: {trouble}" if trouble else None,
+                trouble=self._struck(f"{type(trouble).__name__}: {trouble}") if trouble else None,
             )
         )
 
     def _struck(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "[redacted]") if secret else text
+        """`text` without the secrets, however JSON or an address spells them; the longest first."""
+        spelled = {way(secret) for secret in self.secrets if secret for way in _SPELLINGS}
+        for secret in sorted(spelled, key=len, reverse=True):
+            text = text.replace(secret, "[redacted]")
         return text
+
+
+def _shown(body: Any) -> str | None:
+    if isinstance(body, bytes):
+        return body.decode("utf-8", "replace")
+    return body if isinstance(body, str | None) else json.dumps(body, default=str)
+
+
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda secret: json.dumps(secret)[1:-1],
+    lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    quote,
+    quote_plus,
+    lambda secret: quote(secret, safe=""),
+    escape,
+)
 
 
 def new_session(call_deadline: float, connections: int = 256) -> aiohttp.ClientSession:

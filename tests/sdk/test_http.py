@@ -1,0 +1,622 @@
+"""The HTTP client against real servers on loopback: one write per attempt, and the truth about what was sent."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from time import CLOCK_BOOTTIME, clock_gettime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_sdk import http
+from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
+from dagboek_sdk.errors import NotProcessed, Refused, Throttled, ToolError, ToolUnavailable, Uncertain
+from dagboek_sdk.http import Answer, Client, Exchange, new_session, redact_headers
+
+
+def an_attempt(late: bool = False) -> Attempt:
+    attempt = Attempt(
+        link_id=1,
+        link_no=1,
+        number=1,
+        op=Op.CREATE,
+        identity="d1:1",
+        kind=ItemKind.DOCUMENT,
+        component=Component.SALES_INVOICES,
+        booking=Booking({}),
+    )
+    return attempt.start(clock_gettime(CLOCK_BOOTTIME) - (SEND_WINDOW + 1 if late else 0))
+
+
+def classify(answer: Answer) -> ToolError | None:
+    """As a plugin does: success, the tool's own refusal, or nobody knows."""
+    if answer.status < 400:
+        return None
+    if answer.status == 422:
+        return Refused(Issue(code="T1"), tool_words=answer.text)
+    if answer.status == 429:
+        return Throttled(None)
+    return Uncertain(f"answer {answer.status}")
+
+
+@dataclass
+class Tool:
+    """A server that does what the test says, and remembers what it saw."""
+
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    url: str = ""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.seen.append((request.method, request.path_qs, await request.read()))
+        return await self.answer(request)
+
+
+@asynccontextmanager
+async def tool(
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | web.Response,
+) -> AsyncIterator[Tool]:
+    async def always(_: web.BaseRequest) -> web.StreamResponse:
+        assert isinstance(answer, web.Response)
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    served = Tool(always if isinstance(answer, web.Response) else answer)
+    runner = web.ServerRunner(web.Server(served.handle))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield served
+    finally:
+        await runner.cleanup()
+
+
+@dataclass
+class RawServer:
+    """Speaks HTTP by hand, so that it can leave a connection in any state."""
+
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    url: str = ""
+
+
+@asynccontextmanager
+async def raw_server(
+    respond: Callable[[RawServer, bytes, asyncio.StreamWriter], Awaitable[bool]],
+) -> AsyncIterator[RawServer]:
+    """`respond` gets each request and its writer, and says whether the connection stays open."""
+    served = RawServer()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                served.requests.append(head + await reader.readexactly(int(length[1]) if length else 0))
+                if not await respond(served, served.requests[-1], writer):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield served
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def client(**options: Any) -> AsyncIterator[Client]:
+    made = Client(**{"classify": classify, "call_deadline": 5.0, **options})
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+class Permits:
+    """Counts what is taken, and refuses when it is told to."""
+
+    def __init__(self, refuse: bool = False) -> None:
+        self.taken: list[tuple[str, bool]] = []
+        self.refuse = refuse
+
+    async def take(self, group: str, *, settling: bool = False) -> None:
+        self.taken.append((group, settling))
+        if self.refuse:
+            raise Throttled(None, group=group)
+
+    async def correct(self, group: str, *, remaining: int | None, reset: Any) -> None:
+        raise AssertionError("nothing to correct")
+
+
+# a write that goes well, or is answered by the tool itself
+
+
+async def test_a_write_that_succeeds_is_sent_once_and_marked() -> None:
+    async with tool(web.json_response({"id": 7, "amount": 121.10}, status=201)) as server, client() as http_client:
+        attempt = an_attempt()
+        answer = await http_client.write(attempt, "POST", f"{server.url}/entries", group="book", json={"a": 1})
+    assert answer.status == 201
+    assert answer.json()["amount"] == Decimal("121.10")
+    assert (attempt.sent, attempt.answer_ok, attempt.verdict) == (True, True, None)
+    assert server.seen == [("POST", "/entries", b'{"a": 1}')]
+
+
+async def test_the_tools_own_refusal_is_a_verdict() -> None:
+    async with tool(web.Response(status=422, text="period closed")) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Refused) as raised:
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert attempt.verdict is raised.value
+    assert raised.value.tool_words == "period closed"
+    assert attempt.sent
+    assert not attempt.answer_ok
+
+
+# the send deadline
+
+
+async def test_after_the_send_deadline_nothing_reaches_the_tool() -> None:
+    async with tool(web.Response()) as server, client() as http_client:
+        attempt = an_attempt(late=True)
+        with pytest.raises(NotProcessed, match="too late"):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert server.seen == []
+    assert not attempt.sent
+    assert attempt.verdict is None
+
+
+async def test_the_deadline_is_checked_just_before_writing_and_not_before_connecting() -> None:
+    """Waiting for a permit, a free connection or a slow handshake counts: all of that comes before the check."""
+
+    class SlowPermits(Permits):
+        async def take(self, group: str, *, settling: bool = False) -> None:
+            attempt.send_until = clock_gettime(CLOCK_BOOTTIME) + 0.05
+            await asyncio.sleep(0.1)
+
+    attempt = an_attempt()
+    async with tool(web.Response()) as server, client(permits=SlowPermits()) as http_client:
+        with pytest.raises(NotProcessed):
+            await http_client.write(attempt, "POST", server.url, group="book")
+    assert server.seen == []
+    assert not attempt.sent
+
+
+async def test_a_wait_for_a_free_connection_counts_towards_the_deadline() -> None:
+    async def slow(request: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(0.3)
+        return web.Response()
+
+    session = new_session(5.0, connections=1)
+    async with tool(slow) as server, client(session=session) as http_client:
+        reading = asyncio.create_task(http_client.read("GET", f"{server.url}/first", group="read"))
+        await asyncio.sleep(0.05)
+        attempt = an_attempt()
+        attempt.send_until = clock_gettime(CLOCK_BOOTTIME) + 0.1
+        with pytest.raises(NotProcessed):
+            await http_client.write(attempt, "POST", f"{server.url}/second", group=None)
+        await reading
+    await session.close()
+    assert [path for _, path, _ in server.seen] == ["/first"]
+
+
+async def test_an_attempt_that_was_never_started_may_not_be_sent() -> None:
+    async with tool(web.Response()) as server, client() as http_client:
+        attempt = an_attempt()
+        attempt.send_until = 0.0
+        with pytest.raises(NotProcessed):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert server.seen == []
+
+
+async def test_reads_know_no_send_deadline() -> None:
+    async with tool(web.json_response({"ok": True})) as server, client() as http_client:
+        await http_client.write(an_attempt(), "POST", server.url, group=None)
+        answer = await http_client.read("GET", server.url, group="read")
+    assert answer.json() == {"ok": True}
+
+
+# one write per attempt
+
+
+async def test_a_second_write_of_an_attempt_is_held_back() -> None:
+    async with tool(web.Response(status=201)) as server, client() as http_client:
+        attempt = an_attempt()
+        await http_client.write(attempt, "POST", server.url, group=None)
+        with pytest.raises(Uncertain, match="second write"):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert len(server.seen) == 1
+
+
+async def test_a_second_write_is_held_back_after_a_refusal_as_well() -> None:
+    async with tool(web.Response(status=422)) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Refused):
+            await http_client.write(attempt, "POST", server.url, group=None)
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert len(server.seen) == 1
+
+
+async def keep_the_first_close_the_second(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+    """Answers reads and keeps the connection; closes it as soon as a PUT has been read on it."""
+    if request.startswith(b"PUT"):
+        return False
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    await writer.drain()
+    return True
+
+
+async def test_the_http_library_itself_would_send_a_put_again() -> None:
+    """Not a test of ours: it shows that the next one guards against something that happens."""
+    async with raw_server(keep_the_first_close_the_second) as server, aiohttp.ClientSession() as session:
+        async with session.get(server.url) as answer:
+            await answer.read()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await session.put(server.url, data=b"entry")
+    assert sum(request.startswith(b"PUT") for request in server.requests) == 2
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["kept-alive", "fresh"])
+async def test_a_put_on_a_dropped_connection_is_sent_once(warm: bool) -> None:
+    async with raw_server(keep_the_first_close_the_second) as server, client() as http_client:
+        if warm:
+            await http_client.read("GET", server.url, group="read")
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "PUT", server.url, group=None, data=b"entry")
+    assert sum(request.startswith(b"PUT") for request in server.requests) == 1
+    assert attempt.sent
+    assert attempt.verdict is None
+
+
+async def test_writes_of_two_attempts_at_once_do_not_mix_up() -> None:
+    async def slow(request: web.BaseRequest) -> web.Response:
+        await asyncio.sleep(0.05)
+        return web.Response(status=201)
+
+    async with tool(slow) as server, client() as http_client:
+        attempts = [an_attempt() for _ in range(20)]
+        late = an_attempt(late=True)
+        answers = await asyncio.gather(
+            *(http_client.write(attempt, "POST", server.url, group=None) for attempt in [*attempts, late]),
+            return_exceptions=True,
+        )
+    assert isinstance(answers.pop(), NotProcessed)
+    assert all(isinstance(answer, Answer) for answer in answers)
+    assert all(attempt.sent and attempt.answer_ok for attempt in attempts)
+    assert not late.sent
+    assert len(server.seen) == 20
+
+
+# trouble before sending, and after
+
+
+async def test_a_refused_connection_is_trouble_before_sending() -> None:
+    async with raw_server(keep_the_first_close_the_second) as server:
+        pass  # closed again: nobody listens there
+    async with client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(ToolUnavailable, match="before sending"):
+            await http_client.write(attempt, "POST", server.url, group=None)
+        with pytest.raises(ToolUnavailable):
+            await http_client.read("GET", server.url, group="read")
+    assert not attempt.sent
+
+
+async def test_a_time_out_after_sending_is_uncertain() -> None:
+    gone = asyncio.Event()
+
+    async def never(request: web.BaseRequest) -> web.Response:
+        await gone.wait()
+        return web.Response(status=201)
+
+    async with tool(never) as server, client(call_deadline=0.3) as http_client:
+        attempt = an_attempt()
+        before = time.monotonic()
+        with pytest.raises(Uncertain, match="after sending"):
+            await http_client.write(attempt, "POST", server.url, group=None)
+        assert time.monotonic() - before < 3
+        gone.set()
+    assert attempt.sent
+    assert len(server.seen) == 1
+
+
+async def test_a_time_out_in_the_middle_of_the_answer_is_uncertain() -> None:
+    async def half(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nbooked un")
+        await writer.drain()
+        return True
+
+    async with raw_server(half) as server, client(call_deadline=0.3) as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert attempt.sent
+
+
+@pytest.mark.parametrize(
+    "answered", [b"", b"HTTP/1.1 201 Crea", b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\nboo"]
+)
+async def test_a_reset_after_sending_is_uncertain(answered: bytes) -> None:
+    async def reset(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+        if answered:
+            writer.write(answered)
+            await writer.drain()
+        writer.transport.abort()
+        return False
+
+    async with raw_server(reset) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert attempt.sent
+    assert attempt.verdict is None
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_is_no_http_is_uncertain() -> None:
+    async def babble(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"what?\r\n\r\n")
+        await writer.drain()
+        return False
+
+    async with raw_server(babble) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert attempt.sent
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_trouble_of_the_server_is_uncertain_unless_the_plugin_knows_better(status: int) -> None:
+    async with tool(web.Response(status=status, text="<h1>Maintenance</h1>")) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+        with pytest.raises(ToolUnavailable):
+            await http_client.read("GET", server.url, group="read")
+    assert attempt.verdict is None
+    assert not attempt.answer_ok
+
+
+async def test_a_plugin_that_stumbles_over_the_answer_leaves_it_uncertain() -> None:
+    def stumbling(answer: Answer) -> ToolError | None:
+        raise KeyError("id")
+
+    async with tool(web.json_response({}, status=201)) as server, client(classify=stumbling) as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain, match="could not be read: KeyError"):
+            await http_client.write(attempt, "POST", server.url, group=None)
+    assert attempt.sent
+    assert attempt.verdict is None
+    assert not attempt.answer_ok
+
+
+async def test_a_cancelled_write_says_whether_it_was_sent() -> None:
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def hold(request: web.BaseRequest) -> web.Response:
+        arrived.set()
+        await gone.wait()
+        return web.Response()
+
+    async with tool(hold) as server, client() as http_client:
+        attempt = an_attempt()
+        writing = asyncio.create_task(http_client.write(attempt, "POST", server.url, group=None))
+        await arrived.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        gone.set()
+    assert attempt.sent
+    assert attempt.verdict is None
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BODY", 10_000)
+
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(10_000):
+            await response.write(b"x" * 1000)
+        return response
+
+    async with tool(endless) as server, client() as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Uncertain):
+            await http_client.write(attempt, "POST", server.url, group=None)
+        with pytest.raises(ToolUnavailable):
+            await http_client.read("GET", server.url, group="read")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_answers_and_not_followed(status: int) -> None:
+    """A 307 would have the library send the entry a second time, to another address."""
+    moved = web.Response(status=status, headers={"Location": "/elsewhere"})
+    async with tool(moved) as server, client(classify=lambda answer: None) as http_client:
+        attempt = an_attempt()
+        answer = await http_client.write(attempt, "POST", f"{server.url}/here", group=None, data=b"entry")
+        await http_client.read("GET", f"{server.url}/here", group="read")
+    assert answer.status == status
+    assert [path for _, path, _ in server.seen] == ["/here", "/here"]
+
+
+async def test_cookies_are_not_kept() -> None:
+    """All connections of a tool may share a session: what one was given must not be sent by another."""
+    cookies: list[str | None] = []
+
+    async def give(request: web.BaseRequest) -> web.Response:
+        cookies.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "session=1"})
+
+    async with tool(give) as server, client() as http_client:
+        address = server.url.replace("127.0.0.1", "localhost")  # no library keeps cookies of bare addresses
+        await http_client.read("GET", address, group="read")
+        await http_client.read("GET", address, group="read")
+    assert cookies == [None, None]
+
+
+# limits
+
+
+async def test_a_permit_is_taken_before_anything_is_sent() -> None:
+    permits = Permits(refuse=True)
+    async with tool(web.Response()) as server, client(permits=permits) as http_client:
+        attempt = an_attempt()
+        with pytest.raises(Throttled):
+            await http_client.write(attempt, "POST", server.url, group="book")
+        with pytest.raises(Throttled):
+            await http_client.read("GET", server.url, group="read", settling=True)
+    assert permits.taken == [("book", False), ("read", True)]
+    assert server.seen == []
+    assert not attempt.sent
+
+
+async def test_a_write_whose_permit_core_took_takes_none() -> None:
+    permits = Permits(refuse=True)
+    async with tool(web.Response(status=201)) as server, client(permits=permits) as http_client:
+        await http_client.write(an_attempt(), "POST", server.url, group=None)
+    assert permits.taken == []
+
+
+# reads
+
+
+async def test_statuses_that_a_read_expects_come_back_as_they_are() -> None:
+    async with tool(web.Response(status=404, text="none")) as server, client() as http_client:
+        answer = await http_client.read("GET", server.url, group="read", accept=frozenset({404}))
+    assert (answer.status, answer.text) == (404, "none")
+
+
+async def test_a_read_raises_what_the_plugin_recognises() -> None:
+    async with tool(web.Response(status=429)) as server, client() as http_client:
+        with pytest.raises(Throttled):
+            await http_client.read("GET", server.url, group="read")
+
+
+# what is recorded
+
+
+async def recorded(answer: web.Response, write: bool = False, **request: Any) -> Exchange:
+    found: list[Exchange] = []
+    secrets = frozenset({"tok-123", 'p"a/s&s w'})
+    async with tool(answer) as server, client(record=found.append, secrets=secrets) as http_client:
+        address = f"{server.url}/?key={request.pop('key', '')}"
+        with pytest.raises(ToolError):
+            if write:
+                await http_client.write(an_attempt(), "POST", address, group=None, **request)
+            else:
+                await http_client.read("POST", address, group="read", **request)
+    (exchange,) = found
+    return exchange
+
+
+async def test_plain_success_is_not_recorded() -> None:
+    found: list[Exchange] = []
+    async with tool(web.Response()) as server, client(record=found.append) as http_client:
+        await http_client.write(an_attempt(), "POST", server.url, group=None)
+        await http_client.read("GET", server.url, group="read")
+    assert found == []
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_headers_that_carry_secrets_are_struck_out(write: bool) -> None:
+    names = ("Authorization", "dossierToken", "Token", "softwareHouseUuid", "Cookie", "X-Api-Key")
+    headers = dict.fromkeys(names, "do not tell") | {"X-Trace": "7", "X-Other": "with tok-123 in it"}
+    exchange = await recorded(web.Response(status=422, text="no"), write, headers=headers)
+    assert dict(exchange.request_headers) == {
+        **dict.fromkeys(names, "[redacted]"),
+        "X-Trace": "7",
+        "X-Other": "with [redacted] in it",
+    }
+    assert (exchange.method, exchange.status, exchange.answer_body) == ("POST", 422, "no")
+
+
+@pytest.mark.parametrize("secret", ["tok-123", 'p"a/s&s w'])
+@pytest.mark.parametrize("body", ["json", "text", "bytes", "form"])
+async def test_secrets_are_struck_out_however_they_are_spelled(secret: str, body: str) -> None:
+    ways: dict[str, dict[str, Any]] = {
+        "json": {"json": {"password": secret}},
+        "text": {"data": f"before {secret} after"},
+        "bytes": {"data": f"before {secret} after".encode()},
+        "form": {"data": {"password": secret}},
+    }
+    exchange = await recorded(web.json_response({"you sent": secret}, status=422), key=secret, **ways[body])
+    for shown in (exchange.url, exchange.request_body or "", exchange.answer_body or ""):
+        assert "[redacted]" in shown
+        assert not any(part in shown for part in ("tok-123", "a/s", "s&s", "s%26s"))
+
+
+async def test_long_bodies_are_cut() -> None:
+    exchange = await recorded(web.Response(status=422, text="n" * 50_000), data="o" * 50_000)
+    assert (len(exchange.request_body or ""), len(exchange.answer_body or "")) == (20_000, 20_000)
+
+
+async def test_trouble_is_recorded_without_secrets() -> None:
+    found: list[Exchange] = []
+    async with client(record=found.append, secrets=frozenset({"tok-123"})) as http_client:
+        with pytest.raises(ToolUnavailable):
+            await http_client.read("GET", "http://127.0.0.1:1/tok-123", group="read")
+        attempt = an_attempt()
+        with pytest.raises(ToolUnavailable):
+            await http_client.write(attempt, "POST", "http://tok-123:port/", group=None)
+    assert not attempt.sent
+    assert len(found) == 2
+    for exchange in found:
+        assert exchange.status is None
+        assert exchange.trouble
+        assert "tok-123" not in str(exchange)
+
+
+def test_redaction_does_not_care_for_capitals() -> None:
+    assert redact_headers({"AUTHORIZATION": "x", "set-cookie": "y", "Accept": "z"}) == {
+        "AUTHORIZATION": "[redacted]",
+        "set-cookie": "[redacted]",
+        "Accept": "z",
+    }
+
+
+# sessions
+
+
+async def test_a_shared_session_stays_open_for_the_others() -> None:
+    session = new_session(5.0)
+    async with tool(web.Response()) as server:
+        async with client(session=session) as first:
+            await first.read("GET", server.url, group="read")
+        assert not session.closed
+        async with client(session=session) as second:
+            await second.read("GET", server.url, group="read")
+    await session.close()
+
+
+async def test_a_session_of_its_own_is_closed_with_the_client() -> None:
+    async with tool(web.Response()) as server:
+        async with client() as http_client:
+            await http_client.read("GET", server.url, group="read")
+            session = http_client.session
+        assert session is not None
+        assert session.closed
+        assert http_client.session is None
+
+
+def test_an_answer_is_text_whatever_it_holds() -> None:
+    assert Answer(200, {}, b"\xffoo").text == "\ufffdoo"
+    with pytest.raises(ValueError, match="Expecting value"):
+        Answer(200, {}, b"<html>").json()
