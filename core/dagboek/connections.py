@@ -150,7 +150,7 @@ async def choose_administration(
             administration_id = await administrations.find_or_create(
                 connection, row.tenant_id, row.plugin, host, chosen
             )
-            connection_id = await _tied(connection, row, administration_id)
+            connection_id = await _tied(connection, row, administration_id, chosen)
     except psycopg.errors.UniqueViolation as raced:
         raise ConnectionProblem(f"{chosen.name} is being connected by somebody else right now. Try again.") from raced
     except administrations.BelongsToAnother as taken:
@@ -239,7 +239,7 @@ async def _begun(db: Database, tenant_id: UUID, entity_id: UUID, login_id: UUID,
         return UUID(str(row["id"]))
 
 
-async def _tied(connection: Connection, row: ConnectionRow, administration_id: UUID) -> UUID:
+async def _tied(connection: Connection, row: ConnectionRow, administration_id: UUID, chosen: Administration) -> UUID:
     """The entity's connection to the administration: one that is there already, with the new login, or this one."""
     found = await connection.execute(
         """UPDATE connection c SET login_id = %s, state = CASE WHEN state = 'reconnect' THEN 'connected' ELSE state END
@@ -256,8 +256,10 @@ async def _tied(connection: Connection, row: ConnectionRow, administration_id: U
             f"Connect {row.entity_name} once more to use other books."
         )
     await connection.execute(
-        "UPDATE connection SET administration_id = %s, state = 'configuration_needed' WHERE id = %s",
-        (administration_id, row.id),
+        """UPDATE connection c SET administration_id = %s, state = 'configuration_needed',
+                  settings = jsonb_build_object('country', coalesce(%s::text, e.country), 'currency', %s::text)
+           FROM entity e WHERE e.id = c.entity_id AND c.id = %s""",
+        (administration_id, chosen.country, chosen.currency, row.id),
     )
     return row.id
 

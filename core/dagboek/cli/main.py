@@ -18,6 +18,8 @@ COMMANDS = (
     "core",
     "migrate",
     "connect",
+    "connection",
+    "source",
     "settings",
     "sync",
     "cancel",
