@@ -14,7 +14,8 @@ def decimal(text: str) -> Decimal | None:
     """The number that `text` is, with at most ten decimals; None when it is no xs:decimal of 14 digits at most."""
     if not _DECIMAL.fullmatch(text):
         return None
-    return ten_decimals(Decimal(text))
+    value = Decimal(text)
+    return ten_decimals(value) if len(text) > 11 else value
 
 
 def ten_decimals(value: Decimal) -> Decimal:

@@ -7,13 +7,14 @@ from dagboek_schemas.issues import Issue, Severity
 from lxml import etree
 
 from dagboek_ubl import issues
-from dagboek_ubl.amounts import decimal
+from dagboek_ubl.amounts import ZERO, decimal
 
 Element = etree._Element
 
 CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 _LONGEST_TEXT = 4000
+_MOST_ISSUES = 50
 
 
 def part(element: Element | None, *path: str) -> Element | None:
@@ -59,26 +60,51 @@ def attribute(element: Element | None, name: str) -> str | None:
 
 
 class Findings:
-    """Issues of one file, and the readers of values that may add to them."""
+    """Issues of one file, and the readers of values that may add to them.
+
+    What is told twice helps nobody: at most one issue of a code is kept for a field, and 50 in all.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.currency: str | None = None
         self.issues: list[Issue] = []
-        self._foreign: set[str] = set()
-
-    @property
-    def blocked(self) -> bool:
-        """Whether something found forbids to book."""
-        return any(issue.severity is not Severity.INFORMATION for issue in self.issues)
+        self.blocked = False
+        self.figures_known = True
+        """False once an amount is missing or cannot be read: then adding up tells nothing."""
+        self._told: set[tuple[str, str]] = set()
+        self._unreadable: set[str] = set()
 
     def add(self, code: str, *, rule: str | None = None, path: str | None = None, **facts: str) -> None:
         """Adds an issue of the catalogue."""
-        self.issues.append(issues.issue(code, self.file, rule=rule, path=path, **facts))
+        found = issues.issue(code, self.file, rule=rule, path=path, **facts)
+        self.blocked = self.blocked or found.severity is not Severity.INFORMATION
+        told = (code, facts.get("field", ""))
+        if told not in self._told and len(self._told) < _MOST_ISSUES:
+            self._told.add(told)
+            self.issues.append(found)
+
+    def once(self, code: str, *, rule: str | None = None, path: str | None = None, **facts: str) -> None:
+        """As `add`, unless this code was told already."""
+        if all(told != code for told, _ in self._told):
+            self.add(code, rule=rule, path=path, **facts)
 
     def missing(self, field: str, rule: str, path: str) -> None:
-        """Adds that a required field is not there."""
-        self.add("U09", rule=rule, path=path, field=field)
+        """Adds that a required field is not there; one that is there but cannot be read was told already."""
+        self.blocked = True
+        if field.rpartition("/")[2].partition(" ")[0] not in self._unreadable:
+            self.add("U09", rule=rule, path=path, field=field)
+
+    def missing_amount(self, field: str, rule: str, path: str) -> Decimal:
+        """As `missing`, of an amount that others are added up from; 0 to go on with."""
+        self.figures_known = False
+        self.missing(field, rule, path)
+        return ZERO
+
+    def unreadable(self, field: str, found: str, expected: str) -> None:
+        """Adds that a value cannot be read, which blocks."""
+        self._unreadable.add(field)
+        self.add("U10", field=field, found=found[:60], expected=expected)
 
     def number(self, element: Element | None, name: str) -> Decimal | None:
         """The number in the basic element `name`. One that is there and cannot be read blocks."""
@@ -92,9 +118,9 @@ class Findings:
             return None
         expected = currency or self.currency
         unit = attribute(found, "currencyID")
-        if unit and expected and unit != expected and unit not in self._foreign:
-            self._foreign.add(unit)
-            self.add("U14", rule="PEPPOL-EN16931-R051", field=name, found=unit, expected=expected)
+        if unit and expected and unit != expected:
+            self.figures_known = False
+            self.once("U14", rule="PEPPOL-EN16931-R051", field=name, found=unit, expected=expected)
         return self._number(found, name)
 
     def _number(self, element: Element | None, name: str) -> Decimal | None:
@@ -103,7 +129,8 @@ class Findings:
             return None
         value = decimal(written)
         if value is None:
-            self.add("U10", field=name, found=written[:60], expected="1234.56")
+            self.figures_known = False
+            self.unreadable(name, written, "1234.56")
         return value
 
     def day(self, element: Element | None, *path: str, required: bool = False) -> date | None:
@@ -113,8 +140,10 @@ class Findings:
             return None
         value = _day(written)
         if value is None:
-            code, expected = ("U10", {"expected": "2026-12-31"}) if required else ("U39", {})
-            self.add(code, field=path[-1], found=written[:60], **expected)
+            if required:
+                self.unreadable(path[-1], written, "2026-12-31")
+            else:
+                self.add("U39", field=path[-1], found=written[:60])
         return value
 
 

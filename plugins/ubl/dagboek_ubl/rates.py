@@ -1,41 +1,37 @@
 """The exchange rate that a UBL document states, if any."""
 
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal
 
 from dagboek_ubl.amounts import ten_decimals
 from dagboek_ubl.findings import Element, Findings, part, text
+from dagboek_ubl.vat import TaxTotals
+
+_LARGEST = Decimal(10) ** 12
 
 
-def read_rate(
-    root: Element, currency: str | None, tax_currency: str | None, findings: Findings
-) -> tuple[Decimal | None, str | None]:
-    """Units of the second currency for one of the document's; that currency is BT-6 where the document has it."""
+def read_rate(root: Element, currency: str, taxes: TaxTotals, findings: Findings) -> tuple[Decimal | None, str | None]:
+    """Units of the accounting currency for one of the document's, and that currency: BT-6, if the document has it.
+
+    Without a stated rate, VAT in both currencies (BT-110, BT-111) tells it, to the precision of these amounts.
+    """
     for name in ("TaxExchangeRate", "PaymentExchangeRate", "PricingExchangeRate"):
         found = part(root, name)
         source, target = text(found, "SourceCurrencyCode"), text(found, "TargetCurrencyCode")
-        if found is None or source is None or target is None or source == target:
-            continue
-        value = findings.number(found, "CalculationRate")
-        if value is None or value <= 0 or currency not in (source, target):
+        if found is None or source is None or target is None or source == target or currency not in (source, target):
             continue
         other = target if source == currency else source
-        if other != (tax_currency or other) or (name == "PricingExchangeRate" and source != currency):
-            continue  # of a third currency: that of the prices
-        if text(
-            found,
-            "MathematicOperatorCode",
-        ) in ("Divide", "divide", "/"):
-            value = 1 / value
-        return ten_decimals(value if source == currency else 1 / value), other
-    return None, None
+        if other != (taxes.tax_currency or other) or (name == "PricingExchangeRate" and source != currency):
+            continue  # of a third currency, such as that of the prices
+        value = findings.number(found, "CalculationRate")
+        if not value or value < 0:
+            continue
+        divided = (text(found, "MathematicOperatorCode") or "").lower() in ("divide", "/")
+        # Turned round once for the operator and once for the direction, so twice is not at all.
+        return _usable(value if divided == (source != currency) else 1 / value), other
+    if taxes.tax_currency not in (None, currency) and taxes.vat and taxes.in_tax_currency is not None:
+        return _usable(taxes.in_tax_currency / taxes.vat), taxes.tax_currency
+    return None, taxes.tax_currency
 
 
-def implied_rate(vat: Decimal | None, in_tax_currency: Decimal | None) -> Decimal | None:
-    """The rate that VAT in both currencies (BT-110, BT-111) amounts to."""
-    if vat is None or in_tax_currency is None:
-        return None
-    try:
-        rate = in_tax_currency / vat
-    except (DivisionByZero, InvalidOperation):
-        return None
-    return ten_decimals(rate) if rate > 0 else None
+def _usable(rate: Decimal) -> Decimal | None:
+    return ten_decimals(rate) if 0 < ten_decimals(rate) < _LARGEST else None

@@ -68,7 +68,7 @@ def read_vat(element: Element | None, findings: Findings) -> Vat | None:
     """A tax category; None when there is none, or it is of another tax."""
     if element is None or not is_vat(part(element, "TaxScheme")):
         return None
-    code, rate = text(element, "ID"), findings.number(element, "Percent")
+    code, rate = text(element, "ID"), _percent(element, findings)
     if code is None and rate is None:
         return None
     if code is None:
@@ -78,12 +78,19 @@ def read_vat(element: Element | None, findings: Findings) -> Vat | None:
     return Vat(code, rate, text(element, "Name"))
 
 
+def _percent(element: Element, findings: Findings) -> Decimal | None:
+    rate = findings.number(element, "Percent")
+    if rate is not None and not 0 <= rate <= 100:
+        findings.unreadable("Percent", str(rate), "0-100")
+        return None
+    return rate
+
+
 def _known(code: str, rate: Decimal | None, findings: Findings) -> str:
     if rate and code in _POSITIVE:
         return _POSITIVE[code]
-    if not any(issue.code == "U13" and issue.facts["found"] == code[:20] for issue in findings.issues):
-        known = ", ".join(CATEGORIES)
-        findings.add("U13", rule="BR-CL-17", field="TaxCategory/ID (BT-118)", found=code[:20], expected=known)
+    known = ", ".join(CATEGORIES)
+    findings.once("U13", rule="BR-CL-17", field="TaxCategory/ID (BT-118)", found=code[:20], expected=known)
     return code
 
 
@@ -92,9 +99,10 @@ def read_tax_totals(root: Element, currency: str | None, tax_currency: str | Non
     found = parts(root, "TaxTotal")
     with_rows = [total for total in found if part(total, "TaxSubtotal") is not None]
     main = [total for total in with_rows if _unit(total) in (None, currency)] or with_rows or found[:1]
+    chosen = set(map(id, main))
     result = TaxTotals(None, None, tax_currency, [])
     for total in found:
-        if all(total is not one for one in main):
+        if id(total) not in chosen:
             result.tax_currency = tax_currency or _unit(total) or currency
             result.in_tax_currency = findings.amount(total, "TaxAmount", result.tax_currency)
             continue
@@ -118,11 +126,12 @@ def _rows(total: Element, findings: Findings) -> list[BreakdownRow]:
         if category is not None and not is_vat(part(category, "TaxScheme")):
             if tax:
                 name = text(category, "TaxScheme", "ID") or text(category, "TaxScheme", "Name") or ""
+                findings.figures_known = False
                 findings.add("U16", field=name[:40], found=str(tax))
             continue
         vat = read_vat(category, findings) or Vat(None, None)
         if vat.rate is None:
-            vat.rate = findings.number(subtotal, "Percent")  # where UBL 2.0 had it
+            vat.rate = _percent(subtotal, findings)  # where UBL 2.0 had it
         if vat.category is None and vat.rate:
             vat.category = "S"
         code, reason = text(category, "TaxExemptionReasonCode"), text(category, "TaxExemptionReason")
@@ -135,13 +144,16 @@ def fill_in(vats: Sequence[Vat | None], rows: Sequence[BreakdownRow]) -> list[Va
 
     A standard rate of 0 % is no rate (BR-S-05 to 07); old SI-UBL wrote it on charges.
     """
+    of_category: dict[str | None, list[Vat]] = defaultdict(list)
+    for row in rows:
+        of_category[row.vat.category].append(row.vat)
     result: list[Vat | None] = []
     for vat in vats:
+        same = of_category[vat.category] if vat else []
         if vat is None and len(rows) == 1:
             result.append(rows[0].vat)
-        elif vat is not None and (vat.rate is None or (vat.category == "S" and not vat.rate)):
-            same = [row.vat for row in rows if row.vat.category == vat.category]
-            result.append(Vat(vat.category, same[0].rate, vat.name) if len(same) == 1 else vat)
+        elif vat and len(same) == 1 and (vat.rate is None or (vat.category == "S" and not vat.rate)):
+            result.append(Vat(vat.category, same[0].rate, vat.name))
         else:
             result.append(vat)
     return result

@@ -53,12 +53,12 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 def parse(data: bytes) -> etree._Element:
     """The root element of an XML document. Raises Refused."""
-    data = _as_utf8(data)
-    if not data.strip():
-        raise Refused("U04", found="the file is empty")
+    data = _as_utf8(data.strip()).strip()
+    if not data:
+        raise Refused("U20")
     after_prolog = _PROLOG.match(data)
     start = after_prolog.end() if after_prolog else 0
-    if data.startswith(b"<!", start):
+    if data.startswith(b"<!", start) and not data.startswith(b"<!--", start):
         raise Refused("U05")
     for mark in (b"<", b"="):
         if (count := data.count(mark)) > MAX_MARKUP:
@@ -107,12 +107,12 @@ def _decoded(data: bytes, encoding: str) -> bytes:
 
 
 def _refused(error: etree.XMLSyntaxError) -> Refused:
-    words = (error.msg or "no element").partition(", line ")[0]
+    words = error.msg or "no element"
     if "Excessive depth" in words:
         return Refused("U08", found="depth", expected="2,048")
     if "encoding" in words.lower() or "not proper UTF-8" in words or "Invalid bytes" in words:
         return Refused("U06", found="UTF-8")
-    return Refused("U04", found=f"{words[:200]} (line {error.lineno})")
+    return Refused("U04", found=words[:200])
 
 
 def _megabytes(size: int) -> str:
