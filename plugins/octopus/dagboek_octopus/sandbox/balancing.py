@@ -216,7 +216,7 @@ def open_items(dossier: Dossier, body: Json, kind: str) -> list[Json]:
             relation = dossier.relations.by_id[item.posting.relation or 0]
             wanted = relation_id in (-1, relation.id)
             if relation_id == -1 and external_id != -1:
-                wanted = relation.external_id == external_id
+                wanted = external_id != 0 and relation.external_id == external_id
             if item.type == kind and wanted and open_amount(dossier, item):
                 found.append(_open_wire(dossier, item, 1 if kind == "C" else -1))
     return found

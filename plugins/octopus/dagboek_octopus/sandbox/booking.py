@@ -401,11 +401,12 @@ def _post_money(
 
 def _check_place(dossier: Dossier, body: Json, rules: Rules, *, letters: str, replaces: bool) -> _Place:
     """Book year, journal, number and period; `replaces`: the number must be there instead of being the next."""
-    bookyear = dossier.bookyears.get(wire.key(body, "bookyearKey"))
+    bookyear_id = wire.key(body, "bookyearKey")
+    bookyear = dossier.bookyears.get(bookyear_id)
     number, period = wire.integer(body, "documentSequenceNr"), wire.integer(body, "bookyearPeriodeNr")
     journal_key = wire.text(body, "journalKey")
     if bookyear is None:
-        raise Refused(400, codes.UNKNOWN_BOOKYEAR, f"Dossier {dossier.id} has no such bookyear")
+        raise Refused(400, codes.UNKNOWN_BOOKYEAR, f"Dossier {dossier.id} has no bookyear {bookyear_id}")
     journal = bookyear.journals.get(journal_key)
     where = f"Dossier {dossier.id}, bookyear {bookyear.id}, journal {journal_key}"
     if journal is None:
@@ -475,6 +476,8 @@ def _check_line(dossier: Dossier, bookyear: Bookyear, line: Line, *, sale: bool,
         )
     if line.base * line.vat < 0:
         raise Refused(400, codes.OTHER_SIGN, f"Base {line.base} and VAT {line.vat} have different signs")
+    if line.vat_recovery is not None and not 0 <= line.vat_recovery <= HUNDRED:
+        raise Refused(400, codes.VAT_RECOVERY, f"VAT recovery percentage {line.vat_recovery}")
     if not line.cost_centre and account is not None and account.cost_centre == 1:
         raise Refused(400, codes.UNKNOWN_COST_CENTRE, f"Account {line.account} wants a cost centre")
     _check_cost_centre(dossier, line.cost_centre)

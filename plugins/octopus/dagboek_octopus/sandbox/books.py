@@ -173,10 +173,14 @@ class Books:
         header = json.loads(lines[0])
         self.secret = header["secret"]
         self._begin(header["begun"])
-        for line in lines[1:]:
+        at = header["begun"]
+        for number, line in enumerate(lines[1:], 2):
             change, dossier, at, body = wire.parse(line)
-            self.clock.not_before(float(at))
-            self._do(change, dossier, body, float(at))
+            try:
+                self._do(change, dossier, body, float(at))
+            except (Refused, wire.Unreadable) as error:
+                raise ValueError(f"{path}, line {number}: {change} cannot be done again: {error}") from error
+        self.clock.not_before(float(at))
 
     # --- dossiers -----------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def upsert_account(books: Books, dossier: Dossier, body: Json, at: float) -> Res
     if body.get("vatRecupPercentage") is not None:
         recovery = wire.number(body, "vatRecupPercentage")
         if not 0 <= recovery <= 100:
-            raise Refused(400, -30, f"VAT recovery percentage {recovery}")
+            raise Refused(400, codes.VAT_RECOVERY, f"VAT recovery percentage {recovery}")
         account = replace(account, vat_recovery=recovery)
     return Result(201 if dossier.set_account(bookyear, account, at=at) else 204)
 

@@ -22,5 +22,5 @@ class Clock:
         self.advanced += seconds
 
     def not_before(self, moment: float) -> None:
-        """Tells the clock that `moment` was reached already (books read back from a file)."""
-        self._latest = max(self._latest, moment)
+        """Moves the clock to a moment that was reached already (books read back from a file)."""
+        self.advanced += max(0.0, moment - self.now())

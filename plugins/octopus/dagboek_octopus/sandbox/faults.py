@@ -59,6 +59,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no kind of fault; there are {', '.join(KINDS)}")
+        # Numbers of a JSON body come as Decimal.
+        self.probability = float(self.probability)
+        self.seconds = None if self.seconds is None else float(self.seconds)
 
     def matches(self, operation: str, method: str, path: str, dossier: int | None) -> bool:
         """Whether the fault is meant for this call."""

@@ -305,7 +305,9 @@ class _Dripping(web.Response):
     """Sends its body in small pieces over some seconds (an empty body: waits, then answers)."""
 
     def __init__(self, response: web.Response, seconds: float) -> None:
-        super().__init__(status=response.status, headers={"Content-Type": response.headers["Content-Type"]})
+        super().__init__(status=response.status)
+        if "Content-Type" in response.headers:
+            self.headers["Content-Type"] = response.headers["Content-Type"]
         self._content = bytes(response.body) if isinstance(response.body, bytes) else b""
         self._seconds = seconds
 

@@ -1,0 +1,30 @@
+"""The sandbox is written apart: it shares no code with the plugin's client, and needs aiohttp alone."""
+
+import ast
+import sys
+from pathlib import Path
+
+import dagboek_octopus.sandbox
+
+FOLDER = Path(str(dagboek_octopus.sandbox.__file__)).parent
+
+
+def test_it_imports_itself_aiohttp_and_the_standard_library_only() -> None:
+    foreign = set()
+    for file in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                foreign |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                foreign.add(str(node.module).split(".")[0])
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 1, f"{file.name} reaches out of the package"
+    assert foreign - set(sys.stdlib_module_names) == {"aiohttp"}
+
+
+def test_every_call_below_sandbox_stands_in_the_docstring() -> None:
+    from dagboek_octopus.sandbox import control, faults
+
+    page = dagboek_octopus.sandbox.__doc__ or ""
+    for name in (*control.LOOKING, *control.DOING, *faults.KINDS):
+        assert name in page, f"{name} is not documented"
