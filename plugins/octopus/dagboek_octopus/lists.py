@@ -37,7 +37,7 @@ FOR_BOOKINGS = 1
 COST_CENTRE_MANDATORY = 1
 
 
-def book_year_rows(years: Iterable[Json], accounts_complete: Mapping[str, bool]) -> tuple[Row, ...]:
+def book_year_rows(years: Iterable[Json], accounts_complete: frozenset[str]) -> tuple[Row, ...]:
     """Newest first, so that set-up shows what is in use at the top."""
     rows = []
     for year in sorted(years, key=lambda one: str(one["startDate"]), reverse=True):
@@ -48,7 +48,7 @@ def book_year_rows(years: Iterable[Json], accounts_complete: Mapping[str, bool])
             "end": year["endDate"],
             "closed": bool(year.get("closed")),
             "periods": periods,
-            "accounts_complete": accounts_complete.get(code, False),
+            "accounts_complete": code in accounts_complete,
         }
         name = year.get("bookyearDescription") or f"{year['startDate']} - {year['endDate']}"
         rows.append(Row(code, name, active=not details["closed"], details=details))

@@ -66,9 +66,10 @@ def map_document(document: Document, context: MappingContext, tables: Tables, oc
     settings = context.settings
     split = _tried(lambda: mapping.split(document, settings), issues)
     rate = _tried(lambda: mapping.exchange_rate(document, settings), issues)
-    place = _place(document, settings, tables, issues)
+    year = tables.year(document.issue_date)
+    place = _place(document, settings, year, tables, issues)
     if split:
-        _check_parts(document, split, place.year if place else None, tables, issues)
+        _check_parts(document, split, year if year and not year.closed else None, tables, issues)
     if tables.currencies and document.currency not in tables.currencies:
         issues.append(Issue(code="O17", facts={"currency": document.currency}, field="currency"))
     if issues or split is None or rate is None or place is None:
@@ -149,10 +150,11 @@ def _tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
         return None
 
 
-def _place(document: Document, settings: ConnectionSettings, tables: Tables, issues: list[Issue]) -> _Place | None:
+def _place(
+    document: Document, settings: ConnectionSettings, year: BookYear | None, tables: Tables, issues: list[Issue]
+) -> _Place | None:
     """Book year, period and journal of the document's date. Journals exist per book year."""
     day = document.issue_date
-    year = tables.year(day)
     chosen = _tried(lambda: mapping.journal(document, settings), issues)
     if year is None:
         issues.append(Issue(code="O10", facts={"date": day.isoformat()}, field="issue_date"))

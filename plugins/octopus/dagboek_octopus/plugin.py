@@ -20,7 +20,16 @@ from dagboek_sdk.accounting import (
     Settling,
 )
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Op, Resolution
-from dagboek_sdk.errors import AccessDenied, NumberTaken, Refused, Throttled, ToolError, ToolUnavailable, Uncertain
+from dagboek_sdk.errors import (
+    AccessDenied,
+    NotReady,
+    NumberTaken,
+    Refused,
+    Throttled,
+    ToolError,
+    ToolUnavailable,
+    Uncertain,
+)
 from dagboek_sdk.limits import Limit
 
 from dagboek_octopus import entries, errors, lists, mapping, payments, quotas, relations
@@ -104,20 +113,21 @@ class OctopusPlugin(AccountingPlugin):
     async def lists(self) -> Lists:
         """Book years, journals and accounts of the years that are open, VAT codes, cost centres, currencies.
 
-        Costs two of the two daily reads of accounts where two book years are open; after that accounts come from
-        what was modified since the beginning, and a missing one counts as unknown. Throttled when VAT codes, cost
-        centres or currencies were read twice today: keep the lists of before.
+        Most of them may be read twice a day; Throttled when they were: keep the lists of before. Accounts are read of
+        today's book year, and of the others where limits are lifted; a missing account counts as unknown there.
         """
         try:
             years = await self._book_years()
-            open_years = [str(year["bookyearKey"]["id"]) for year in years if not year.get("closed")]
-            journals = {year: await self._list(f"/bookyears/{year}/journals", quotas.JOURNALS) for year in open_years}
-            accounts, complete = await self._accounts(open_years)
+            open_years = [year for year in years if not year.get("closed")]
+            by_year = {
+                _id(year): await self._list(f"/bookyears/{_id(year)}/journals", quotas.JOURNALS) for year in open_years
+            }
+            accounts = await self._accounts(open_years)
             return {
-                "book_years": lists.book_year_rows(years, complete),
-                "journals": lists.journal_rows(journals),
+                "book_years": lists.book_year_rows(years, frozenset(accounts)),
+                "journals": lists.journal_rows(by_year),
                 "vat_codes": lists.vat_code_rows(await self._list("/vatcodes", quotas.VAT_CODES)),
-                "ledger_accounts": lists.account_rows(accounts),
+                "ledger_accounts": lists.account_rows(one for every in accounts.values() for one in every),
                 "cost_centres": lists.cost_centre_rows(await self._list("/costcentres", quotas.COST_CENTRES)),
                 "currencies": lists.currency_rows(await self._list("/currencies", quotas.CURRENCIES)),
             }
@@ -125,19 +135,19 @@ class OctopusPlugin(AccountingPlugin):
             raise ToolUnavailable(f"a list that cannot be read: {type(odd).__name__}") from odd
 
     async def ledger_accounts(self) -> Sequence[LedgerAccount]:
-        """Accounts of the newest open book year that has any."""
-        years = [str(year["bookyearKey"]["id"]) for year in await self._book_years() if not year.get("closed")]
-        accounts: Sequence[Mapping[str, Any]] = ()
-        for year in years:
-            every, _ = await self._accounts([year])
-            accounts = [one for one in every if str(one["accountKey"]["bookyearKey"]["id"]) == year]
-            if accounts:
-                break
+        """Accounts of today's book year. NotReady when they were read twice today, which is all that is allowed."""
+        year = _newest_first([one for one in await self._book_years() if not one.get("closed")])[:1]
+        if not year:
+            return ()
+        try:
+            accounts = await self._accounts_of(_id(year[0]))
+        except Throttled as throttled:
+            raise NotReady(Issue(code="O37")) from throttled
         return [
             LedgerAccount(
                 code=str(one["accountKey"]["id"]),
                 name=lists.description(one) or str(one["accountKey"]["id"]),
-                book_year=str(one["accountKey"]["bookyearKey"]["id"]),
+                book_year=_id(year[0]),
             )
             for one in accounts
         ]
@@ -167,7 +177,7 @@ class OctopusPlugin(AccountingPlugin):
         found: list[Candidate] = []
         for year in await self._book_years():
             if not year.get("closed"):
-                params = {"bookyearId": str(year["bookyearKey"]["id"]), "modifiedTimeStamp": BEGINNING}
+                params = {"bookyearId": _id(year), "modifiedTimeStamp": BEGINNING}
                 found += entries.candidates(await self._modified(params, settling=False))
         return found
 
@@ -257,26 +267,15 @@ class OctopusPlugin(AccountingPlugin):
         years = await self._list("/bookyears", quotas.BOOK_YEARS)
         return sorted(years, key=lambda year: str(year.get("startDate")), reverse=True)
 
-    async def _accounts(self, years: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, bool]]:
-        """Accounts of `years`, and of which of them all were read."""
-        accounts: list[dict[str, Any]] = []
-        complete: dict[str, bool] = {}
-        for year in years:
-            try:
-                accounts += await self._list_accounts(year)
-                complete[year] = True
-            except Throttled:
-                break
-        if missing := [year for year in years if year not in complete]:
-            params = {"modifiedTimeStamp": BEGINNING}
-            answer = await self.octopus.read("/accounts/modified", quotas.ACCOUNTS_MODIFIED, params, slow=True)
-            modified = (answer or {}).get("modified") or []
-            accounts += [one for one in modified if str(one["accountKey"]["bookyearKey"]["id"]) in missing]
-        return accounts, complete
+    async def _accounts(self, years: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """Accounts by book year: of today's alone, as two reads a day leave room for no more, or of all."""
+        chosen = _newest_first(years)
+        return {
+            _id(year): await self._accounts_of(_id(year)) for year in chosen[: None if self.settings.lift_limits else 1]
+        }
 
-    async def _list_accounts(self, year: str) -> list[dict[str, Any]]:
-        answer = await self.octopus.read("/accounts", quotas.ACCOUNTS, {"bookyearId": year}, slow=True)
-        return answer or []
+    async def _accounts_of(self, year: str) -> list[dict[str, Any]]:
+        return await self.octopus.read("/accounts", quotas.ACCOUNTS, {"bookyearId": year}, slow=True) or []
 
     async def _relations(self) -> relations.Directory:
         if self._directory is None or not self._directory.fresh:
@@ -397,7 +396,7 @@ class OctopusPlugin(AccountingPlugin):
 
     async def _open_items(self, asked: Sequence[EntryId]) -> tuple[dict[EntryId, payments.OpenItem], frozenset[str]]:
         """Open items from the oldest book year that is asked for, and the journal letters whose report was empty."""
-        years = {str(year["bookyearKey"]["id"]): year for year in await self._book_years()}
+        years = {_id(year): year for year in await self._book_years()}
         wanted = [years[entry.book_year] for entry in asked if entry.book_year in years]
         items: dict[EntryId, payments.OpenItem] = {}
         empty = set()
@@ -429,6 +428,17 @@ class OctopusPlugin(AccountingPlugin):
             if entry and total is not None and (booking.get("currencyCode") or "EUR") == "EUR":
                 totals[entry] = abs(total)
         return totals
+
+
+def _id(year: Mapping[str, Any]) -> str:
+    return str(year["bookyearKey"]["id"])
+
+
+def _newest_first(years: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The book year of today, then those before it, newest first, then those to come."""
+    today = datetime.now(UTC).date().isoformat()
+    begun = [year for year in years if str(year["startDate"]) <= today]
+    return [*begun, *reversed([year for year in years if year not in begun])]
 
 
 def _body(payload: Mapping[str, Any], number: int, relation: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ JOURNALS = "journals"
 BUY_JOURNAL = "journals.A"
 SELL_JOURNAL = "journals.V"
 ACCOUNTS = "accounts"
-ACCOUNTS_MODIFIED = "accounts.modified"
 VAT_CODES = "vat_codes"
 COST_CENTRES = "cost_centres"
 CURRENCIES = "currencies"
@@ -39,7 +38,6 @@ _A_DAY = {
     BUY_JOURNAL: (24, 12),
     SELL_JOURNAL: (24, 12),
     ACCOUNTS: (2, 0),
-    ACCOUNTS_MODIFIED: (48, 0),
     VAT_CODES: (2, 0),
     COST_CENTRES: (2, 0),
     CURRENCIES: (2, 0),

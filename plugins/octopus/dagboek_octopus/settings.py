@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, SecretStr
 
 ADDRESS = "https://service.inaras.be/octopus-rest-api/v1"
 
@@ -38,7 +38,11 @@ class OctopusSettings(BaseModel):
     """What it takes to log in to Octopus. The dossier is chosen afterwards, it is the administration."""
 
     base_url: Annotated[str, AfterValidator(_address)] = Field(ADDRESS, title="Address of the service")
-    software_house_uuid: str = Field(title="Software house id", description="given by Octopus support")
+    software_house_uuid: str = Field(
+        title="Software house id",
+        description="given by Octopus support",
+        validation_alias=AliasChoices("software_house_uuid", "softwareHouseUuid"),
+    )
     user: str = Field(title="User", description="a user made only for this link: a new password breaks it")
     password: SecretStr = Field(title="Password")
     locale: Literal["dossier", "nl", "fr", "en", "de"] = Field(
