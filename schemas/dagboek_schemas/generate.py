@@ -60,8 +60,9 @@ What a consumer may rely on:
 - **At least once, with stable ids.** A record may come again, with the same `ce_id` as before; what has a `ce_id`
   that was seen is dropped. The id of an outcome follows from its run, item, revision, state and `link_version`.
 - **Order.** The key of every record is the id of the administration, so that all records of one set of books are on
-  one partition. What is known of one document (`administration_id` and `identity`) is ordered by `link_version`,
-  which only rises: of two, the higher one holds.
+  one partition. Outcomes of one document (`administration_id` and `identity`) are ordered by `link_version`, which
+  only rises: of two the higher one holds, of equal ones the later (`occurred_at`). With 0 the document was looked at
+  before anything was sent for it: it says nothing about an entry.
 - **Additive only.** Within a version of a type, fields are added and never changed or taken away. A reader ignores
   fields that it does not know.
 - **Unknown types are let go.** New types and new versions of types appear beside the old ones: a reader that does
@@ -143,7 +144,7 @@ _ATTRIBUTES = {
         "ce_source": {"const": cloudevents.SOURCE},
         "ce_type": {"type": "string"},
         "ce_time": {"type": "string", "format": "date-time"},
-        "ce_subject": {"type": "string", "description": "Identity of the item, where the event is about one."},
+        "ce_subject": {"type": "string", "description": "Identity of the item, or id of the run, that it is about."},
         "content-type": {"const": "application/json"},
     },
 }
@@ -152,6 +153,18 @@ _DEAD_LETTER = {
     "name": "notAnEvent",
     "title": "A record that could not be read",
     "contentType": "application/octet-stream",
+    "headers": {
+        "type": "object",
+        "description": "The headers as they came, and these.",
+        "required": ["dagboek_reason", "dagboek_topic", "dagboek_partition", "dagboek_offset", "dagboek_reference"],
+        "properties": {
+            "dagboek_reason": {"type": "string", "description": "Why it is no event; names fields, never content."},
+            "dagboek_topic": {"type": "string", "description": "Full name of the topic that it was read from."},
+            "dagboek_partition": {"type": "string", "pattern": "^[0-9]+$"},
+            "dagboek_offset": {"type": "string", "pattern": "^[0-9]+$"},
+            "dagboek_reference": {"type": "string"},
+        },
+    },
     "payload": {"description": "The value as it came, whatever it is."},
 }
 
