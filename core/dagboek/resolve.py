@@ -50,8 +50,8 @@ async def send_again(db: Database, publisher: Publisher, link_id: int, by: str |
         assert row is not None
         await connection.execute("UPDATE link SET current = false, updated_at = now() WHERE id = %s", (link_id,))
         await connection.execute(
-            """INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no)
-               VALUES (%s, %s, %s, %s, %s, %s)""",
+            """INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no, link_version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
             (
                 link["tenant_id"],
                 link["administration_id"],
@@ -59,6 +59,7 @@ async def send_again(db: Database, publisher: Publisher, link_id: int, by: str |
                 link["incarnation"] + 1,
                 link["kind"],
                 row["no"],
+                link["link_version"] + 1,  # consumers order what they see of one document by it
             ),
         )
         await _note(connection, link, "person", f"sent again by {by or 'a person'}")
