@@ -1,5 +1,6 @@
 """What a person does by hand, many dossiers, the requests list, reset, and books that outlive the process."""
 
+import asyncio
 import json
 import os
 import signal
@@ -113,6 +114,10 @@ async def test_reset_empties_the_books(client: Client) -> None:
         ("pay", {"journal": "V1"}),
         ("journals", {"dossier": 1001, "journal": "V9", "closed": True}),
         ("journals", {"dossier": 1001, "journal": "?", "create": True}),
+        ("journals", {"dossier": 1001, "journal": "V1", "close": True}),
+        ("dossiers", {"nmae": "x"}),
+        ("dossiers", {"change": 1001, "disable": True}),
+        ("pay", {"dossier": 1001, "journal": "V1", "nummer": 1}),
         ("book_by_hand", {"dossier": 1001, "journal": "V9"}),
         ("book_by_hand", {"dossier": 1001, "journal": "V1", "relation": 99}),
         ("book_by_hand", {"dossier": 4, "journal": "V1"}),
@@ -127,6 +132,25 @@ async def test_wrong_wishes_are_answered_in_words(client: Client, name: str, bod
     assert answer.status in (400, 404)
     assert answer.json["error"]
     assert client.sandbox.books.entries() == []
+
+
+async def test_a_caller_that_leaves_in_the_middle(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = client.sandbox.origin.removeprefix("http://").split(":")
+    head = (
+        "POST /octopus-rest-api/v1/dossiers/1001/buysellbookings HTTP/1.1\r\nHost: x\r\n"
+        f"dossierToken: {client.dossier_token}\r\n"
+    )
+    for raw in (b"", b"GET /x", head.encode(), f"{head}Content-Length: 5000\r\n\r\n{{".encode(), b"\x00\x01\r\n\r\n"):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(raw)
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+    await asyncio.sleep(0.05)
+    assert (await client.book(booking(1))).status == 201
+    assert not [
+        record for record in caplog.records if record.levelname == "ERROR" and "Traceback" in str(record.exc_text)
+    ]
 
 
 async def test_a_port_that_is_taken(start: Starter) -> None:

@@ -41,6 +41,11 @@ class Change(NamedTuple):
     of_books: BooksChange | None = None
 
 
+_DOSSIER_OPTIONS = {
+    "id", "name", "vat_number", "language", "years", "first_month", "periods", "vat_codes", "accounts", "journals",
+    "cost_centres", "currencies", "disabled", "hide_key", "open_items_carried",
+}  # fmt: skip
+
 PERIOD_TYPES = {"month": "MONTH", "quarter": "QUARTER", "year": "YEAR"}
 
 
@@ -186,6 +191,8 @@ class Books:
 
     def add_dossier(self, row: Json, at: float) -> Dossier:
         """A dossier from a row of options (see the package's page); raises ValueError or KeyError."""
+        if unknown := row.keys() - _DOSSIER_OPTIONS:
+            raise ValueError(f"a dossier has no option {', '.join(sorted(unknown))}")
         dossier_id = int(row.get("id") or max(self.dossiers, default=1000) + 1)
         if dossier_id in self.dossiers:
             raise ValueError(f"dossier {dossier_id} is there already")

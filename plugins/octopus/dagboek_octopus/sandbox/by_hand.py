@@ -27,6 +27,13 @@ from .dossier import (
 )
 from .wire import Json, Result
 
+
+def _only(body: Json, names: str) -> None:
+    """Raises ValueError for an option that there is not: a slip of the pen must not pass for a switch."""
+    if unknown := body.keys() - names.split():
+        raise ValueError(f"there is no option {', '.join(sorted(unknown))}; there are {names}")
+
+
 # --- dossiers and logins ------------------------------------------------------------------------------------
 
 
@@ -41,6 +48,7 @@ def add_dossiers(books: Books, body: Json, at: float) -> Result:
 
 def set_login(books: Books, body: Json, at: float) -> Result:
     """`{user, password, dossiers, remove}` and `{software_house}`: true or false switches the id on or off."""
+    _only(body, "user password dossiers remove software_house")
     if "software_house" in body:
         books.software_house_on = bool(body["software_house"])
     if "user" in body:
@@ -57,6 +65,7 @@ def set_login(books: Books, body: Json, at: float) -> Result:
 
 def set_dossier(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """`{disabled, hide_key, open_items_carried, name, language}`."""
+    _only(body, "disabled hide_key open_items_carried name language")
     for name in ("disabled", "hide_key", "open_items_carried"):
         if name in body:
             setattr(dossier, name, bool(body[name]))
@@ -71,6 +80,7 @@ def set_dossier(books: Books, dossier: Dossier, body: Json, at: float) -> Result
 
 def set_bookyear(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """`{add: 2027, journals: true}`, or `{bookyear, closed, remove}`; answers `{"bookyear": id}`."""
+    _only(body, "add journals bookyear closed remove")
     if "add" in body:
         year = int(body["add"])
         journals = bool(body.get("journals", True))
@@ -86,6 +96,11 @@ def set_bookyear(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
 
 def set_journal(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """`{journal, bookyear, ...}`: switches of a journal in one book year, or in all; `create` and `remove` too."""
+    _only(
+        body,
+        "journal bookyear create remove name nl fr en de account currency last closed in_use protected_period "
+        "closed_period insertion_type next_number",
+    )
     journal_key = str(body["journal"])
     for bookyear in _bookyears(dossier, body):
         if body.get("create"):
@@ -114,6 +129,7 @@ def _switch_journal(journal: Journal, body: Json) -> None:
 
 def set_account(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """`{account, bookyear, remove}` or an account row, in one book year or in all."""
+    _only(body, "account bookyear remove nl fr en de heading vat_recovery purchase sales cost_centre")
     for bookyear in _bookyears(dossier, body):
         if body.get("remove"):
             dossier.remove_account(bookyear, int(body["account"]), at=at)
@@ -124,6 +140,7 @@ def set_account(books: Books, dossier: Dossier, body: Json, at: float) -> Result
 
 def set_vat_code(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """`{code, remove}` or a VAT code row."""
+    _only(body, "code remove description type basePercentage reverse defaultSellBookingAccountNr")
     if body.get("remove"):
         dossier.vat_codes.pop(str(body["code"]), None)
     else:
@@ -133,6 +150,7 @@ def set_vat_code(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
 
 def set_cost_centre(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """A cost centre row."""
+    _only(body, "id nl fr en de closed")
     number = int(body["id"])
     dossier.cost_centres[number] = CostCentre(number, names_from(body), bool(body.get("closed", False)))
     return Result(200, {})
@@ -157,6 +175,11 @@ def book_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
     rate, booking}`: the journal and one of the two relations are wanted; `booking` is a part of
     BuySellBookingServiceData that goes before the rest. Answers the key of what was booked.
     """
+    _only(
+        body,
+        "journal date bookyear amount vat_code account relation external_relation comment reference currency rate "
+        "booking",
+    )
     journal_key = str(body["journal"])
     day = _day(body, at)
     bookyear = _bookyears(dossier, body)[0] if body.get("bookyear") else _bookyear_near(dossier, day)
@@ -207,6 +230,7 @@ def _relation(dossier: Dossier, body: Json) -> int:
 
 def delete_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """A person undoes a booking: `{journal, number, bookyear}`. The last number of a journal becomes free again."""
+    _only(body, "journal number bookyear")
     booking = _find(dossier, body)
     for item in items_of(booking):
         if dossier.balancings.balanced(item.key):
@@ -226,6 +250,7 @@ def pay(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     financial journal `bank` (F1) and ties it to the document. Answers the key of the financial booking and what is
     left open.
     """
+    _only(body, "journal number bookyear amount date bank")
     document = _find(dossier, body)
     item = find_item(dossier, ItemKey(*document.key, DOCUMENT_LINE))
     open_own, open_document = open_amount(dossier, item), open_document_amount(dossier, item)
@@ -271,6 +296,7 @@ def _share(open_own: Decimal, open_document: Decimal, wanted: Any) -> Decimal:
 
 def unpay(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """Unties a document from its payments: `{journal, number, bookyear}`."""
+    _only(body, "journal number bookyear")
     dossier.balancings.remove_where(at, _find(dossier, body).key)
     return Result(200, {})
 

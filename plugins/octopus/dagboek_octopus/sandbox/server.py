@@ -134,7 +134,10 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query_text = request.raw_path.partition("?")
-        raw = await request.read() if request.body_exists else b""
+        try:
+            raw = await request.read() if request.body_exists else b""
+        except ConnectionError:  # the caller left in the middle
+            return _Unanswered()
         if path.startswith("/_sandbox"):
             query = dict(parse_qsl(query_text, keep_blank_values=True))
             status, body = control.run(self.control, request.method, path[10:], query, raw)

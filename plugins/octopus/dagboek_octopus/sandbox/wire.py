@@ -55,10 +55,13 @@ def _no_constant(name: str) -> Any:
     raise Unreadable(f"{name} is not a number")
 
 
+_decode = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant).decode
+
+
 def parse(raw: bytes) -> Any:
     """A JSON body with exact numbers; raises Unreadable."""
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_no_constant)
+        return _decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable("the body is not JSON") from error
 
