@@ -1,19 +1,26 @@
-"""A dossier as the Octopus plugin sees it, settings that fit it, and attempts: for the tests of the plugin."""
+"""A dossier as the Octopus plugin sees it, settings that fit it, and attempts: for the tests of the plugin.
+
+The sandbox is spoken to over HTTP alone, also to tell it what to do.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 from dagboek_octopus import lists
+from dagboek_octopus.plugin import OctopusPlugin
 from dagboek_octopus.settings import OctopusSettings
 from dagboek_schemas.documents import Direction, Kind
 from dagboek_schemas.statuses import Component, ItemKind
-from dagboek_sdk.accounting import Lists, MappingContext
+from dagboek_sdk.accounting import Link, Lists, MappingContext
 from dagboek_sdk.attempt import Attempt, Booking, Op
+from dagboek_sdk.sandbox import RunningSandbox
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
 from pydantic import SecretStr
 
@@ -190,3 +197,43 @@ def attempt(booking: Booking, kind: ItemKind = ItemKind.DOCUMENT, op: Op = Op.CR
         **more,
     )
     return made.start(clock_gettime(CLOCK_BOOTTIME))
+
+
+class Dossier:
+    """A running sandbox, plugins connected to it, and its control calls."""
+
+    def __init__(self, sandbox: RunningSandbox) -> None:
+        self.base_url = sandbox.base_url
+        self.credentials: Mapping[str, Any] = sandbox.credentials
+        self.secrets = Memory()
+        self._control = "http://" + urlsplit(sandbox.base_url).netloc + "/_sandbox/"
+        self._plugins: list[OctopusPlugin] = []
+
+    def plugin(self, administration: str = "1001", **changes: Any) -> OctopusPlugin:
+        """A plugin as one process has it; all of them share their secrets."""
+        settings = OctopusSettings.model_validate(
+            {"base_url": self.base_url, "lift_limits": True, **self.credentials, **changes}
+        )
+        made = OctopusPlugin(Link(settings=settings, administration=administration, secrets=self.secrets))
+        self._plugins.append(made)
+        return made
+
+    async def get(self, what: str, **query: Any) -> Any:
+        async with aiohttp.ClientSession() as session, session.get(self._control + what, params=query) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def tell(self, what: str, **body: Any) -> Any:
+        async with aiohttp.ClientSession() as session, session.post(self._control + what, json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def calls(self, operation: str) -> int:
+        """How often the tool was asked this."""
+        requests = await self.get("requests", last=1000)
+        rows = requests["requests"] if isinstance(requests, dict) else requests
+        return sum(1 for row in rows if row["operation"] == operation)
+
+    async def close(self) -> None:
+        for plugin in self._plugins:
+            await plugin.close()
