@@ -186,15 +186,14 @@ class Plugins:
     # rules
 
     def validate_document(self, document: Document, component: Component, context: MappingContext) -> list[Issue]:
-        """Issues of `document` by all rules; a rule that fails is one of them. `rules.verdict` says what they do.
+        """Why `document` is not booked, by all rules; none: it may be. A rule that fails is an issue too (D13).
 
-        While it is not ready (not approved yet, before the start date) that alone is told.
+        Information alone: it is not ready (not approved, before the start date). Otherwise it is to be skipped.
         """
-        issues = _validated(self._document_rules, document, component, context)
-        return (rules.waiting(issues) or issues) if issues else issues
+        return _validated(self._document_rules, document, component, context)
 
     def validate_party(self, party: Party, component: Component, context: MappingContext) -> list[Issue]:
-        """Issues of `party` by all rules; a rule that fails is one of them. `rules.verdict` says what they do."""
+        """Why `party` does not go to the tool, as for documents."""
         return _validated(self._party_rules, party, component, context)
 
     # registration
@@ -301,7 +300,7 @@ def _validated(
                 issues += _only_issues(found)
         except Exception as error:
             issues.append(unexpected(name, error))
-    return issues
+    return rules.waiting(issues) or issues
 
 
 def _only_issues(found: Iterable[object]) -> list[Issue]:

@@ -67,9 +67,13 @@ def dagboek_sandboxes() -> Sequence[SandboxCommand]:
 def dagboek_validate_document(
     document: Document, component: Component, context: MappingContext
 ) -> Sequence[Issue] | None:
-    """Issues of a document, found before the tool is asked. One warning or error is enough to skip it."""
+    """Why a document is not booked, found before the tool is asked.
+
+    Warnings and errors skip it. Information means that it is not ready yet and wins over the others: it waits.
+    A remark on what is booked all the same belongs in `Booking.remarks`.
+    """
 
 
 @hookspec
 def dagboek_validate_party(party: Party, component: Component, context: MappingContext) -> Sequence[Issue] | None:
-    """Issues of a party, found before the tool is asked. One warning or error is enough to skip it."""
+    """Why a party does not go to the tool, as for documents."""

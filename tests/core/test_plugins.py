@@ -276,6 +276,16 @@ def test_a_rule_of_a_plugin_takes_part() -> None:
     assert Issue(code="A01", facts={"number": "2026-001", "country": "BE"}) in found
 
 
+def test_what_is_not_ready_yet_wins_over_what_is_wrong() -> None:
+    def dagboek_validate_document(document: Document) -> Sequence[Issue]:
+        return (Issue(code="A01", severity=Severity.INFORMATION), Issue(code="A02", severity=Severity.ERROR))
+
+    plugins = only_core()
+    plugins.register(rule(dagboek_validate_document))
+    found = plugins.validate_document(DOCUMENT, Component.SALES_INVOICES, CONTEXT)
+    assert [issue.code for issue in found] == ["A01"]
+
+
 @pytest.mark.parametrize("wrong", ["raise", "string", "objects"])
 def test_a_rule_that_fails_becomes_an_issue_and_the_others_are_heard(wrong: str) -> None:
     def dagboek_validate_document(document: Document) -> Any:

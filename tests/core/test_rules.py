@@ -5,7 +5,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
-from dagboek import rules
 from dagboek.plugins import Plugins
 from dagboek.rules.vat_numbers import _FORMS, Fault, vat_number
 from dagboek_schemas.documents import (
@@ -21,7 +20,7 @@ from dagboek_schemas.documents import (
     VatSubtotal,
 )
 from dagboek_schemas.issues import Issue, Severity
-from dagboek_schemas.statuses import Component, ItemState
+from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import MappingContext, Row
 from dagboek_sdk.settings import ConnectionSettings, Side
 from hypothesis import given
@@ -122,14 +121,12 @@ def found_of(someone: Party, **settings: Any) -> list[Issue]:
 def test_a_purchase_that_is_not_approved_is_not_ready(approval: Approval, code: str) -> None:
     issues = found(invoice(direction=Direction.PURCHASE, approval=approval))
     assert [(issue.code, issue.severity) for issue in issues] == [(code, Severity.INFORMATION)]
-    assert rules.verdict(issues) is ItemState.NOT_READY
 
 
 @pytest.mark.parametrize("approval", [Approval.APPROVED, Approval.NOT_REQUIRED])
 def test_an_approved_purchase_may_be_booked(approval: Approval) -> None:
     issues = found(invoice(direction=Direction.PURCHASE, approval=approval))
     assert issues == []
-    assert rules.verdict(issues) is None
 
 
 def test_what_is_not_ready_is_not_blamed_for_anything_else_yet() -> None:
@@ -141,7 +138,6 @@ def test_what_is_not_ready_is_not_blamed_for_anything_else_yet() -> None:
 def test_documents_before_the_start_date_are_not_ready(start: date, days: int) -> None:
     issues = found(invoice(issue_date=start + timedelta(days)), context(start_date=start))
     assert [issue.code for issue in issues] == (["D04"] if days < 0 else [])
-    assert rules.verdict(issues) is (ItemState.NOT_READY if days < 0 else None)
 
 
 # journals
@@ -173,7 +169,6 @@ def test_unknown_categories_are_all_named() -> None:
         ("D23", "allowances_charges[0].vat_category"),
     ]
     assert issues[0].facts == {"where": "2", "category": "X"}
-    assert rules.verdict(issues) is ItemState.SKIPPED
 
 
 # totals
@@ -214,7 +209,6 @@ def test_any_total_that_is_off_by_a_cent_or_more_is_found(
     wrong = with_totals(document, **{name: getattr(document.totals, name) + (-by if less else by)})
     issues = found(wrong)
     assert {issue.code for issue in issues} == {"R02"}
-    assert rules.verdict(issues) is ItemState.SKIPPED
 
 
 @pytest.mark.parametrize(
@@ -388,15 +382,7 @@ def test_a_private_person_needs_no_number() -> None:
     assert found_of(party()) == []
 
 
-# verdicts and words
-
-
-def test_information_alone_is_a_remark() -> None:
-    remark = Issue(code="Z01", severity=Severity.INFORMATION)
-    assert rules.verdict([]) is None
-    assert rules.verdict([remark]) is None
-    assert rules.verdict([remark, Issue(code="Z02")]) is ItemState.SKIPPED
-    assert rules.verdict([remark, Issue(code="Z02", severity=Severity.ERROR)]) is ItemState.SKIPPED
+# words
 
 
 def test_every_issue_of_a_rule_has_all_facts_that_its_words_show() -> None:

@@ -30,7 +30,8 @@ def _page(group: str, entries: Iterable[CatalogueEntry]) -> str:
     ]
     intro = (
         "What Dagboek may report, why, and what to do. Words in braces are filled in for each case; they are the "
-        "*facts* of the issue. A warning or an error keeps an item from being booked, information does not."
+        "*facts* of the issue. A warning or an error keeps an item from being booked; information says that "
+        "it waits, or remarks on what was booked."
     )
     parts = [_GENERATED, f"# Common issues and solutions{of}", intro, "\n".join(rows)]
     return "\n\n".join([*parts, *(_section(entry) for entry in entries)]) + "\n"

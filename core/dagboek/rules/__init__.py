@@ -10,23 +10,12 @@ from types import ModuleType
 from typing import Final
 
 from dagboek_schemas.issues import Issue, Severity
-from dagboek_schemas.statuses import ItemState
 
 from dagboek.rules import approval, journals, parties, start_date, totals, vat_categories
 
 MODULES: Final[tuple[ModuleType, ...]] = (approval, start_date, journals, vat_categories, totals, parties)
 
-NOT_READY: Final = frozenset({approval.PENDING, approval.REFUSED, start_date.BEFORE_START, "D18"})
-"""Issues that are expected: the item is not ready (information under Success) rather than skipped. D18: a draft."""
-
 
 def waiting(issues: Sequence[Issue]) -> list[Issue]:
-    """What says that the item is not ready; what else is wrong does not matter yet."""
-    return [issue for issue in issues if issue.code in NOT_READY]
-
-
-def verdict(issues: Sequence[Issue]) -> ItemState | None:
-    """What `issues` do to an item: not ready, skipped, or None when it may be booked. Information alone is a remark."""
-    if waiting(issues):
-        return ItemState.NOT_READY
-    return ItemState.SKIPPED if any(issue.severity is not Severity.INFORMATION for issue in issues) else None
+    """What says that the item is not ready yet: information. What else is wrong with it does not matter before."""
+    return [issue for issue in issues if issue.severity is Severity.INFORMATION]

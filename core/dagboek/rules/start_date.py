@@ -1,15 +1,12 @@
 """Documents dated before the connection's start date are not booked (product.md sections 1.3 and 3.1)."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import MappingContext
 from dagboek_sdk.hooks import hookimpl
-
-BEFORE_START: Final = "D04"
 
 
 @hookimpl
@@ -21,4 +18,4 @@ def dagboek_validate_document(
     if start is None or document.issue_date >= start:
         return None
     facts = {"date": f"{document.issue_date:%d-%m-%Y}", "start_date": f"{start:%d-%m-%Y}"}
-    return (Issue(code=BEFORE_START, severity=Severity.INFORMATION, facts=facts, field="issue_date"),)
+    return (Issue(code="D04", severity=Severity.INFORMATION, facts=facts, field="issue_date"),)
