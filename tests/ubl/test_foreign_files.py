@@ -31,7 +31,10 @@ MISSING = {
 BEYOND = {"BR-CL-17"}
 """Rules that the facts do not check: two of the incomplete files use a VAT category that EN 16931 does not know."""
 
+BOOKABLE = [facts for facts in FACTS if facts["verdict"] == "ok"]
+
 each_file = pytest.mark.parametrize("facts", FACTS, ids=lambda facts: facts["file"])
+each_bookable_file = pytest.mark.parametrize("facts", BOOKABLE, ids=lambda facts: facts["file"])
 
 
 def cents(value: Any) -> Decimal:
@@ -49,7 +52,7 @@ def rules(facts: dict[str, Any]) -> set[str]:
 
 
 def test_all_113_are_there() -> None:
-    assert len(FACTS) == 113
+    assert (len(FACTS), len(BOOKABLE)) == (113, 94)
 
 
 @each_file
@@ -78,10 +81,8 @@ def test_figures_of_what_does_not_add_up(facts: dict[str, Any]) -> None:
             )
 
 
-@each_file
+@each_bookable_file
 async def test_document_is_right_to_the_cent(facts: dict[str, Any]) -> None:
-    if facts["verdict"] != "ok":
-        pytest.skip("bad input")
     read = read_file(FOLDER / facts["file"])
     assert read.seller and read.buyer
     sale, purchase = (await fetched(facts, read.seller)).document, (await fetched(facts, read.buyer)).document

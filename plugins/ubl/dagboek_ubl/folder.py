@@ -47,7 +47,9 @@ def walk(root: Path) -> Iterator[Listed]:
 def locate(root: Path, origin_id: str) -> Path:
     """The file that `origin_id` names. Raises Refused (U02) when it is not within `root`."""
     path = root / origin_id
-    if not path.resolve().is_relative_to(root.resolve()) or (path.is_symlink() and path.is_dir()):
+    # os.path.realpath: unlike Path.resolve() it does not raise for links that go round in circles.
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    if not inside or (path.is_symlink() and path.is_dir()):
         raise Refused("U02")
     return path
 

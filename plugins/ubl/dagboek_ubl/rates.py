@@ -12,7 +12,7 @@ _LARGEST = Decimal(10) ** 12
 def read_rate(root: Element, currency: str, taxes: TaxTotals, findings: Findings) -> tuple[Decimal | None, str | None]:
     """Units of the accounting currency for one of the document's, and that currency: BT-6, if the document has it.
 
-    Without a stated rate, VAT in both currencies (BT-110, BT-111) tells it, to the precision of these amounts.
+    VAT in both currencies (BT-110, BT-111) is no rate: what it amounts to is off by cents on the other figures.
     """
     for name in ("TaxExchangeRate", "PaymentExchangeRate", "PricingExchangeRate"):
         found = part(root, name)
@@ -28,8 +28,6 @@ def read_rate(root: Element, currency: str, taxes: TaxTotals, findings: Findings
         divided = (text(found, "MathematicOperatorCode") or "").lower() in ("divide", "/")
         # Turned round once for the operator and once for the direction, so twice is not at all.
         return _usable(value if divided == (source != currency) else 1 / value), other
-    if taxes.tax_currency not in (None, currency) and taxes.vat and taxes.in_tax_currency is not None:
-        return _usable(taxes.in_tax_currency / taxes.vat), taxes.tax_currency
     return None, taxes.tax_currency
 
 

@@ -53,7 +53,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 def parse(data: bytes) -> etree._Element:
     """The root element of an XML document. Raises Refused."""
-    data = _as_utf8(data.strip()).strip()
+    data = _as_utf8(data).strip()
     if not data:
         raise Refused("U20")
     after_prolog = _PROLOG.match(data)
@@ -90,7 +90,7 @@ def _as_utf8(data: bytes) -> bytes:
     for start, name in _BARE_UTF16:
         if data.startswith(start):
             return _decoded(data, name)
-    match = _DECLARED.match(data)
+    match = _DECLARED.match(data.lstrip())
     declared = match[1].decode() if match else "utf-8"
     if declared.lower() in ("utf-8", "utf8", "utf-16", "utf16", "unicode"):
         return data  # who can be read as ASCII up to here is no UTF-16, whatever it says of itself
@@ -101,7 +101,7 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _decoded(data: bytes, encoding: str) -> bytes:
     try:
-        return _DECLARATION.sub("", data.decode(encoding)).encode()
+        return _DECLARATION.sub("", data.decode(encoding).lstrip()).encode()
     except (UnicodeError, LookupError):
         raise Refused("U06", found=encoding) from None
 
