@@ -12,7 +12,7 @@ from uuid import UUID
 
 from dagboek_schemas.events import Counts
 from dagboek_schemas.issues import Issue
-from dagboek_schemas.statuses import Component, ItemState, RunStatus, Trigger
+from dagboek_schemas.statuses import Component, ItemKind, ItemState, RunStatus, Trigger
 
 from dagboek.database import Database
 from dagboek.status import ComponentRow, component_rows, run_status, total_counts
@@ -58,11 +58,14 @@ class Detail:
     """An item that a person should know about, with its issues."""
 
     component: Component
+    kind: ItemKind
     identity: str
     title: str
     state: ItemState
     booking_number: str | None
+    entry_id: str | None
     issues: tuple[Issue, ...]
+    party_identity: str | None
     link_id: int | None
     source_url: str | None
     origin_id: str | None
@@ -185,11 +188,14 @@ def _summary(row: Mapping[str, Any], components: Sequence[ComponentRow]) -> RunS
 def _detail(row: Mapping[str, Any]) -> Detail:
     return Detail(
         component=Component(row["component"]),
+        kind=ItemKind(row["kind"]),
         identity=row["identity"],
         title=row["title"] or row["identity"],
         state=ItemState(row["state"]),
         booking_number=row["booking_number"],
+        entry_id=row["entry_id"],
         issues=tuple(map(Issue.model_validate, row["issues"])),
+        party_identity=row["party_identity"],
         link_id=row["link_id"],
         source_url=row["source_url"],
         origin_id=row["origin_id"],

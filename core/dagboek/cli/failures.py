@@ -41,10 +41,12 @@ _PLAIN_NAMES = frozenset(
     {
         "CannotResolve",
         "ConnectionProblem",
+        "DemoTrouble",
         "LoginProblem",
         "NoContext",
         "PluginBroken",
         "PluginConflict",
+        "SandboxTrouble",
         "UnknownPlugin",
         "Unusable",
         "VaultError",

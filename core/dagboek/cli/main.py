@@ -2,15 +2,14 @@
 
 import importlib
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
-import structlog
 import typer
 
 from dagboek.cli.failures import run_guarded, tell
+from dagboek.cli.session import log_to_stderr
 
 COMMANDS = (
     "demo",
@@ -60,11 +59,7 @@ def application() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status: 0 done, 1 done and something is wrong, 2 not done, 70 unexpected, 130 Ctrl-C."""
-    # Standard output is for what was asked; log lines go elsewhere, so that `--json` stays JSON.
-    structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-    )
+    log_to_stderr("ERROR")
     app = application()
     sys.exit(run_guarded(lambda: app(args=list(sys.argv[1:] if arguments is None else arguments))))
 

@@ -1,12 +1,16 @@
 """What a command works with: settings, services, database, plugins, vault, catalogue."""
 
 import asyncio
+import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
+
+import structlog
 
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
@@ -94,6 +98,14 @@ def run(program: Callable[[], Awaitable[T]]) -> T:
         return await program()
 
     return asyncio.run(whole())
+
+
+def log_to_stderr(level: str) -> None:
+    """Log lines of `level` and worse; standard output is for what was asked, so that `--json` stays JSON."""
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+    )
 
 
 def language_of(option: str | None) -> str:

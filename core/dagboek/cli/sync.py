@@ -112,7 +112,7 @@ async def watch(session: Session, started: Sequence[tuple[Target, UUID]], *, qui
             if all(one.summary.ended for one in found):
                 return found
             if show:
-                live.update(_progress(found, time.monotonic() - begun), refresh=True)
+                live.update(progress(found, time.monotonic() - begun), refresh=True)
             await asyncio.sleep(POLL)
     except (KeyboardInterrupt, asyncio.CancelledError):
         live.stop()
@@ -123,7 +123,8 @@ async def watch(session: Session, started: Sequence[tuple[Target, UUID]], *, qui
         live.stop()
 
 
-def _progress(found: Sequence[RunDetails], elapsed: float) -> Group:
+def progress(found: Sequence[RunDetails], elapsed: float) -> Group:
+    """How far each run and each of its components is."""
     parts: list[Table | Text] = []
     for one in found:
         row = one.summary

@@ -1,0 +1,1 @@
+"""`dagboek demo`: everything on one machine, from nothing to a booked, balanced ledger and back to nothing running."""

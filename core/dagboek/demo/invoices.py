@@ -1,0 +1,144 @@
+"""The demo with anyone's UBL files: each supplier, or one company, has books of its own; every file gets an outcome."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from dagboek_sdk.settings import ConnectionSettings
+
+from dagboek.cli import tables
+from dagboek.cli.wording import Wording
+from dagboek.demo.company import Company, connect, documents_of, proposed, read_lists, save
+from dagboek.demo.fitting import fitted, missing_codes
+from dagboek.demo.proof import Proof, proofs
+from dagboek.demo.report import BOOKED, FileOutcome, outcomes, write_report
+from dagboek.demo.runs import everything, sync_all
+from dagboek.demo.sorting import Pile, sorted_files
+from dagboek.demo.stage import Stage
+from dagboek.demo.telling import Teller
+from dagboek.demo.wishes import Wishes
+
+SAMPLE_RATES: Final = {
+    "CHF": Decimal("1.05"),
+    "DKK": Decimal("0.134"),
+    "GBP": Decimal("1.16"),
+    "NOK": Decimal("0.085"),
+    "PLN": Decimal("0.235"),
+    "SEK": Decimal("0.09"),
+    "USD": Decimal("0.9"),
+}
+"""Made-up euros for one unit, so that a demonstration books foreign documents too; `--rate` says otherwise."""
+
+AT_ONCE: Final = 4
+SECONDS: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What came of a folder."""
+
+    summary: Mapping[str, Any]
+    faults: tuple[str, ...]
+
+
+async def book_folder(stage: Stage, wishes: Wishes, teller: Teller, wording: Wording) -> Booked:
+    """Sorts, connects, synchronises, proves and reports. DemoTrouble when there is nothing to book."""
+    assert wishes.invoices is not None
+    piles = await sorted_files(stage, wishes.invoices, wishes.entity)
+    files = sum(len(pile.files) for pile in piles)
+    teller.step(f"{files} files of {len(piles)} companies in {wishes.invoices}.")
+    rates = {**SAMPLE_RATES, **wishes.rates}
+    made = await _set_up(stage, piles, rates)
+    companies = [company for company, _ in made]
+    teller.step(f"{len(companies)} companies connected, each to books of its own; settings proposed from their lists.")
+    teller.note("Exchange rates are those of the documents, else made-up ones; --rate CURRENCY=NUMBER sets others.")
+    with teller.live() as show:
+        runs = await sync_all(stage, companies, show, SECONDS)
+    runs = await everything(stage, companies, runs)
+    found = await proofs(stage, companies)
+    result: list[FileOutcome] = []
+    for pile, run, proof, (_, settings) in zip(piles, runs, found, made, strict=True):
+        result += outcomes(pile, run, proof.entries, settings)
+    result.sort(key=lambda one: one.file)
+    if wishes.report is not None:
+        await asyncio.to_thread(write_report, wishes.report, result, wording)
+    _show(teller, result, found, wording)
+    return Booked(_summary(wishes, result, found), tuple(_faults(files, result, found)))
+
+
+async def _set_up(
+    stage: Stage, piles: Sequence[Pile], rates: Mapping[str, Decimal]
+) -> list[tuple[Company, ConnectionSettings]]:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(pile: Pile) -> tuple[Company, ConnectionSettings]:
+        async with places:
+            return await _connected(stage, pile, rates)
+
+    return list(await asyncio.gather(*map(one, piles)))
+
+
+async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> tuple[Company, ConnectionSettings]:
+    documents = await documents_of(stage, pile.folder, pile.entity)
+    years = [one.issue_date.year for one in documents] or [2026]
+    dossier = await stage.books.add_dossier(pile.entity.name, (min(years), max(years)))
+    company = await connect(stage, pile.tenant, pile.entity, pile.folder, dossier, lift_limits=True)
+    context = await read_lists(stage, company.connection_id)
+    lacking = missing_codes(documents, context.lists)
+    for row in lacking:
+        await stage.books.do("vat_codes", dossier=int(dossier), **row)
+    if lacking:
+        context = await read_lists(stage, company.connection_id)
+    settings = fitted(await proposed(stage, company, rates), documents, context.lists)
+    await save(stage, company, settings)
+    return company, settings
+
+
+def _show(teller: Teller, result: Sequence[FileOutcome], found: Sequence[Proof], wording: Wording) -> None:
+    if teller.quiet:
+        return
+    shown = tables.table("file", "outcome", "number", "total", "why", right=("number", "total"))
+    for one in result:
+        total = tables.amount(one.amounts.total, one.amounts.currency) if one.amounts else ""
+        why = "; ".join(f"{issue.code} {wording.of(issue).title}" for issue in one.issues) or one.reason or ""
+        style = "green" if one.outcome == BOOKED else "yellow"
+        shown.add_row(tables.cell(one.file), f"[{style}]{one.outcome}[/]", one.booking_number, total, tables.cell(why))
+    teller.chapter("Every file")
+    teller.out.print(shown)
+    teller.chapter("The ledgers of the accounting tool itself")
+    teller.balances([(one.company, one.balance, len(one.entries), len(one.asked)) for one in found])
+    counts = Counter(one.outcome for one in result)
+    teller.chapter(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
+
+
+def _faults(files: int, result: Sequence[FileOutcome], found: Sequence[Proof]) -> list[str]:
+    faults = [fault for proof in found for fault in proof.faults]
+    if len(result) != files:
+        faults.append(f"{files} files were there and {len(result)} have an outcome")
+    for one in result:
+        if one.state in ("planned", "not_tried", "to_settle"):
+            faults.append(f"{one.file} is unaccounted for: {one.state.replace('_', ' ')}")
+        elif one.outcome != BOOKED and not one.issues and not one.reason:
+            faults.append(f"{one.file} was skipped and no issue says why")
+    booked = sum(one.outcome == BOOKED for one in result)
+    entries = sum(len(proof.entries) for proof in found)
+    if booked != entries:
+        faults.append(f"{booked} files were booked and the books have {entries} documents")
+    return faults
+
+
+def _summary(wishes: Wishes, result: Sequence[FileOutcome], found: Sequence[Proof]) -> dict[str, Any]:
+    codes = Counter(issue.code for one in result for issue in one.issues)
+    return {
+        "folder": wishes.invoices,
+        "report": wishes.report,
+        "files": len(result),
+        "outcomes": Counter(one.outcome for one in result),
+        "issues": dict(sorted(codes.items())),
+        "companies": len(found),
+        "ledgers_balanced": all(one.balance.even for one in found),
+        "faults": _faults(len(result), result, found),
+    }

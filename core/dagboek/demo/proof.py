@@ -1,0 +1,45 @@
+"""Whether the tool's own books say what they must: balanced, and exactly the documents that were to be booked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dagboek.demo.books import Balance, Entry
+from dagboek.demo.company import Company
+from dagboek.demo.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One company's books against the push record."""
+
+    company: Company
+    balance: Balance
+    entries: tuple[Entry, ...]
+    asked: tuple[str, ...]
+    """Ids of the entries that the push record says are booked."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in sentences; empty when all is well."""
+        there = [entry.id for entry in self.entries]
+        name = self.company.entity.name
+        found = [] if self.balance.even else [f"{name}: debit {self.balance.debit} is not credit {self.balance.credit}"]
+        found += [f"{name}: entry {one} is not balanced" for one in (e.id for e in self.entries if not e.balanced)]
+        found += [f"{name}: {one} should be booked and is not there" for one in self.asked if one not in there]
+        found += [f"{name}: {one} is there and nobody asked for it" for one in there if one not in self.asked]
+        return found + [f"{name}: {one} is there twice" for one in set(there) if there.count(one) > 1]
+
+
+async def proofs(stage: Stage, companies: Sequence[Company]) -> list[Proof]:
+    """The proof for each company."""
+    found: list[Proof] = []
+    for company in companies:
+        rows = await stage.db.all(
+            """SELECT entry_id FROM link WHERE administration_id = %s AND kind = 'document' AND state = 'booked'
+                AND current ORDER BY id""",
+            company.administration_id,
+        )
+        entries = tuple(await stage.books.entries(company.dossier))
+        balance = await stage.books.balance(company.dossier)
+        found.append(Proof(company, balance, entries, tuple(str(row["entry_id"]) for row in rows)))
+    return found

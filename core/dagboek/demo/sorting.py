@@ -1,0 +1,84 @@
+"""A folder of anyone's files, sorted by the company whose books each belongs to."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dagboek_schemas.identity import normal_number
+from dagboek_sdk.source import EntityRef
+
+from dagboek.demo.company import SOURCE, DemoTrouble
+from dagboek.demo.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """Files of one company, in a folder of their own under the same names."""
+
+    tenant: str
+    entity: EntityRef
+    folder: Path
+    files: tuple[str, ...]
+
+
+async def sorted_files(stage: Stage, folder: Path, vat_number: str | None) -> list[Pile]:
+    """One pile for the company with `vat_number`, or one for each company that issued documents in `folder`.
+
+    What tells no issuer goes to the first pile, where its issues are shown. DemoTrouble when there is no file.
+    """
+    groups = await _issuers(stage, folder)
+    if not groups:
+        raise DemoTrouble(f"There is no UBL file (*.xml) in {folder}.")
+    every = tuple(file for _, files in groups for file in files)
+    if vat_number is not None:
+        entity = _known(groups, vat_number)
+        return [Pile(entity.name, entity, folder, every)]
+    named = [(entity, list(files)) for entity, files in groups if entity is not None]
+    nameless = [file for entity, files in groups if entity is None for file in files]
+    if not named:
+        named = [(EntityRef("Unknown company"), [])]
+    named[0][1].extend(nameless)
+    home = stage.settings.data_dir / "invoices"
+    shutil.rmtree(home, ignore_errors=True)
+    return [_pile(home / f"{at:03}", folder, entity, files, at) for at, (entity, files) in enumerate(named, 1)]
+
+
+async def _issuers(stage: Stage, folder: Path) -> Sequence[tuple[EntityRef | None, Sequence[str]]]:
+    source_class = stage.plugins.source(SOURCE)
+    source = source_class(source_class.about.settings(folder=folder), EntityRef(""))
+    try:
+        return await source.issuers()
+    finally:
+        await source.close()
+
+
+def _known(groups: Sequence[tuple[EntityRef | None, Sequence[str]]], vat_number: str) -> EntityRef:
+    wanted = normal_number(vat_number)
+    for entity, _ in groups:
+        if entity is not None and normal_number(entity.vat_number or "") == wanted:
+            return entity
+    country = wanted[:2] if wanted[:2].isalpha() else "BE"
+    return EntityRef(vat_number, vat_number=vat_number, country=country)
+
+
+def _pile(target: Path, folder: Path, entity: EntityRef, files: Sequence[str], number: int) -> Pile:
+    for file in files:
+        _put(folder / file, target / file)
+    return Pile(f"{entity.name} ({number})", entity, target, tuple(files))
+
+
+def _put(origin: Path, target: Path) -> None:
+    """The same file under another folder: linked where that can be, else copied. What cannot be read stays so."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if origin.is_symlink():
+        target.symlink_to(origin.resolve())
+        return
+    try:
+        os.link(origin, target)
+    except OSError:
+        try:
+            shutil.copy2(origin, target)
+        except OSError:
+            target.symlink_to(origin.resolve())

@@ -1,0 +1,147 @@
+"""What the demo plays on: embedded services, a fresh database, topics of its own, the sandbox, child processes."""
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from dagboek_sdk.sandbox import RunningSandbox
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from dagboek.cli.children import Child, Tell
+from dagboek.cli.running import announce
+from dagboek.cli.up import processes
+from dagboek.database import Database, migrate
+from dagboek.demo.books import Books
+from dagboek.embedded import Services
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.settings import Settings
+from dagboek.topics import ensure_topics
+from dagboek.vault import Vault, vault_for
+
+PREFIX: Final = "dagboek-demo"
+PARTITIONS: Final = 6
+TOOL: Final = "octopus"
+SETTINGS_FILE: Final = "dagboek.toml"
+
+
+@dataclass
+class Stage:
+    """Everything that runs while the demo plays."""
+
+    settings: Settings
+    services: Services
+    plugins: Plugins
+    vault: Vault
+    db: Database
+    publisher: Publisher
+    sandbox: RunningSandbox
+    books: Books
+    tell: Tell
+    children: list[Child]
+
+
+def demo_settings(base: Settings) -> Settings:
+    """Settings of the demo: a data folder of its own, topics under a prefix that nobody used before."""
+    given: dict[str, Any] = {
+        "data_dir": base.data_dir / "demo",
+        "topic_prefix": f"{PREFIX}-{secrets.token_hex(4)}",
+        "partitions": PARTITIONS,
+        "topic_replication": 1 if base.kafka_bootstrap is None else base.topic_replication,
+        "kafka_bootstrap": base.kafka_bootstrap,
+        "kafka_security": base.kafka_security,
+        "database_url": base.database_url,
+        "maven_repository": base.maven_repository,
+        "log_level": base.log_level,
+    }
+    return Settings(**given)
+
+
+@asynccontextmanager
+async def stage(
+    settings: Settings, services: Services, plugins: Plugins, tell: Tell, *, workers: int, **sandbox: Any
+) -> AsyncIterator[Stage]:
+    """A stage that is set; left, nothing of it runs. `services` must answer already."""
+    services = await asyncio.to_thread(fresh_database, settings, services)
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(asyncio.to_thread(migrate, services.database_url), _topics(settings, services))
+        _leave_settings(settings)
+        children = await stack.enter_async_context(
+            processes(settings, services, workers, _quiet(tell), settings.data_dir / "logs")
+        )
+        running = await plugins.sandbox(TOOL).start(host="127.0.0.1", port=0, **sandbox)
+        stack.push_async_callback(running.stop)
+        books = Books(running)
+        stack.push_async_callback(books.close)
+        file = announce(settings, services)
+        stack.callback(lambda: file.unlink(missing_ok=True))
+        db = await stack.enter_async_context(Database(services.database_url, size=10))
+        publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, services.kafka_security)
+        stack.push_async_callback(asyncio.to_thread, publisher.close)
+        vault = vault_for(settings)
+        yield Stage(settings, services, plugins, vault, db, publisher, running, books, tell, children)
+    if services.embedded is None:
+        await asyncio.to_thread(_delete_topics, services, settings.topic_prefix, keep=None)
+
+
+def fresh_database(settings: Settings, services: Services) -> Services:
+    """An empty database: the embedded one made anew, or one called `..._demo` on the server that was given."""
+    parts = conninfo_to_dict(services.database_url)
+    name = str(parts.get("dbname") or "dagboek")
+    embedded = services.embedded is not None and settings.database_url is None
+    wanted, beside = (name, "postgres") if embedded else (re.sub(r"(_demo)?$", "_demo", name, count=1), name)
+    with psycopg.connect(make_conninfo(services.database_url, dbname=beside), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(wanted)))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted)))
+    url = re.sub(r"(?<=/)[^/?]*(\?.*)?$", lambda found: wanted + (found[1] or ""), services.database_url)
+    return Services(services.kafka_bootstrap, url, services.kafka_security, services.embedded)
+
+
+async def _topics(settings: Settings, services: Services) -> None:
+    if services.embedded is not None:
+        await asyncio.to_thread(_delete_topics, services, PREFIX, keep=settings.topic_prefix)
+    await asyncio.to_thread(ensure_topics, services.kafka_bootstrap, settings, security=dict(services.kafka_security))
+
+
+def _delete_topics(services: Services, prefix: str, *, keep: str | None) -> None:
+    """Topics of earlier demos; on a broker of others only our own."""
+    options: dict[str, Any] = {**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0}
+    with suppress(KafkaException):
+        admin = AdminClient(options)
+        names = [
+            name
+            for name in admin.list_topics(timeout=10).topics
+            if name.startswith(prefix) and not (keep and name.startswith(keep))
+        ]
+        for answer in admin.delete_topics(names).values() if names else ():
+            answer.result(timeout=10)
+
+
+def _leave_settings(settings: Settings) -> None:
+    """A settings file with which other commands look at the demo's data afterwards."""
+    lines = [
+        f'data_dir = "{settings.data_dir}"',
+        f'topic_prefix = "{settings.topic_prefix}"',
+        f"partitions = {settings.partitions}",
+    ]
+    (settings.data_dir / SETTINGS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.rmtree(settings.data_dir / "logs", ignore_errors=True)
+
+
+def _quiet(tell: Tell) -> Tell:
+    """Child processes that merely start are not worth a line each."""
+
+    def worth(words: str) -> None:
+        if " started (process " not in words:
+            tell(words)
+
+    return worth
