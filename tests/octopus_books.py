@@ -153,11 +153,9 @@ def made_lists(
     }
 
 
-def context(
-    connection: ConnectionSettings = CONNECTION, found: Lists | None = None, reference: str = ""
-) -> MappingContext:
+def context(connection: ConnectionSettings = CONNECTION, found: Lists | None = None) -> MappingContext:
     """What a mapping may look at."""
-    return MappingContext(settings=connection, lists=made_lists() if found is None else found, reference=reference)
+    return MappingContext(settings=connection, lists=made_lists() if found is None else found)
 
 
 class Memory:

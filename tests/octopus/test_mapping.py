@@ -29,9 +29,8 @@ def mapped(
     found: Lists = LISTS,
     connection: ConnectionSettings = CONNECTION,
     octopus: OctopusSettings = OCTOPUS,
-    reference: str = "",
 ) -> Booking:
-    return mapping.map_document(one, context(connection, found, reference), lists.tables(found), octopus)
+    return mapping.map_document(one, context(connection, found), lists.tables(found), octopus)
 
 
 def refused(one: Document, found: Lists = LISTS, connection: ConnectionSettings = CONNECTION) -> list[str]:
@@ -101,8 +100,9 @@ def test_a_purchase_goes_to_its_own_journal_codes_and_accounts() -> None:
     ]
 
 
-def test_our_mark_follows_the_number_in_the_comment() -> None:
-    assert mapped(document(line("1")), reference="DGB-1").reference == "2025/0001 DGB-1"
+def test_an_entry_is_recognised_by_the_documents_number_in_its_comment() -> None:
+    booking = mapped(document(line("1"), number="2025/0043"))
+    assert booking.reference == booking.payload["comment"] == "2025/0043"
 
 
 @pytest.mark.parametrize(

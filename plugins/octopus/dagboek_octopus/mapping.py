@@ -137,9 +137,12 @@ def payment_reference(document: Document) -> str:
     return (digits or document.payment.reference or "")[:TEXT_LIMIT]
 
 
-def mark(document: Document, context: MappingContext) -> str:
-    """What goes into the entry's comment, and by which it is recognised: the document's number and our mark."""
-    return " ".join(one for one in (document.number, context.reference) if one)[:TEXT_LIMIT]
+def mark(document: Document) -> str:
+    """What goes into the entry's comment, and by which it is recognised: the document's number and nothing else.
+
+    A person who types a document, and other connectors, put the number there too, so those are recognised as well.
+    """
+    return document.number[:TEXT_LIMIT]
 
 
 def _tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
@@ -242,7 +245,7 @@ def _booking(
     rate: Decimal,
     place: _Place,
 ) -> Booking:
-    comment = mark(document, context)
+    comment = mark(document)
     due = document.due_date or document.issue_date + timedelta(days=context.settings.default_payment_days)
     sign = _line_sign(split, octopus)
     lines = [_line(part, sign) for part in split.parts]
