@@ -72,7 +72,7 @@ def test_a_wrong_total_is_always_found(paper: Paper, name: str, wrong: Decimal) 
         wrong += D("0.01")
     # a rounding within the total with VAT is how it was done once, and is read as such
     legacy = name == "TaxInclusiveAmount" and wrong - paper.prepaid == right["PayableAmount"]
-    if legacy or (name == "PayableRoundingAmount" and not right["TaxInclusiveAmount"]):
+    if legacy:
         return
     result = read(paper.with_total(name, str(wrong)))
     assert result.document is None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dagboek_schemas.documents import AllowanceCharge, Line
+from lxml import etree
 
 from dagboek_ubl.amounts import ZERO, cents, has_fractions, spread, ten_decimals
 from dagboek_ubl.check import Category
@@ -36,7 +37,11 @@ class Sum:
     @property
     def place(self) -> str:
         """Where it stands, in the words of UBL."""
-        return f"InvoiceLine {self.id}" if self.id else "AllowanceCharge"
+        return _place(self.element, self.id)
+
+
+def _place(element: Element, number: str) -> str:
+    return f"{etree.QName(element).localname} {number}".strip()
 
 
 def read_lines(root: Element, findings: Findings) -> list[Sum]:
@@ -52,7 +57,7 @@ def read_lines(root: Element, findings: Findings) -> list[Sum]:
 def _line(element: Element, number: str, findings: Findings) -> list[Sum]:
     net = findings.amount(element, "LineExtensionAmount")
     if net is None:
-        net = findings.missing_amount(f"InvoiceLine {number}/LineExtensionAmount (BT-131)", "BR-24", "lines")
+        net = findings.missing_amount(f"{_place(element, number)}/LineExtensionAmount (BT-131)", "BR-24", "lines")
     taxed = _taxed_parts(element, net, findings)
     if len(taxed) > 1:
         line, *others = [Sum(element, taxable, vat, number) for taxable, vat in taxed]

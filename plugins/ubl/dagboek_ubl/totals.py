@@ -11,6 +11,17 @@ from dagboek_ubl.findings import Element, Findings, part
 from dagboek_ubl.lines import Sum
 from dagboek_ubl.vat import TaxTotals
 
+_PATHS = {
+    "BR-CO-10": "totals.lines",
+    "BR-CO-11": "totals.allowances",
+    "BR-CO-12": "totals.charges",
+    "BR-CO-13": "totals.net",
+    "BR-CO-14": "totals.vat",
+    "BR-CO-15": "totals.gross",
+    "BR-CO-16": "totals.payable",
+}
+"""Field of the document that breaks the rule; of the other rules it is the VAT breakdown."""
+
 
 def read_figures(root: Element, lines: Sequence[Sum], rows: Sequence[Sum], taxes: TaxTotals, find: Findings) -> Figures:
     """All figures of the document, with the totals that it leaves out worked out."""
@@ -44,7 +55,7 @@ def check_figures(figures: Figures, findings: Findings) -> None:
         for broken in rules(figures):
             code = "U37" if broken.remark else "U11"
             facts = {"field": broken.field, "expected": broken.expected, "found": broken.found}
-            findings.add(code, rule=broken.rule, **facts)
+            findings.add(code, rule=broken.rule, path=_PATHS.get(broken.rule, "vat_breakdown"), **facts)
 
 
 def document_totals(figures: Figures, findings: Findings) -> Totals:
