@@ -131,10 +131,12 @@ def last_number(words: str | None, offered: int, dossier: str) -> int | None:
 
     None where it cannot be told; then the journal is asked.
     """
-    numbers = [int(found) for found in re.findall(r"(?<![\d.-])\d{1,9}(?![\d.])", words or "")]
-    for known in (int(dossier) if dossier.isdecimal() else -1, offered):
-        if known in numbers:
-            numbers.remove(known)
+    numbers = [int(found) for found in re.findall(r"(?<![\w.,-])\d{1,9}(?![.,-]?\w)", words or "")]
+    if offered not in numbers:
+        return None
+    numbers.remove(offered)
+    if dossier.isdecimal() and int(dossier) in numbers:
+        numbers.remove(int(dossier))
     return numbers[0] if len(numbers) == 1 else None
 
 
