@@ -114,8 +114,10 @@ def _place(content: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
         return content["exchange_rates"], name.upper()
     if path not in paths():
         near = difflib.get_close_matches(path, paths(), n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise Unusable(f"There is no setting {path}.{meant} Settings: {', '.join(paths())}.")
+        raise Unusable(
+            f"There is no setting {path}. "
+            + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(paths())}.")
+        )
     return (content[head], name) if name else (content, head)
 
 

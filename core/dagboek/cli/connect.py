@@ -1,9 +1,10 @@
 """`dagboek connect`: ties an entity to its books in an accounting tool."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import orjson
 import typer
 from dagboek_schemas.identity import normal_number
 from dagboek_sdk.accounting import AccountingPlugin, Administration
-from dagboek_sdk.errors import LoginBroken
+from dagboek_sdk.errors import LoginBroken, Throttled
 from pydantic import BaseModel
 
 from dagboek import connections, contexts
@@ -25,6 +26,9 @@ from dagboek.connections import ConnectionRow
 from dagboek.logins import names_of_secrets
 from dagboek.settings import ENV_PREFIX
 from dagboek.tenants import Entity, Unusable, ensure_entity, ensure_tenant, find_entity
+
+FRESH = timedelta(hours=1)
+"""Lists that were read within this time are taken as they are; `dagboek settings refresh` reads them anew."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,13 +59,13 @@ def register(app: typer.Typer) -> None:
 
         What is not given is taken from DAGBOEK_<TOOL>_<NAME>, such as DAGBOEK_OCTOPUS_PASSWORD, or asked for.
         """
-        given = {**_from_file(credentials_file), **_from_options(values or (), base_url)}
+        from_file, from_options = _from_file(credentials_file), _from_options(values or (), base_url)
 
         async def program() -> None:
             async with open_session() as session:
                 company = await _company(session, tenant, entity, vat, company_number, fiscal_year_start)
                 setup = _Setup(session, tool, company, as_json)
-                await setup.connect(given, administration)
+                await setup.connect({**setup.own_names(from_file), **from_options}, administration)
                 await setup.settle(start_date.date() if start_date else None, accept)
 
         run(program)
@@ -77,6 +81,13 @@ class _Setup:
         self._json = as_json
         self._asks = sys.stdin.isatty() and not as_json
         self._row: ConnectionRow
+
+    def own_names(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings under the names of the plugin. A sandbox tells the tool's own names, and more than a login takes."""
+        if not isinstance(given.get("credentials"), dict):
+            return dict(given)
+        told = {_snake_case(name): value for name, value in {**given, **given["credentials"]}.items()}
+        return {name: value for name, value in told.items() if name in self._tool_class.about.settings.model_fields}
 
     async def connect(self, given: Mapping[str, Any], wanted: str | None) -> None:
         """Credentials, then the administration."""
@@ -109,7 +120,14 @@ class _Setup:
         tool = await connections.open_tool(session.db, session.plugins, session.vault, self._row.id)
         try:
             await self._rights(tool)
-            await contexts.refresh(session.db, self._row.id, tool)
+            await contexts.refresh(session.db, self._row.id, tool, older_than=FRESH)
+        except Throttled as spent:
+            short = str(self._row.id)[:8]
+            raise CommandFailed(
+                f"{self._entity.name} is connected as {short}, but the tool gives its lists only so often, and that is "
+                f"used up until {tables.moment(spent.until) or 'later'} UTC. Then go on with "
+                f"`dagboek settings refresh {short}` and `dagboek settings propose {short}`."
+            ) from None
         finally:
             await tool.close()
         await propose_settings(
@@ -214,10 +232,11 @@ def _from_file(path: Path | None) -> dict[str, Any]:
         raise CommandFailed(f"{path} is no JSON.") from None
     if not isinstance(content, dict):
         raise CommandFailed(f"{path} must hold one JSON object.")
-    if isinstance(content.get("credentials"), dict):  # as a sandbox tells it
-        address = {"base_url": content["base_url"]} if "base_url" in content else {}
-        return {**address, **content["credentials"]}
     return content
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _asked_for(usable: Sequence[Administration], entity: Entity) -> Administration:

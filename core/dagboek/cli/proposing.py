@@ -60,7 +60,7 @@ def _print(found: Proposals, wanted: ConnectionSettings) -> None:
         out.print(shown)
     for missing in found.missing:
         out.print(tables.cell(f"To choose, if needed: {missing.setting} ({missing.why})"), style="yellow")
-    if filled(wanted, found.settings) != found.settings:
+    if (wanted.sales, wanted.purchases) != (found.settings.sales, found.settings.purchases):
         out.print("What was chosen before stays as it is.", style="dim")
 
 

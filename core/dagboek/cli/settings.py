@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from dagboek_sdk.errors import Throttled
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, PaymentTerm, VatCode, VatKey
 from pydantic import ValidationError
 
@@ -218,6 +219,11 @@ async def _refresh(named: str, tenant: str | None) -> None:
         tool = await connections.open_tool(session.db, session.plugins, session.vault, row.id)
         try:
             await contexts.refresh(session.db, row.id, tool)
+        except Throttled as spent:
+            raise CommandFailed(
+                f"{row.plugin} gives its lists only so often, and that is used up until "
+                f"{tables.moment(spent.until) or 'later'} UTC. Until then the lists read before are used."
+            ) from None
         finally:
             await tool.close()
         _, context = await contexts.current(session.db, row.id)
