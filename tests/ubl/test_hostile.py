@@ -179,16 +179,28 @@ async def test_what_is_no_file_of_the_folder(tmp_path: Path) -> None:
     assert all(codes == ["U01"] for codes in found.values())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_what_may_not_be_read(tmp_path: Path) -> None:
+async def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "closed.xml").write_text(TEXT)
-    (tmp_path / "closed.xml").chmod(0)
-    (tmp_path / "inner").mkdir(mode=0)
+    (tmp_path / "inner").mkdir()
+    scandir, opened = os.scandir, os.open
+
+    def closed_folder(path: Path) -> object:
+        if path.name == "inner":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    def closed_file(path: Path, *rest: int) -> int:
+        if Path(path).name in ("closed.xml", "inner"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "scandir", closed_folder)
+    monkeypatch.setattr(os, "open", closed_file)
     source = UblFolder(UblSettings(folder=tmp_path), ENTITY)
     listed = [one.origin_id async for page in source.list(None) for one in page]
     assert listed == ["closed.xml", "inner"]
-    assert await fetch(tmp_path, *listed) == [["U01"], ["U01"]]
-    (tmp_path / "inner").chmod(0o700)
+    for fetched in await source.fetch(listed):
+        assert [(issue.code, issue.facts["reason"]) for issue in fetched.issues] == [("U01", "Permission denied")]
 
 
 async def test_names_that_are_no_text(tmp_path: Path) -> None:

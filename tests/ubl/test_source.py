@@ -249,6 +249,21 @@ def test_entities_in_a_folder(tmp_path: Path) -> None:
     assert [entity.name for entity in entities_in(tmp_path)] == [KOFFIE.name, VUURTOREN.name, PRIVATE.name]
 
 
+async def test_issuers_and_their_files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (folder / "bad.xml").write_text("bad")
+    outside = tmp_path_factory.mktemp("outside") / "x.xml"
+    outside.write_text(render(SALE))
+    (folder / "link.xml").symlink_to(outside)
+    found = [(entity and entity.name, files) for entity, files in await UblFolder({"folder": folder}, ENTITY).issuers()]
+    assert found == [
+        (VUURTOREN.name, ["o.XML", "p.xml"]),
+        (KOFFIE.name, ["sales/s.xml"]),
+        (None, ["bad.xml", "link.xml"]),
+    ]
+    with pytest.raises(SourceUnavailable):
+        await UblFolder({"folder": folder / "nowhere"}, ENTITY).issuers()
+
+
 # What is registered
 
 

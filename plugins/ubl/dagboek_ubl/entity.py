@@ -58,6 +58,12 @@ def is_entity(entity: EntityRef, party: Party) -> bool:
     return _named(entity, party)
 
 
+def marks(party: Party) -> set[str]:
+    """What an entity must have one of to be `party`: its numbers, its name. For looking up among many."""
+    numbers = {f"{kind} {number}" for kind, all_ in party_numbers(party).items() for number in all_}
+    return numbers | {"name " + normal_text(party.name)}
+
+
 def entity_of(party: Party) -> EntityRef:
     """The entity that `party` is, if it is taken for one."""
     number = party.company_number

@@ -1,19 +1,20 @@
 """A folder of UBL files as a source of documents."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from dagboek_schemas.documents import Approval, Direction, Document
+from dagboek_schemas.documents import Approval, Direction, Document, Party
 from dagboek_sdk.source import DocumentSource, EntityRef, Fetched, Listed, SourceAbout, SourceUnavailable
 from pydantic import BaseModel, ConfigDict, Field
 
 from dagboek_ubl import xml
 from dagboek_ubl.attachments import attachment_bytes
-from dagboek_ubl.entity import Side, entity_of, is_entity, side_of
+from dagboek_ubl.entity import Side, entity_of, is_entity, marks, side_of
 from dagboek_ubl.folder import approval_beside, locate, walk
 from dagboek_ubl.issues import issue
 from dagboek_ubl.reader import ReadResult, read_file, unwrapped
@@ -134,8 +135,9 @@ def entities_in(folder: Path) -> list[EntityRef]:
 
 def issuers_in(folder: Path) -> list[tuple[EntityRef | None, list[str]]]:
     """Every supplier of the documents in `folder` with their files, those with a number first; None comes last."""
-    sellers = [(listed.origin_id, read_file(folder / listed.origin_id).seller) for listed in walk(folder)]
+    sellers = [(listed.origin_id, _seller(folder, listed.origin_id)) for listed in walk(folder)]
     found: list[tuple[EntityRef, list[str]]] = []
+    by_mark: dict[str, list[int]] = defaultdict(list)
     for numbered in (True, False):
         for file, seller in sellers:
             if seller is None:
@@ -143,13 +145,23 @@ def issuers_in(folder: Path) -> list[tuple[EntityRef | None, list[str]]]:
             entity = entity_of(seller)
             if bool(entity.vat_number or entity.company_number) is not numbered:
                 continue
-            files = next((files for known, files in found if is_entity(known, seller)), None)
-            if files is None:
-                found.append((entity, [file]))
-            else:
-                files.append(file)
+            alike = sorted({place for mark in marks(seller) for place in by_mark[mark]})
+            known = next((place for place in alike if is_entity(found[place][0], seller)), None)
+            if known is not None:
+                found[known][1].append(file)
+                continue
+            for mark in marks(seller):
+                by_mark[mark].append(len(found))
+            found.append((entity, [file]))
     nameless = [file for file, seller in sellers if seller is None]
     return [*found, *([(None, nameless)] if nameless else [])]
+
+
+def _seller(folder: Path, origin_id: str) -> Party | None:
+    try:
+        return read_file(locate(folder, origin_id), origin_id).seller
+    except (xml.Refused, OSError, ValueError):
+        return None
 
 
 def _unavailable(folder: Path, error: OSError) -> str:
