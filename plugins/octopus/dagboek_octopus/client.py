@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import LoginBroken, ToolUnavailable
+from dagboek_sdk.errors import AccessDenied, LoginBroken, ToolUnavailable
 from dagboek_sdk.http import Answer, Client
 
 from dagboek_octopus import errors, quotas
@@ -65,6 +65,10 @@ class Octopus:
             except LoginBroken as broken:
                 attempt.verdict = broken
                 raise
+            raise
+        except AccessDenied as denied:
+            facts = {"scope": str(attempt.component)}
+            denied.issue = denied.issue.model_copy(update={"facts": facts, "tool_words": denied.tool_words})
             raise
         self.tokens.worked()
         return answer
