@@ -7,7 +7,8 @@ import typer
 
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
-from dagboek.cli.session import NOT_RUNNING, log_to_stderr, run
+from dagboek.cli.session import NOT_RUNNING, run
+from dagboek.logs import configure
 from dagboek.settings import load_settings
 
 
@@ -24,7 +25,7 @@ async def _serve() -> None:
     from dagboek.service import CoreService  # noqa: PLC0415  # loads all plugins
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    configure(settings.log_level)
     with found_services(settings, broker=True) as services:
         if services is None:
             raise CommandFailed(NOT_RUNNING.format(folder=settings.data_dir))

@@ -149,7 +149,7 @@ def print_details(out: Console, details: tuple[Detail, ...], wording: Wording) -
         for issue in item.issues:
             print_issue(out, issue, wording, indent=2)
         if item.source_url:
-            out.print(Padding(tables.cell(item.source_url), (0, 0, 0, 2)), style="dim")
+            out.print(Padding(tables.cell(item.source_url), (0, 0, 0, 2), expand=False), style="dim")
 
 
 def print_issue(out: Console, issue: Any, wording: Wording, indent: int) -> None:
@@ -164,7 +164,7 @@ def print_issue(out: Console, issue: Any, wording: Wording, indent: int) -> None
             block.append(tables.cell(words).plain)
     if issue.url:
         block.append("\n  " + issue.url, style="dim")
-    out.print(Padding(block, (0, 0, 0, indent)))
+    out.print(Padding(block, (0, 0, 0, indent), expand=False))
 
 
 def run_json(row: RunSummary) -> dict[str, Any]:

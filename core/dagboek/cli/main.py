@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 import typer
 
 from dagboek.cli.failures import run_guarded, tell
-from dagboek.cli.session import log_to_stderr
+from dagboek.logs import configure
 
 COMMANDS = (
     "demo",
@@ -59,7 +59,7 @@ def application() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status: 0 done, 1 done and something is wrong, 2 not done, 70 unexpected, 130 Ctrl-C."""
-    log_to_stderr("ERROR")
+    configure("ERROR")  # to standard error: standard output is for what was asked, so that `--json` stays JSON
     app = application()
     sys.exit(run_guarded(lambda: app(args=list(sys.argv[1:] if arguments is None else arguments))))
 

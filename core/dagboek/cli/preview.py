@@ -79,7 +79,7 @@ def _print_row(out: Console, row: PreviewRow, wording: Wording) -> None:
                 tables.cell(line.text),
                 Text(line.because, style="dim"),
             )
-        out.print(Padding(shown, (0, 0, 0, 2)))
+        out.print(Padding(shown, (0, 0, 0, 2), expand=False))
     for issue in row.issues:
         print_issue(out, issue, wording, indent=2)
 

@@ -1,20 +1,17 @@
 """What a command works with: settings, services, database, plugins, vault, catalogue."""
 
 import asyncio
-import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
-
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
 from dagboek.database import Database, migrate
+from dagboek.doctor import newest_revision, revision_of
 from dagboek.embedded import Services
 from dagboek.publisher import Publisher
 from dagboek.settings import Settings, load_settings
@@ -81,9 +78,9 @@ async def open_session(*, broker: bool = False, settings: Settings | None = None
     with found_services(settings, broker=broker) as services:
         if services is None:
             raise CommandFailed(NOT_RUNNING.format(folder=settings.data_dir))
-        if services.embedded is not None:
-            await asyncio.to_thread(migrate, services.database_url)
         db = await Database(services.database_url, size=4).open()
+        if services.embedded is not None and await revision_of(db) != newest_revision():
+            await asyncio.to_thread(migrate, services.database_url)
         session = Session(settings, services, db)
         try:
             yield session
@@ -98,14 +95,6 @@ def run(program: Callable[[], Awaitable[T]]) -> T:
         return await program()
 
     return asyncio.run(whole())
-
-
-def log_to_stderr(level: str) -> None:
-    """Log lines of `level` and worse; standard output is for what was asked, so that `--json` stays JSON."""
-    structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-    )
 
 
 def language_of(option: str | None) -> str:

@@ -77,7 +77,9 @@ async def connect(
         company_number=entity.company_number,
         country=entity.country,
     )
-    await sources.ensure_source(db, plugins, owner.id, SOURCE, "UBL files", {"folder": str(folder)})
+    # Purchases wait where a file beside them says that they are not approved yet.
+    where = {"folder": str(folder), "approval": "from_folder"}
+    await sources.ensure_source(db, plugins, owner.id, SOURCE, "UBL files", where)
     begun = await connections.connect(
         db,
         plugins,
@@ -135,10 +137,12 @@ async def proposed(
         check_vat_numbers=False,
     ).settings
     purchases = settings.purchases
-    if not any(rule.rate is None and rule.category is None for rule in purchases.ledger_accounts):
-        account = _first_account(context, ("60", "61"))
-        rules = (*purchases.ledger_accounts, *([LedgerRule(account=account)] if account else []))
+    account = _first_account(context, ("60", "61"))
+    if account and not any(rule.rate is None and rule.category is None for rule in purchases.ledger_accounts):
+        rules = (*purchases.ledger_accounts, LedgerRule(account=account))
         purchases = purchases.model_copy(update={"ledger_accounts": rules})
+    if purchases.charge_account is None:
+        purchases = purchases.model_copy(update={"charge_account": account})
     return settings.model_copy(update={"purchases": purchases})
 
 
