@@ -38,7 +38,7 @@ class CommandReader:
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "session.timeout.ms": 10_000,
-                "log_level": 3,
+                "log_level": 2,
                 **security,
             }
         )
@@ -46,7 +46,8 @@ class CommandReader:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns: dict[bytes, asyncio.Lock] = {}
         self._loop = asyncio.get_running_loop()
-        self._acks: Acks[Message] = Acks(self._commit)
+        self._acks: Acks[Message] = Acks(self._done)
+        self._to_commit: dict[int, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -57,11 +58,10 @@ class CommandReader:
     async def stop(self) -> None:
         """Stops; what is not acked comes again."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join, 10)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._consumer.close()
+        await asyncio.to_thread(self._thread.join, 10)
 
     def _consume(self) -> None:
         self._consumer.subscribe([self._topic], on_revoke=lambda *_: self._loop.call_soon_threadsafe(self._acks.forget))
@@ -73,6 +73,9 @@ class CommandReader:
                 continue
             if message is not None and message.error() is None:
                 self._loop.call_soon_threadsafe(self._take, message)
+            self._commit()
+        self._commit()
+        self._consumer.close()
 
     def _take(self, message: Message) -> None:
         self._acks.received(message.partition() or 0, message.offset() or 0, message)
@@ -118,9 +121,16 @@ class CommandReader:
             Topic.DEADLETTERS, [Record(message.key() or b"", message.value() or b"", headers)]
         )
 
-    def _commit(self, message: Message) -> None:
-        done = TopicPartition(self._topic, message.partition() or 0, (message.offset() or 0) + 1)
+    def _done(self, message: Message) -> None:
+        self._to_commit[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def _commit(self) -> None:
+        """In the consumer's own thread: the client lets one thread in at a time."""
+        done, self._to_commit = self._to_commit, {}
+        if not done:
+            return
+        offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in done.items()]
         try:
-            self._consumer.commit(offsets=[done], asynchronous=True)
-        except (KafkaException, RuntimeError) as trouble:
-            log.warning("commands.commit_refused", error=type(trouble).__name__)
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as trouble:
+            log.warning("commands.commit_refused", error=str(trouble.args[0]))

@@ -145,12 +145,14 @@ async def choose_administration(
     if chosen.disabled:
         raise ConnectionProblem(f"{chosen.name} ({chosen.id}) is disabled in the tool. Choose another administration.")
     host = await _host(db, plugins, vault, row)
+    countries = plugins.tool(row.plugin).about.countries
+    country = chosen.country or (next(iter(countries)) if len(countries) == 1 else None)
     try:
         async with db.transaction() as connection:
             administration_id = await administrations.find_or_create(
                 connection, row.tenant_id, row.plugin, host, chosen
             )
-            connection_id = await _tied(connection, row, administration_id, chosen)
+            connection_id = await _tied(connection, row, administration_id, country, chosen.currency)
     except psycopg.errors.UniqueViolation as raced:
         raise ConnectionProblem(f"{chosen.name} is being connected by somebody else right now. Try again.") from raced
     except administrations.BelongsToAnother as taken:
@@ -240,7 +242,10 @@ async def _begun(db: Database, tenant_id: UUID, entity_id: UUID, login_id: UUID,
 
 
 async def _tied(connection: Connection, row: ConnectionRow, administration_id: UUID, chosen: Administration) -> UUID:
-    """The entity's connection to the administration: one that is there already, with the new login, or this one."""
+    """The entity's connection to the administration: one that is there already, with the new login, or this one.
+
+    `country` and `currency` are those of the books; without a country that of the entity is taken.
+    """
     found = await connection.execute(
         """UPDATE connection c SET login_id = %s, state = CASE WHEN state = 'reconnect' THEN 'connected' ELSE state END
            WHERE entity_id = %s AND administration_id = %s AND deleted_at IS NULL RETURNING id""",
@@ -259,7 +264,7 @@ async def _tied(connection: Connection, row: ConnectionRow, administration_id: U
         """UPDATE connection c SET administration_id = %s, state = 'configuration_needed',
                   settings = jsonb_build_object('country', coalesce(%s::text, e.country), 'currency', %s::text)
            FROM entity e WHERE e.id = c.entity_id AND c.id = %s""",
-        (administration_id, chosen.country, chosen.currency, row.id),
+        (administration_id, country, currency, row.id),
     )
     return row.id
 

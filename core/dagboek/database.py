@@ -11,9 +11,6 @@ from typing import Any
 
 import orjson
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
 from psycopg import AsyncConnection, conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
@@ -102,17 +99,22 @@ class Database:
     async def all(self, query: str, *params: Any) -> list[DictRow]:
         """All rows of a query."""
         async with self._pool.connection() as connection:
-            return await (await connection.execute(query, params)).fetchall()
+            return await (await connection.execute(query, _given(params))).fetchall()
 
     async def one(self, query: str, *params: Any) -> DictRow | None:
         """The first row of a query, or None."""
         async with self._pool.connection() as connection:
-            return await (await connection.execute(query, params)).fetchone()
+            return await (await connection.execute(query, _given(params))).fetchone()
 
     async def run(self, query: str, *params: Any) -> int:
         """Executes a statement; the number of rows that it touched."""
         async with self._pool.connection() as connection:
-            return (await connection.execute(query, params)).rowcount
+            return (await connection.execute(query, _given(params))).rowcount
+
+
+def _given(params: tuple[Any, ...]) -> Any:
+    """Parameters by position, or the one mapping of parameters by name."""
+    return params[0] if len(params) == 1 and isinstance(params[0], dict) else params
 
 
 async def _configure(connection: Connection) -> None:
@@ -121,6 +123,11 @@ async def _configure(connection: Connection) -> None:
 
 def migrate(url: str) -> str:
     """Brings the database to the newest revision, one process at a time. The revision it is at then."""
+    # Half of the time that a process takes to start would go into these, and few processes migrate.
+    import sqlalchemy  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url, connect_timeout=10))
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -23,6 +23,7 @@ from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailabl
 
 from dagboek import contexts, sources
 from dagboek.database import Connection, Database, Jsonb
+from dagboek.fault_points import reached
 from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
@@ -219,8 +220,9 @@ class Planner:
             return
         if run["window_no"] == after:
             if not await self._prepare(run, after + 1):
-                step = await advance(self.db, run_id, generation, after)
-                if step.next is Next.WINDOW:
+                # what is published is the lane's; only it can tell that something of it was lost
+                step = await advance(self.db, run_id, generation, 0)
+                if step.next is Next.WINDOW and step.generation != generation:
                     await self.publish_window(run_id, step.generation, step.window)
                 return
         elif run["window_no"] != after + 1 or run["published_at"] is not None:
@@ -285,8 +287,10 @@ class Planner:
             number,
             run["generation"],
         )
+        reached("window_stored")
         records = [_ready(run, number, item, at, len(items)) for at, item in enumerate(items)]
         offsets = await self.publisher.publish(Topic.DOCUMENTS, records)
+        reached("window_published")
         partition, offset = offsets[-1] if offsets else (None, None)
         await self.db.run(
             """UPDATE run SET published_at = now(), window_partition = coalesce(%s, window_partition),

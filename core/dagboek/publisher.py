@@ -28,11 +28,10 @@ class Publisher:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 3,
-                "compression.type": "lz4",
                 "queue.buffering.max.messages": 200_000,
                 "delivery.timeout.ms": 60_000,
                 "socket.keepalive.enable": True,
-                "log_level": 3,
+                "log_level": 2,
                 **(security or {}),
             }
         )

@@ -18,6 +18,7 @@ from dagboek_schemas.statuses import Component, RunStatus, Trigger
 from dagboek_schemas.topics import Topic
 
 from dagboek.database import Connection, Database, Jsonb
+from dagboek.fault_points import reached
 from dagboek.publisher import Publisher
 from dagboek.status import DEPENDS_ON, component_rows, final_status, total_counts
 
@@ -297,6 +298,7 @@ async def finish_run(
         times = await ended.fetchone()
         assert times is not None
         await _store_events(connection, run | times, rows, status)
+    reached("run_finished")
     return True
 
 

@@ -31,7 +31,7 @@ class Watchdog:
         self._planner = planner
         self._group = f"{prefix}.workers"
         self._topic = Topic.DOCUMENTS.named(prefix)
-        settings = {"bootstrap.servers": bootstrap, "log_level": 3, **security}
+        settings = {"bootstrap.servers": bootstrap, "log_level": 2, **security}
         self._admin = AdminClient(settings)
         self._reader = Consumer({**settings, "group.id": f"{prefix}.watchdog", "enable.auto.commit": False})
 

@@ -1,10 +1,8 @@
 """The Faust application: one agent that hands records to the dispatcher, and what surrounds it."""
 
 import asyncio
-import logging
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from tempfile import mkdtemp
 from time import monotonic
@@ -123,7 +121,6 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
 
 def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:
     """Runs a worker until TERM or INT."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
 
     async def main() -> None:
         stop = asyncio.Event()

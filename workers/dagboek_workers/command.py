@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
         from dagboek.cli.failures import CommandFailed  # noqa: PLC0415  # keeps `dagboek --help` quick
         from dagboek.cli.running import found_services  # noqa: PLC0415
         from dagboek.cli.session import NOT_RUNNING  # noqa: PLC0415
+        from dagboek.logs import configure  # noqa: PLC0415
         from dagboek.plugins import Plugins  # noqa: PLC0415
         from dagboek.settings import load_settings  # noqa: PLC0415
         from dagboek.vault import vault_for  # noqa: PLC0415
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
         from dagboek_workers.app import WorkerOptions, run_worker  # noqa: PLC0415
 
         settings = load_settings()
+        configure(settings.log_level)
         with found_services(settings, broker=True) as services:
             if services is None:
                 raise CommandFailed(NOT_RUNNING.format(folder=settings.data_dir))

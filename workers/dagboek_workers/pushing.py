@@ -12,6 +12,7 @@ from uuid import uuid4
 import orjson
 import structlog
 from dagboek.booking_json import booking_from, booking_json
+from dagboek.fault_points import reached
 from dagboek.logins import mark_broken
 from dagboek.matching import Likeness, describe, match
 from dagboek.outcome_events import outcome_record
@@ -269,7 +270,9 @@ class ItemTask:
             if granted is None or attempt is None:
                 await self._not_granted(tool, link, booking)
                 return
+            reached("after_intent")
             verdict = await send(tool, attempt)
+            reached("after_call")
             link = await self._take(tool, link, booking, attempt, granted, verdict) or link
             if link.state != "again":
                 return
@@ -290,6 +293,7 @@ class ItemTask:
             await self._series_known(tool, booking.series)
         t0 = boot_time()
         intent = self._intent(tool, link, booking, op)
+        reached("before_intent")
         granted = await self.loop.recorder.intent(intent)
         if granted is None:
             return None, None

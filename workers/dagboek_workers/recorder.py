@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 import structlog
 from dagboek.database import Connection, DatabaseUnavailable, connect
+from dagboek.fault_points import reached
 from dagboek.outcome_events import WARNED
 from dagboek.publisher import Publisher
 from dagboek.push_record import (
@@ -160,6 +161,8 @@ class Recorder:
         for adoption, adopted in adoptions:
             if not adopted.done():
                 adopted.set_result(adoption.link_id in written.adopted)
+        if told:
+            reached("after_outcome")
         self._send(told)
         for waiting in settled:
             if not waiting.done():
@@ -253,6 +256,7 @@ class Recorder:
             told = self._delivered.popleft()
             told.undelivered -= 1
             if told.undelivered == 0:
+                reached("after_event")
                 self._reported.append((told.item.run_id, told.item.sequence))
                 told.finished()
         self._wake.set()

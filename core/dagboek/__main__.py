@@ -1,0 +1,5 @@
+"""`python -m dagboek` is `dagboek`."""
+
+from dagboek.cli.main import main
+
+main()

@@ -1,0 +1,277 @@
+"""A whole installation for end-to-end tests: real Kafka, real PostgreSQL, workers as processes, the tool's sandbox."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+from confluent_kafka import Consumer
+from cryptography.fernet import Fernet
+from dagboek import connections, contexts, sources, tenants
+from dagboek.database import Database, migrate
+from dagboek.embedded import Services
+from dagboek.plugins import Plugins
+from dagboek.publisher import Publisher
+from dagboek.runs import request_run
+from dagboek.settings import Settings
+from dagboek.topics import ensure_topics
+from dagboek.vault import Vault
+from dagboek_octopus.sandbox import start_sandbox
+from dagboek_schemas.statuses import Trigger
+from dagboek_schemas.topics import Topic
+from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
+from ubl_text import Ubl
+
+PARTITIONS = 8
+
+
+def settings_of(accounts: dict[str, str] | None = None) -> ConnectionSettings:
+    """Settings that book at 21, 12, 6 and 0 per cent; `accounts` by rate, all of them where None."""
+    accounts = accounts if accounts is not None else {"21": "700000", "12": "700000", "6": "700000", "0": "700000"}
+    rates = {"21": "21", "12": "12", "6": "06"}
+    return ConnectionSettings(
+        sales=Side(
+            invoice_journal="V1",
+            credit_note_journal="V2",
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code=code) for rate, code in rates.items()),
+            ledger_accounts=tuple(
+                LedgerRule(account=account, rate=Decimal(rate)) for rate, account in accounts.items()
+            ),
+        ),
+        purchases=Side(
+            invoice_journal="A1",
+            credit_note_journal="A2",
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code="I" + code) for rate, code in rates.items()),
+            ledger_accounts=(LedgerRule(account="610000"),),
+        ),
+        check_vat_numbers=False,
+    )
+
+
+@dataclass
+class Installation:
+    """Everything of one test, under its own database and topic prefix."""
+
+    services: Services
+    database_url: str
+    prefix: str
+    folder: Path
+    key: str = field(default_factory=lambda: Fernet.generate_key().decode())
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    async def open(self) -> None:
+        """Migrations, topics, clients."""
+        self.settings = Settings(
+            topic_prefix=self.prefix,
+            partitions=PARTITIONS,
+            data_dir=self.folder / "data",
+            secret_keys=[self.key],
+            kafka_bootstrap=self.services.kafka_bootstrap,
+            database_url=self.database_url,
+        )
+        await asyncio.to_thread(migrate, self.database_url)
+        await asyncio.to_thread(ensure_topics, self.services.kafka_bootstrap, self.settings)
+        self.db = await Database(self.database_url).open()
+        self.plugins = Plugins()
+        self.vault = Vault([self.key])
+        self.publisher = Publisher(self.services.kafka_bootstrap, self.prefix)
+
+    async def close(self) -> None:
+        """Stops all processes by their own ids, closes the clients."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                await asyncio.to_thread(process.wait, 30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        await asyncio.to_thread(self.publisher.close)
+        await self.db.close()
+
+    # processes
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Environment of the installation's processes."""
+        return {
+            **os.environ,
+            "DAGBOEK_KAFKA_BOOTSTRAP": self.services.kafka_bootstrap,
+            "DAGBOEK_DATABASE_URL": self.database_url,
+            "DAGBOEK_TOPIC_PREFIX": self.prefix,
+            "DAGBOEK_PARTITIONS": str(PARTITIONS),
+            "DAGBOEK_SECRET_KEYS": self.key,
+            "DAGBOEK_DATA_DIR": str(self.folder / "data"),
+            **more,
+        }
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Starts a process of the installation; its output goes to a file named after the command."""
+        log = (self.folder / f"{'-'.join(command)}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagboek", *command],
+            env=self.environment(**environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        self.processes.append(process)
+        return process
+
+    def core(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Starts the core."""
+        return self.start("core", **environment)
+
+    def worker(self, slot: int = 1, **environment: str) -> subprocess.Popen[bytes]:
+        """Starts a worker."""
+        return self.start("worker", "--slot", str(slot), **environment)
+
+    def logs(self) -> str:
+        """What the processes printed, for a failing test."""
+        return "\n".join(f"== {path.name}\n{path.read_text()[-6000:]}" for path in sorted(self.folder.glob("*.log")))
+
+    # tenants
+
+    async def connection(
+        self,
+        sandbox: Any,
+        *,
+        tenant: str = "Noord",
+        entity: str = "Noordzee Koffie BV",
+        vat: str = "BE0403019261",
+        folder: Path,
+        settings: ConnectionSettings | None = None,
+        dossier: str | None = None,
+    ) -> UUID:
+        """A connection of an entity to a dossier of the sandbox, set up and ready."""
+        owner = await tenants.ensure_tenant(self.db, tenant)
+        company = await tenants.ensure_entity(self.db, owner.id, entity, vat_number=vat)
+        await sources.ensure_source(
+            self.db, self.plugins, owner.id, "ubl", f"files of {tenant}", {"folder": str(folder)}
+        )
+        given = {**sandbox.credentials, "base_url": sandbox.base_url, "lift_limits": True}
+        given = {name: value for name, value in _known_names(given).items() if value is not None}
+        begun = await connections.connect(
+            self.db, self.plugins, self.vault, tenant_id=owner.id, entity_id=company.id, plugin="octopus", given=given
+        )
+        chosen = next(one for one in begun.administrations if dossier is None or one.id == dossier)
+        row = await connections.choose_administration(self.db, self.plugins, self.vault, begun.connection_id, chosen)
+        tool = await connections.open_tool(self.db, self.plugins, self.vault, row.id)
+        try:
+            await contexts.refresh(self.db, row.id, tool)
+        finally:
+            await tool.close()
+        problems = await connections.save_settings(self.db, self.plugins, row.id, settings or settings_of())
+        assert not problems, problems
+        return row.id
+
+    # runs
+
+    async def sync(self, connection_id: UUID, seconds: float = 60, trigger: Trigger = Trigger.MANUAL) -> dict[str, Any]:
+        """A run from request to end."""
+        run_id = await request_run(self.db, self.publisher, connection_id, trigger, "test")
+        return await self.ended(run_id, seconds)
+
+    async def ended(self, run_id: UUID, seconds: float = 60) -> dict[str, Any]:
+        """Waits for the end of a run: its row."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    row = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
+                    if row is not None and row["state"] == "ended":
+                        return row
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            row = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
+            items = await self.db.all(
+                "SELECT sequence, component, state, window_no, generation FROM item WHERE run_id = %s ORDER BY 1",
+                run_id,
+            )
+            raise AssertionError(f"run did not end: {row}\n{items}\n{self.logs()}") from None
+
+    async def items(self, run_id: UUID) -> list[dict[str, Any]]:
+        """The items of a run, in order."""
+        return await self.db.all("SELECT * FROM item WHERE run_id = %s ORDER BY sequence", run_id)
+
+    def events(self, topic: Topic = Topic.RESULTS, seconds: float = 10, until: int | None = None) -> list[Any]:
+        """All records of a topic: (headers, value). Stops at the end of the log, or at `until` records."""
+        return list(_read(self.services, topic.named(self.prefix), seconds, until))
+
+
+def _known_names(given: dict[str, Any]) -> dict[str, Any]:
+    names = {"softwareHouseUuid": "software_house_uuid"}
+    known = {"base_url", "software_house_uuid", "user", "password", "lift_limits"}
+    return {names.get(name, name): value for name, value in given.items() if names.get(name, name) in known}
+
+
+def _read(services: Services, topic: str, seconds: float, until: int | None) -> Iterator[Any]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": services.kafka_bootstrap,
+            "group.id": uuid4().hex,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )
+    consumer.subscribe([topic])
+    ended: set[int] = set()
+    count = 0
+    try:
+        waited = 0.0
+        while waited < seconds and len(ended) < PARTITIONS and (until is None or count < until):
+            message = consumer.poll(0.2)
+            if message is None:
+                waited += 0.2
+            elif message.error():
+                ended.add(message.partition() or 0)
+            else:
+                count += 1
+                yield dict(message.headers() or []), message.value()
+    finally:
+        consumer.close()
+
+
+@asynccontextmanager
+async def installation(services: Services, database_url: str, prefix: str, folder: Path) -> AsyncIterator[Installation]:
+    """An open installation; closed afterwards."""
+    made = Installation(services, database_url, prefix, folder)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def octopus(**options: Any) -> AsyncIterator[Any]:
+    """A running Octopus sandbox."""
+    sandbox = await start_sandbox(**{"limits": False, **options})
+    try:
+        yield sandbox
+    finally:
+        await sandbox.stop()
+
+
+async def entries(sandbox: Any, dossier: str | int | None = None, journal: str | None = None) -> list[dict[str, Any]]:
+    """What stands in the sandbox's books."""
+    params = {name: str(value) for name, value in (("dossier", dossier), ("journal", journal)) if value is not None}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{sandbox.origin}/_sandbox/entries", params=params) as got,
+    ):
+        answer = await got.json()
+    return list(answer["entries"] if isinstance(answer, dict) else answer)
+
+
+def write_files(folder: Path, documents: Sequence[Ubl]) -> None:
+    """Writes documents as files named after their numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for document in documents:
+        (folder / f"{document.number.replace('/', '_')}.xml").write_text(document.xml())
