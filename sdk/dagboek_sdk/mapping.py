@@ -200,17 +200,22 @@ def vat_code(
     return VatChoice(found.code, found.reverse_rate, because)
 
 
-def split(document: Document, settings: ConnectionSettings) -> Split:
-    """The document as parts that add up to the cent. Refused with everything that is wrong, not the first alone."""
+def split(document: Document, settings: ConnectionSettings, *, credit: bool | None = None) -> Split:
+    """The document as parts that add up to the cent. Refused with everything that is wrong, not the first alone.
+
+    `credit` says whether VAT codes for credit notes are meant, where a tool decides that in another way than
+    `is_credit` does.
+    """
     issues: list[Issue] = []
+    credit = is_credit(document) if credit is None else credit
     amounts = _amounts(document, issues)
-    pieces = _pieces(document, settings, issues)
+    pieces = _pieces(document, settings, credit, issues)
     if issues:
         raise Refused(issues)
     _settle_bases(document, pieces, amounts.net, issues)
     _settle_vat(document, pieces, amounts.vat, issues)
     if amounts.rounding:
-        pieces.append(_rounding(document, settings, amounts.rounding, issues))
+        pieces.append(_rounding(document, settings, amounts.rounding, credit, issues))
     if issues:
         raise Refused(issues)
     return Split(tuple(_merged(pieces)), amounts.net, amounts.vat, amounts.rounding, amounts.owed, is_credit(document))
@@ -278,10 +283,9 @@ def _amounts(document: Document, issues: list[Issue]) -> _Amounts:
     return _Amounts(net, vat, rounding, owed)
 
 
-def _pieces(document: Document, settings: ConnectionSettings, issues: list[Issue]) -> list[_Piece]:
+def _pieces(document: Document, settings: ConnectionSettings, credit: bool, issues: list[Issue]) -> list[_Piece]:
     side = settings.side(document.direction)
     region = region_of(document.other_party, settings.country)
-    credit = is_credit(document)
     pieces: dict[tuple[object, ...], _Piece] = {}
     for row, amount, field in _rows(document):
         category, rate = _category(document, row.vat_category, row.vat_rate)
@@ -418,12 +422,14 @@ def _ideal(bases: Sequence[Decimal], rate: Decimal, total: Decimal) -> list[Deci
     return [total * one / weight for one in weights]
 
 
-def _rounding(document: Document, settings: ConnectionSettings, amount: Decimal, issues: list[Issue]) -> _Piece:
+def _rounding(
+    document: Document, settings: ConnectionSettings, amount: Decimal, credit: bool, issues: list[Issue]
+) -> _Piece:
     side = settings.side(document.direction)
     account = Account(side.rounding_account or "", "account for rounding differences")
     if not side.rounding_account:
         issues.append(Issue(code="R03", facts={"amount": str(amount)}, field="totals.rounding"))
-    region, credit = region_of(document.other_party, settings.country), is_credit(document)
+    region = region_of(document.other_party, settings.country)
     try:
         vat = vat_code(side, "O", ZERO, region=region, credit=credit)
     except Refused:

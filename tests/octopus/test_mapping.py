@@ -129,6 +129,17 @@ def test_signs_of_what_raises_and_what_lowers(
     assert balance(booking.lines) == 0
 
 
+def test_a_credit_note_of_nothing_takes_plain_codes_and_still_works_the_other_way() -> None:
+    nothing = document(line("100"), line("-100", id="2", account="700000"), kind=Kind.CREDIT_NOTE)
+    booking = mapped(nothing)
+    assert amounts(booking) == [(700021, "-100.00", "21", "-21.00"), (700000, "100.00", "21", "21.00")]
+    assert Decimal(booking.payload["amount"]) == 0
+    assert [(row.account, row.debit) for row in booking.lines if row.debit] == [
+        ("700021", Decimal(100)),
+        ("451000", Decimal(21)),
+    ]
+
+
 def test_a_negative_line_stays_negative_beside_the_others() -> None:
     booking = mapped(document(line("100"), line("-30", "6", id="2"), kind=Kind.CREDIT_NOTE))
     assert booking.payload["amount"] == "-89.20"

@@ -64,7 +64,7 @@ def map_document(document: Document, context: MappingContext, tables: Tables, oc
     """The body of POST /buysellbookings but for the number and the relation. Refused with all that is wrong."""
     issues: list[Issue] = []
     settings = context.settings
-    split = _tried(lambda: mapping.split(document, settings), issues)
+    split = _tried(lambda: mapping.split(document, settings, credit=_lowers(document)), issues)
     rate = _tried(lambda: mapping.exchange_rate(document, settings), issues)
     year = tables.year(document.issue_date)
     place = _place(document, settings, year, tables, issues)
@@ -247,7 +247,7 @@ def _booking(
 ) -> Booking:
     comment = mark(document)
     due = document.due_date or document.issue_date + timedelta(days=context.settings.default_payment_days)
-    sign = _line_sign(split, octopus)
+    sign = _line_sign(document, split, octopus)
     lines = [_line(part, sign) for part in split.parts]
     payload: dict[str, Any] = {
         "bookyearKey": {"id": int(place.year.id)},
@@ -276,10 +276,16 @@ def _booking(
     )
 
 
-def _line_sign(split: Split, octopus: OctopusSettings) -> int:
+def _lowers(document: Document) -> bool:
+    """Whether the total is negative, which is what makes a credit note in Octopus; a total of 0.00 is none."""
+    totals = document.totals
+    return mapping.is_credit(document) and bool(totals.payable + totals.prepaid)
+
+
+def _line_sign(document: Document, split: Split, octopus: OctopusSettings) -> int:
     """What the document's own amounts are multiplied by, so that the lines that make up the total are positive."""
     if not split.owed:
-        return -1 if split.credit else 1
+        return -1 if document.kind is Kind.CREDIT_NOTE else 1
     sign = -1 if split.owed < 0 else 1
     return -sign if split.credit and octopus.credit_note_style is CreditNoteStyle.NEGATIVE_LINES else sign
 
