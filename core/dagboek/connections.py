@@ -241,7 +241,9 @@ async def _begun(db: Database, tenant_id: UUID, entity_id: UUID, login_id: UUID,
         return UUID(str(row["id"]))
 
 
-async def _tied(connection: Connection, row: ConnectionRow, administration_id: UUID, chosen: Administration) -> UUID:
+async def _tied(
+    connection: Connection, row: ConnectionRow, administration_id: UUID, country: str | None, currency: str
+) -> UUID:
     """The entity's connection to the administration: one that is there already, with the new login, or this one.
 
     `country` and `currency` are those of the books; without a country that of the entity is taken.

@@ -317,6 +317,16 @@ async def test_books_disabled_in_the_tool_cannot_be_chosen(world: World) -> None
         await world.choose(begun.connection_id, begun.administrations[2])
 
 
+async def test_country_and_currency_are_those_of_the_books(world: World) -> None:
+    abroad = await ensure_entity(world.db, world.tenant.id, "Utrecht BV", vat_number="NL004495445B01")
+    assert abroad.country == "NL"
+    row = await world.choose((await world.connect(abroad)).connection_id)
+    assert (row.settings.country, row.settings.currency) == ("BE", "EUR")  # the tool keeps Belgian books only
+    other = Administration("12", "South books", country="LU", currency="USD")
+    row = await world.choose((await world.connect(abroad)).connection_id, other)
+    assert (row.settings.country, row.settings.currency) == ("LU", "USD")
+
+
 async def test_two_that_choose_the_same_books_at_once_get_one_administration(world: World) -> None:
     other = await ensure_entity(world.db, world.tenant.id, "North Services", vat_number="BE0403170701")
     begun = [await world.connect(), await world.connect(other)]
