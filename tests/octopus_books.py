@@ -59,7 +59,7 @@ PURCHASE_CODES = (
     vat("E", "0", "DVR"),
     vat("AE", "0", "DMC", reverse="21"),
     vat("AE", "0", "DIC", reverse="21", region="EU"),
-    vat("AE", "10", "DMC", reverse="21"),
+    vat("AE", "10", "F10"),  # VAT that a supplier charges all the same is no reverse charge
     vat("K", "0", "GIC", reverse="21"),
     vat("G", "0", "GEX", reverse="21"),
     vat("O", "0", "D00"),

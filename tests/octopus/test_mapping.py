@@ -168,6 +168,14 @@ def test_vat_that_the_receiver_owes_is_no_part_of_the_amount_but_is_shown() -> N
     assert balance(booking.lines) == 0
 
 
+def test_vat_that_is_charged_on_a_code_for_reverse_charge_is_a_contradiction() -> None:
+    codes = (vat("S", "21", "DMC", reverse="21"),)
+    purchases = CONNECTION.purchases.model_copy(update={"vat_codes": codes})
+    charged = document(line("100"), direction=Direction.PURCHASE)
+    found = {**LISTS, "vat_codes": lists.vat_code_rows([{"code": "DMC", "type": 1}])}
+    assert refused(charged, found, CONNECTION.model_copy(update={"purchases": purchases})) == ["O38"]
+
+
 def test_foreign_currency_keeps_its_amounts_and_names_its_rate() -> None:
     dollars = document(line("100", "0", "G"), currency="USD", other=ABROAD)
     booking = mapped(dollars)

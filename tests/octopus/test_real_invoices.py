@@ -1,6 +1,8 @@
 """All sound files written by others (../shared/data/ubl beside the checkout) can be booked, to the cent."""
 
 import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 import pytest
 from dagboek_octopus import lists, mapping
 from dagboek_schemas.documents import Direction, Document
+from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk.attempt import Booking
 from dagboek_sdk.mapping import ZERO, cents
-from octopus_books import CONNECTION, OCTOPUS, book_year, context, journal, made_lists
+from octopus_books import CONNECTION, OCTOPUS, Dossier, attempt, book_year, context, journal, made_lists
 
 reader = pytest.importorskip("dagboek_ubl.reader")
 
@@ -64,3 +67,35 @@ def test_a_sound_file_is_booked_with_its_own_amounts(file: str, direction: Direc
     assert booking.gross == cents(Decimal(effect["payable"]) + raises * totals.prepaid)
     assert base + vat == abs(booking.gross)
     assert sum((row.debit - row.credit for row in booking.lines), ZERO) == 0
+
+
+async def test_all_of_them_stand_in_the_books_with_their_own_amounts(
+    start_dossier: Callable[..., Awaitable[Dossier]],
+) -> None:
+    dossier = await start_dossier(years=(YEARS[0], YEARS[-1]))
+    plugin = dossier.plugin()
+    ready = context(CONNECTION, await plugin.lists())
+    numbers: Counter[str] = Counter()
+    meant: dict[str, Booking] = {}
+    for file in sound_files():
+        read = reader.read_file(FOLDER / file)
+        assert read.document is not None
+        for direction in Direction:
+            document = read.document.model_copy(update={"direction": direction})
+            component = Component.CUSTOMERS if direction is Direction.SALES else Component.SUPPLIERS
+            party = attempt(plugin.map_party(document.other_party, component, ready), ItemKind.PARTY)
+            relation = (await plugin.push(party)).entry_id
+            booking = plugin.map_document(document, component, ready)
+            assert booking.series
+            numbers[booking.series] += 1
+            made = attempt(booking, party_entry=relation, series_number=numbers[booking.series])
+            meant[(await plugin.push(made)).entry_id] = booking
+    entries = await dossier.get("entries", dossier=1001)
+    assert len(entries) == len(meant) == 2 * len(sound_files())
+    for entry in entries:
+        booking = meant[f"{entry['bookyear']}/{entry['journal']}/{entry['number']}"]
+        assert entry["balanced"]
+        assert (Decimal(entry["total"]), entry["currency"]) == (booking.gross, booking.currency)
+        shown = sum((row.debit - row.credit for row in booking.lines if row.because == "VAT"), ZERO)
+        assert abs(Decimal(entry["vat_total"])) == abs(shown)
+    assert Decimal((await dossier.get("ledger", dossier=1001))["difference"]) == 0

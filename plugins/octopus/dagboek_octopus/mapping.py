@@ -222,6 +222,8 @@ def _check_parts(document: Document, split: Split, year: BookYear | None, tables
                 say("O25", part, part.cost_centre, cost_centre=part.cost_centre)
             elif not active:
                 say("O26", part, part.cost_centre, cost_centre=part.cost_centre)
+        if part.vat and part.vat.reverse_rate and part.vat_amount and document.direction is Direction.PURCHASE:
+            say("O38", part, part.vat.code, vat_code=part.vat.code, vat=f"{part.vat_amount:f}")
         if part.base * part.vat_amount < 0:
             say("O21", part, part.field, base=f"{part.base:f}", vat=f"{part.vat_amount:f}")
 
