@@ -92,7 +92,7 @@ async def _settle(
 async def _ask(db: Database, tool: AccountingPlugin, due: Sequence[Mapping[str, Any]]) -> None:
     attempts = {row["id"]: _attempt(row) for row in due}
     try:
-        async with asyncio.timeout(tool.about.call_deadline * 4):
+        async with asyncio.timeout(tool.call_deadline * 4):
             resolutions = await tool.resolve(list(attempts.values()))
     except Exception as trouble:
         log.warning("settle.tool_not_asked", tool=tool.about.name, error=type(trouble).__name__)

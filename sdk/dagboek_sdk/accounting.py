@@ -154,10 +154,20 @@ class AccountingPlugin(ABC):
         self.link = link
         self.client = Client(
             classify=self.classify,
-            call_deadline=self.about.call_deadline,
+            call_deadline=self.call_deadline,
             permits=link.permits,
             **link.client_options,
         )
+
+    @property
+    def call_deadline(self) -> float:
+        """Seconds that one call may take; a plugin may let the connection's settings decide."""
+        return self.about.call_deadline
+
+    @property
+    def settle_seconds(self) -> float:
+        """Time after an intent in which its request may still arrive (design section 6)."""
+        return self.about.settle_seconds - self.about.call_deadline + self.call_deadline
 
     async def close(self) -> None:
         """Gives back what the object holds."""

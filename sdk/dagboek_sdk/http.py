@@ -111,6 +111,9 @@ class Client:
     _own_session: bool = field(default=False, init=False, repr=False)
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=self.call_deadline)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -200,6 +203,8 @@ class Client:
         raise verdict
 
     async def _exchange(self, method: str, url: str, request: dict[str, Any]) -> Answer:
+        # a session may be shared by connections with other deadlines
+        request = {"timeout": self._timeout, **request}
         async with self._session().request(method, url, allow_redirects=False, **request) as response:
             body = bytearray()
             async for chunk in response.content.iter_any():

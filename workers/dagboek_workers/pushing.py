@@ -215,7 +215,7 @@ class ItemTask:
                 if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
                 and item.link is not None and item.link.state == "free"
             }  # fmt: skip
-            async with asyncio.timeout(tool.about.call_deadline * 4):
+            async with asyncio.timeout(tool.call_deadline * 4):
                 self.window.candidates = await tool.match_parties(parties)
         candidates: list[Candidate] = list(self.window.candidates.get(self.item.identity, ()))
         certain = [candidate for candidate in candidates if candidate.certain]
@@ -330,7 +330,7 @@ class ItemTask:
             op=op,
             expected="free" if op is Op.CREATE else "booked",
             seen=link.attempt,
-            settle_seconds=tool.about.settle_seconds,
+            settle_seconds=tool.settle_seconds,
             booking=booking_json(booking),
             revision=self.item.revision,
             context_version=self.window.run["context_version"],
@@ -533,7 +533,7 @@ class ItemTask:
     ) -> LinkSeen | None:
         """The tool holds something under our number or key: ours is adopted, another's makes a new attempt."""
         try:
-            async with asyncio.timeout(tool.about.call_deadline * 2):
+            async with asyncio.timeout(tool.call_deadline * 2):
                 resolution = (await tool.resolve([attempt])).get(attempt.link_id)
         except Exception as trouble:
             log.warning("resolve.failed", tool=self.loop.name, error=type(trouble).__name__)

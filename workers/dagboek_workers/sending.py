@@ -53,7 +53,7 @@ Verdict = (
 async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
     """Has the plugin write the attempt; what came of it."""
     try:
-        async with asyncio.timeout(tool.about.call_deadline + GRACE):
+        async with asyncio.timeout(tool.call_deadline + GRACE):
             result: object = await tool.push(attempt)
     except asyncio.CancelledError:
         raise

@@ -71,6 +71,11 @@ class OctopusPlugin(AccountingPlugin):
         self._directory: relations.Directory | None = None
         self._tables: tuple[Lists, lists.Tables] | None = None
 
+    @property
+    def call_deadline(self) -> float:
+        """As the connection's settings say."""
+        return float(self.link.settings.call_deadline)
+
     # connect
 
     async def administrations(self) -> Sequence[Administration]:

@@ -61,6 +61,9 @@ class OctopusSettings(BaseModel):
     suppliers_account: str = Field("440000", description="shown in previews; Octopus books on its own account")
     vat_due_account: str = Field("451000", description="shown in previews; Octopus books on its own account")
     vat_deductible_account: str = Field("411000", description="shown in previews; Octopus books on its own account")
+    call_deadline: float = Field(
+        30.0, gt=0, le=300, title="Seconds that a call may take", description="what takes longer is looked up later"
+    )
     lift_limits: bool = Field(
         False, title="No limits", description="for sandboxes and benches only: Octopus itself counts calls a day"
     )
