@@ -1,6 +1,7 @@
 """`dagboek demo`: everything on this machine, from nothing, and nothing left running."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from dagboek.demo.wishes import Wishes
 from dagboek.settings import load_settings
 
 T = TypeVar("T")
+
+GRACE = 6.0
+"""Seconds that the demo's processes have to stop in order; there is nothing to lose."""
 
 
 def register(app: typer.Typer) -> None:
@@ -67,6 +71,8 @@ def _rates(given: list[str]) -> dict[str, Decimal]:
 
 
 def _perform(wishes: Wishes) -> int:
+    from dagboek.cli.children import crew  # noqa: PLC0415
+    from dagboek.cli.up import warmed_up  # noqa: PLC0415
     from dagboek.demo.performance import perform  # noqa: PLC0415  # loads all of Dagboek
     from dagboek.demo.stage import demo_settings  # noqa: PLC0415
     from dagboek.demo.telling import Teller  # noqa: PLC0415
@@ -75,12 +81,14 @@ def _perform(wishes: Wishes) -> int:
 
     teller = Teller(tables.console(), quiet=wishes.as_json)
     settings = demo_settings(load_settings())
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(1) as thread:
-        # Plugins load while the services start.
+    logs = settings.data_dir / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    children = crew(wishes.workers, logs, teller.step, GRACE)
+    # Processes and plugins load while the services start.
+    with ThreadPoolExecutor(1) as thread, warmed_up(children):
         plugins = thread.submit(Plugins)
         with services_for(settings, teller.step) as services:
-            performance = perform(wishes, settings, services, plugins.result(), teller)
+            performance = perform(wishes, settings, services, plugins.result(), children, teller)
             outcome = asyncio.run(_stoppable(performance))
     teller.step("Everything is stopped.")
     if wishes.as_json:

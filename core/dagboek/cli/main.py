@@ -34,8 +34,11 @@ COMMANDS = (
 """Modules of this package, in the order of the help."""
 
 
-def application() -> typer.Typer:
-    """The command line with all commands; one that cannot be loaded is named and left out."""
+def application(only: str | None = None) -> typer.Typer:
+    """The command line with all commands, or with `only` one: the others take their time to load.
+
+    A command of another distribution that cannot be loaded is named and left out.
+    """
     app = typer.Typer(
         name="dagboek",
         help="Books every sales and purchase document exactly once.",
@@ -44,11 +47,17 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in COMMANDS:
+    points = [point for point in entry_points(group="dagboek.commands") if only in (None, point.name)]
+    names = [name for name in COMMANDS if only in (None, name)]
+    if not names and not points:
+        return application()
+    # One command alone would not be called by its name.
+    app.callback()(lambda: None)
+    for name in names:
         module = f"dagboek.cli.{name}"
         if importlib.util.find_spec(module) is not None:
             importlib.import_module(module).register(app)
-    for point in entry_points(group="dagboek.commands"):
+    for point in points:
         try:
             point.load()(app)
         except Exception as error:
@@ -60,8 +69,9 @@ def application() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status: 0 done, 1 done and something is wrong, 2 not done, 70 unexpected, 130 Ctrl-C."""
     configure("ERROR")  # to standard error: standard output is for what was asked, so that `--json` stays JSON
-    app = application()
-    sys.exit(run_guarded(lambda: app(args=list(sys.argv[1:] if arguments is None else arguments))))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    app = application(words[0] if words and not words[0].startswith("-") else None)
+    sys.exit(run_guarded(lambda: app(args=words, prog_name="dagboek")))
 
 
 if __name__ == "__main__":

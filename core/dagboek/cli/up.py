@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from dagboek.cli import tables
-from dagboek.cli.children import Child, Tell, child_environment, stop_all
+from dagboek.cli.children import Child, Tell, child_environment, crew, stop_all
 from dagboek.cli.running import announce
 from dagboek.cli.session import run
 from dagboek.database import migrate
@@ -32,20 +31,22 @@ def register(app: typer.Typer) -> None:
         """Start embedded services (where none are set), the core and the workers; Ctrl-C stops them in order."""
         settings = load_settings()
         tell = teller(tables.console())
+        children = crew(workers, settings.data_dir / "logs", tell)
         # Services start and stop outside of the loop: until the processes run, Ctrl-C ends things at once.
-        with services_for(settings, tell) as services:
-            run(lambda: _up(settings, services, workers, tell))
+        with warmed_up(children), services_for(settings, tell) as services:
+            run(lambda: _up(settings, services, children, tell))
         tell("Stopped.")
 
 
-async def _up(settings: Settings, services: Services, workers: int, tell: Tell) -> None:
+async def _up(settings: Settings, services: Services, children: list[Child], tell: Tell) -> None:
     stop = _stop_signal()
     await prepare(settings, services, tell)
     file = announce(settings, services)
     try:
-        async with processes(settings, services, workers, tell):
-            tell(f"Ready: {workers} worker{'s' if workers > 1 else ''}. Logs are in {settings.data_dir / 'logs'}.")
-            tell("Try `dagboek connect`, `dagboek sync --all`, `dagboek history`. Ctrl-C stops.")
+        async with working(children, child_environment(settings, services)):
+            started = ", ".join(f"{child.name} (process {child.pid})" for child in children)
+            tell(f"Started: {started}. Logs are in {settings.data_dir / 'logs'}.")
+            tell("Ready. Try `dagboek connect`, `dagboek sync --all`, `dagboek history`. Ctrl-C stops.")
             await _watch_services(services, stop)
             tell("Stopping ...")
     finally:
@@ -64,23 +65,25 @@ async def prepare(settings: Settings, services: Services, tell: Tell) -> None:
         tell(f"Note: {difference}")
 
 
-@asynccontextmanager
-async def processes(
-    settings: Settings, services: Services, workers: int, tell: Tell, log_folder: Path | None = None
-) -> AsyncIterator[list[Child]]:
-    """The core process and `workers` worker processes, kept running; all stopped in the end."""
-    environment = child_environment(settings, services)
-    logs = log_folder or settings.data_dir / "logs"
-    children = [Child("core", ("core",), environment, logs / "core.log", tell)]
-    children += [
-        Child(f"worker {slot}", ("worker", "--slot", str(slot)), environment, logs / f"worker-{slot}.log", tell)
-        for slot in range(1, workers + 1)
-    ]
+@contextmanager
+def warmed_up(children: Sequence[Child]) -> Iterator[None]:
+    """The children load their modules meanwhile; in the end none of them runs, whatever happened."""
     try:
         for child in children:
-            await child.start()
-            tell(f"{child.name} started (process {child.pid}).")
-        yield children
+            child.warm_up()
+        yield
+    finally:
+        for child in children:
+            child.end()
+
+
+@asynccontextmanager
+async def working(children: Sequence[Child], environment: Mapping[str, str]) -> AsyncIterator[None]:
+    """The children work and are kept running; all are stopped in the end."""
+    try:
+        for child in children:
+            child.begin(environment)
+        yield
     finally:
         await stop_all(children)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagboek.cli.children import Child
 from dagboek.cli.wording import Wording
 from dagboek.demo import story
 from dagboek.demo.invoices import book_folder
@@ -24,10 +25,17 @@ class Outcome:
     advice: str
 
 
-async def perform(wishes: Wishes, settings: Settings, services: Services, plugins: Plugins, teller: Teller) -> Outcome:
+async def perform(
+    wishes: Wishes,
+    settings: Settings,
+    services: Services,
+    plugins: Plugins,
+    children: list[Child],
+    teller: Teller,
+) -> Outcome:
     """Sets the stage, plays, clears the stage."""
     limits = wishes.invoices is None
-    async with stage(settings, services, plugins, teller.step, workers=wishes.workers, limits=limits) as set_stage:
+    async with stage(settings, services, plugins, teller.step, children, limits=limits) as set_stage:
         teller.step("Kafka, PostgreSQL, core, workers and the Octopus sandbox are up.")
         wording = Wording(plugins, wishes.language)
         if wishes.invoices is None:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import secrets
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,9 +15,9 @@ from dagboek_sdk.sandbox import RunningSandbox
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dagboek.cli.children import Child, Tell
+from dagboek.cli.children import Child, Tell, child_environment
 from dagboek.cli.running import announce
-from dagboek.cli.up import processes
+from dagboek.cli.up import working
 from dagboek.database import Database, migrate
 from dagboek.demo.books import Books
 from dagboek.embedded import Services
@@ -68,16 +67,14 @@ def demo_settings(base: Settings) -> Settings:
 
 @asynccontextmanager
 async def stage(
-    settings: Settings, services: Services, plugins: Plugins, tell: Tell, *, workers: int, **sandbox: Any
+    settings: Settings, services: Services, plugins: Plugins, tell: Tell, children: list[Child], **sandbox: Any
 ) -> AsyncIterator[Stage]:
-    """A stage that is set; left, nothing of it runs. `services` must answer already."""
+    """A stage that is set; left, nothing of it runs. `services` must answer, `children` may be warmed up already."""
     services = await asyncio.to_thread(fresh_database, settings, services)
     async with AsyncExitStack() as stack:
         await asyncio.gather(asyncio.to_thread(migrate, services.database_url), _topics(settings, services))
         _leave_settings(settings)
-        children = await stack.enter_async_context(
-            processes(settings, services, workers, _quiet(tell), settings.data_dir / "logs")
-        )
+        await stack.enter_async_context(working(children, child_environment(settings, services)))
         running = await plugins.sandbox(TOOL).start(host="127.0.0.1", port=0, **sandbox)
         stack.push_async_callback(running.stop)
         books = Books(running)
@@ -134,14 +131,3 @@ def _leave_settings(settings: Settings) -> None:
         f"partitions = {settings.partitions}",
     ]
     (settings.data_dir / SETTINGS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shutil.rmtree(settings.data_dir / "logs", ignore_errors=True)
-
-
-def _quiet(tell: Tell) -> Tell:
-    """Child processes that merely start are not worth a line each."""
-
-    def worth(words: str) -> None:
-        if " started (process " not in words:
-            tell(words)
-
-    return worth
