@@ -4,21 +4,36 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from queue import Empty, Queue
+from time import CLOCK_BOOTTIME, clock_gettime
+from types import ModuleType
 from typing import IO, Any
 
 import pytest
+from aiohttp import web
 from confluent_kafka import Producer
 from dagboek.cli.main import COMMANDS
 from dagboek.embedded import Services
+from dagboek.matching import Likeness, match
+from dagboek.plugins import Plugins
 from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
 from dagboek_schemas.cloudevents import Record
+from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.events import MODELS, ItemOutcome
+from dagboek_schemas.issues import Issue
 from dagboek_schemas.samples import sample, sample_data
-from dagboek_schemas.statuses import ItemState
+from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_schemas.topics import Topic
+from dagboek_sdk.accounting import Link, MappingContext
+from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Op
+from dagboek_sdk.errors import AlreadyThere, Refused, Uncertain
+from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"])
@@ -190,3 +205,151 @@ def headings(page: Path) -> set[str]:
     """Anchors of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+# write-a-plugin.md
+
+PLUGIN = ROOT / "docs" / "guides" / "write-a-plugin.md"
+
+
+class TinyServer:
+    """The invented tool of the guide: numbers entries itself, takes a reference once, fails on request."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+        self.contacts: dict[str, Any] = {}
+        self.fault: str | None = None
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Authorization") != "Bearer k-1":
+            return web.Response(status=401)
+        body = await request.json() if request.can_read_body else {}
+        if request.method == "GET":
+            return self._read(request)
+        if request.method == "PUT":
+            self.contacts[request.path] = body
+            return web.json_response({"id": f"C{len(self.contacts)}"})
+        if any(entry["reference"] == body["reference"] for entry in self.entries):
+            return web.Response(status=409)
+        if body["total"].startswith("-"):
+            return web.Response(status=422, text="no negative totals")
+        number = str(len(self.entries) + 1)
+        self.entries.append(body | {"id": f"E{number}", "number": number})
+        return web.Response(status=503) if self.fault else web.json_response(self.entries[-1], status=201)
+
+    def _read(self, request: web.BaseRequest) -> web.Response:
+        if request.path == "/books":
+            return web.json_response([{"id": "1", "name": "Acme", "vat": "BE0123456749"}])
+        if request.path.endswith("/lists"):
+            return web.json_response({"journals": [{"code": "S", "name": "Sales"}]})
+        wanted = request.query["reference"]
+        return web.json_response([entry for entry in self.entries if entry["reference"] == wanted])
+
+
+@pytest.fixture
+async def tiny() -> AsyncIterator[tuple[Any, TinyServer]]:
+    """The plugin of the guide, connected to a server."""
+    names, server = executed(PLUGIN, "plugin"), TinyServer()
+    runner = web.ServerRunner(web.Server(server.handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    settings = names["TinySettings"](base_url=f"http://127.0.0.1:{runner.addresses[0][1]}", key="k-1")
+    plugin = names["Tiny"](Link(settings, "1", NoSecrets()))
+    yield plugin, server
+    await plugin.close()
+    await runner.cleanup()
+
+
+class NoSecrets:
+    """Tiny has no tokens."""
+
+    async def load(self, name: str) -> None:
+        return None
+
+    async def save(self, name: str, value: str, until: datetime) -> None:
+        raise AssertionError("nothing to save")
+
+    def lock(self, name: str) -> Any:
+        raise AssertionError("nothing to lock")
+
+
+def an_invoice(kind: Kind = Kind.INVOICE) -> Document:
+    return Document(
+        kind=kind,
+        direction=Direction.SALES,
+        number="2026-0007",
+        issue_date=date(2026, 2, 3),
+        currency="EUR",
+        seller=Party(name="Acme", vat_number="BE0123456749"),
+        buyer=Party(name="Beta", vat_number="BE0987654394"),
+        lines=(Line(id="1", name="Work", net=Decimal("100.00"), vat_category="S", vat_rate=Decimal(21)),),
+        totals=Totals(lines=Decimal(100), net=Decimal(100), vat=Decimal(21), gross=Decimal(121), payable=Decimal(121)),
+    )
+
+
+def a_context() -> MappingContext:
+    side = Side(
+        invoice_journal="S",
+        credit_note_journal="S",
+        vat_codes=(VatCode(key=VatKey(rate=Decimal(21)), code="21"),),
+        ledger_accounts=(LedgerRule(account="700000"),),
+    )
+    return MappingContext(ConnectionSettings(sales=side), {}, reference="dagboek-7")
+
+
+def an_attempt(booking: Booking, kind: ItemKind = ItemKind.DOCUMENT) -> Attempt:
+    component = Component.SALES_INVOICES if kind is ItemKind.DOCUMENT else Component.CUSTOMERS
+    attempt = Attempt(1, 17, 1, Op.CREATE, "d1:7", kind, component, booking, party_entry="C1")
+    return attempt.start(clock_gettime(CLOCK_BOOTTIME))
+
+
+async def test_the_plugin_of_the_guide_books_a_customer_and_an_invoice(tiny: tuple[Any, TinyServer]) -> None:
+    plugin, server = tiny
+    assert [one.id for one in await plugin.administrations()] == ["1"]
+    assert (await plugin.lists())["journals"][0].code == "S"
+    customer = plugin.map_party(an_invoice().buyer, Component.CUSTOMERS, a_context())
+    assert (await plugin.push(an_attempt(customer, ItemKind.PARTY))).entry_id == "C1"
+    assert list(server.contacts) == ["/books/1/contacts/17"]
+    booking = plugin.map_document(an_invoice(), Component.SALES_INVOICES, a_context())
+    assert [(line.account, line.credit, line.debit) for line in booking.lines] == [("700000", 100, 0)]
+    assert await plugin.push(an_attempt(booking)) == Booked("E1", "1")
+    assert server.entries[0]["contact"] == "C1"
+    assert server.entries[0]["total"] == "121.00"
+
+
+async def test_the_plugin_of_the_guide_says_what_the_tool_means(tiny: tuple[Any, TinyServer]) -> None:
+    plugin, server = tiny
+    booking = plugin.map_document(an_invoice(), Component.SALES_INVOICES, a_context())
+    await plugin.push(an_attempt(booking))
+    with pytest.raises(AlreadyThere):
+        await plugin.push(an_attempt(booking))
+    credit = plugin.map_document(an_invoice(Kind.CREDIT_NOTE), Component.SALES_CREDIT_NOTES, a_context())
+    assert credit.gross == -121
+    assert [(line.credit, line.debit) for line in credit.lines] == [(0, 100)]
+    with pytest.raises(Refused) as refused:
+        await plugin.push(an_attempt(replace(credit, payload=credit.payload | {"reference": "dagboek-8"})))
+    assert refused.value.tool_words == "no negative totals"
+    assert len(server.entries) == 1
+
+
+async def test_the_plugin_of_the_guide_finds_what_was_booked_before_a_503(tiny: tuple[Any, TinyServer]) -> None:
+    plugin, server = tiny
+    server.fault = "503 after booking"
+    attempt = an_attempt(plugin.map_document(an_invoice(), Component.SALES_INVOICES, a_context()))
+    assert await plugin.resolve([attempt]) == {1: Absent()}
+    with pytest.raises(Uncertain):
+        await plugin.push(attempt)
+    resolution = (await plugin.resolve([attempt]))[1]
+    assert match(attempt.booking, None, resolution.candidates).likeness is Likeness.OURS
+
+
+def test_the_plugin_of_the_guide_is_registered_with_its_words() -> None:
+    names = executed(PLUGIN, "plugin")
+    exec(compile(block(PLUGIN, "hooks"), "hooks", "exec"), names)
+    module = ModuleType("tiny_hooks")
+    vars(module).update(names)
+    plugins = Plugins(entry_points=False)
+    plugins.register(module, "tiny", "dagboek-tiny 0.1")
+    assert plugins.tool("tiny") is names["Tiny"]
+    said = plugins.catalogue.text(Issue(code="TINY01", facts={"reason": "no"}), "nl")
+    assert said.cause == "Tiny zegt: no"
