@@ -37,7 +37,7 @@ def likeness(booking: Booking, party_entry: str | None, candidate: Candidate) ->
     if _differ(booking.day, candidate.day) or _differ(booking.journal, candidate.journal):
         return Likeness.OTHER
     same_party = not _differ(party_entry, candidate.party_id)
-    if _same_reference(booking.reference, candidate.reference):
+    if any(_same_reference(booking.reference, text) for text in (candidate.reference, *candidate.texts)):
         return Likeness.OURS if same_party else Likeness.PERHAPS
     if same_party and booking.gross is not None and candidate.gross is not None and party_entry and candidate.party_id:
         return Likeness.PERHAPS

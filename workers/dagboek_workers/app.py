@@ -1,6 +1,7 @@
 """The Faust application: one agent that hands records to the dispatcher, and what surrounds it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 REVOKE_SECONDS = 20.0
 """How long calls in flight are waited for when partitions go elsewhere."""
+UNJOINED_SECONDS = 3.0
+"""How long the end of a worker may take that has no place in the group yet."""
 BLOCKED_SECONDS = 5.0
 """A tool loop that has not gone round for this long is blocked by its plugin."""
 
@@ -110,12 +113,21 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
     """Runs a worker on this loop until `stop` is set."""
     app = make_app(options, plugins, vault)
     app.finalize()
-    await app.start()
-    log.info("worker.started", slot=options.slot)
+    starting = asyncio.create_task(app.start())
+    stopping = asyncio.create_task(stop.wait())
     try:
-        await stop.wait()
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            log.info("worker.started", slot=options.slot)
+            await stopping
     finally:
-        await app.stop()
+        in_group = starting.done()
+        starting.cancel()
+        stopping.cancel()
+        # One that waits for a place in the group would wait on for a session or two, and holds nothing.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), None if in_group else UNJOINED_SECONDS)
         log.info("worker.stopped", slot=options.slot)
 
 

@@ -1,18 +1,22 @@
 """Items that read from the tool: ledger accounts with the other lists, what is there already, payment statuses."""
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dagboek import contexts
 from dagboek.payments import open_entries, store_statuses
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.errors import Throttled
 
 from dagboek_workers.window import ItemSeen, Window
 
 if TYPE_CHECKING:
     from dagboek_workers.lane import Lane
 
+FRESH = timedelta(hours=11)
+"""Lists read within this time are not asked for again, by whichever connection of the books."""
 PULL_DEADLINE = 180.0
 """Seconds that a pull may take; first loads can be slow (octopus/api.md section 5)."""
 
@@ -28,7 +32,10 @@ async def pull(lane: "Lane", window: Window, item: ItemSeen, tool: AccountingPlu
 
 async def _lists(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
     db, run = lane.loop.db, window.run
-    version = await contexts.refresh(db, run["connection_id"], tool)
+    try:
+        version = await contexts.refresh(db, run["connection_id"], tool, older_than=FRESH)
+    except Throttled:  # some tools give a list twice a day: what was read before serves on
+        version, _ = await contexts.current(db, run["connection_id"])
     administration = await db.one("SELECT looked_up_at FROM administration WHERE id = %s", lane.administration_id)
     if administration is not None and administration["looked_up_at"] is None:
         await _look_up(lane, tool)
@@ -45,15 +52,16 @@ async def _look_up(lane: "Lane", tool: AccountingPlugin) -> None:
     async with lane.loop.db.transaction() as connection:
         async with connection.cursor() as cursor:
             await cursor.executemany(
-                """INSERT INTO tool_entry (administration_id, entry_id, number, reference, journal, party_id, day,
-                                           gross, currency, url)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                """INSERT INTO tool_entry (administration_id, entry_id, number, reference, texts, journal, party_id,
+                                           day, gross, currency, url)
+                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
                 [
                     (
                         lane.administration_id,
                         entry.entry_id,
                         entry.number,
                         entry.reference,
+                        list(entry.texts),
                         entry.journal,
                         entry.party_id,
                         entry.day,

@@ -7,15 +7,16 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import orjson
 import structlog
 from dagboek.booking_json import booking_from, booking_json
+from dagboek.connections import ConnectionProblem
 from dagboek.fault_points import reached
 from dagboek.logins import mark_broken
 from dagboek.matching import Likeness, describe, match
 from dagboek.outcome_events import outcome_record
+from dagboek.plugins import unexpected
 from dagboek.push_record import (
     Adoption,
     AttemptOutcome,
@@ -29,10 +30,11 @@ from dagboek.push_record import (
 )
 from dagboek.runs import component_error, finish_run, held_back
 from dagboek_schemas import events
+from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
-from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booked, Booking, Candidate, Found, Op
+from dagboek_sdk.attempt import Absent, Accepted, AttachedFile, Attempt, Booked, Booking, Candidate, Found, Op
 from dagboek_sdk.errors import (
     AccessDenied,
     AlreadyThere,
@@ -45,6 +47,7 @@ from dagboek_sdk.errors import (
     Throttled,
     Uncertain,
 )
+from dagboek_sdk.source import SourceUnavailable
 
 from dagboek_workers.pulling import pull
 from dagboek_workers.recorder import Told
@@ -88,6 +91,9 @@ class ItemTask:
         self.item = item
         self.finished = finished
         self.loop = lane.loop
+        self.document: Document | None = None
+        self.remarks: list[Issue] = []
+        """Information that does not change the outcome."""
 
     async def work(self) -> None:
         """Decides what the item needs, and does it."""
@@ -98,7 +104,11 @@ class ItemTask:
         if item.component in self.window.held or self._waits_for_settling():
             self.finished()
             return
-        tool = await self.loop.tool(self.window.run["connection_id"])
+        try:
+            tool = await self.loop.tool(self.window.run["connection_id"], self.window.run["id"])
+        except ConnectionProblem as problem:
+            await self.break_login(LoginBroken(tool_words=str(problem)))
+            return
         if item.kind is ItemKind.PULL:
             await pull(self.lane, self.window, item, tool)
             self.tell(ItemState.SYNCED)
@@ -190,7 +200,7 @@ class ItemTask:
                 issues = rules.validate_party(party, item.component, context)
                 booking = None if _blocks(issues) else tool.map_party(party, item.component, context)
             else:
-                document = item.document()
+                document = self.document = item.document()
                 issues = rules.validate_document(document, item.component, context)
                 booking = None if _blocks(issues) else tool.map_document(document, item.component, context)
         except Refused as refused:
@@ -203,8 +213,10 @@ class ItemTask:
             await self._unexpected(bug)
             return None
         if booking is None:
-            state = ItemState.SKIPPED if any(one.severity is not Severity.INFORMATION for one in issues) else None
-            self.tell(state or ItemState.NOT_READY, issues)
+            waits = any(one.severity is Severity.INFORMATION for one in issues)
+            self.tell(ItemState.NOT_READY if waits else ItemState.SKIPPED, issues)
+        else:
+            self.remarks += booking.remarks
         return booking
 
     async def _known_party(self, tool: AccountingPlugin, link: LinkSeen) -> bool:
@@ -289,8 +301,11 @@ class ItemTask:
         group = tool.operation_group(attempt)
         if group is not None:
             await self._permit(tool, group)
+        await tool.prepare()
         if booking.series is not None and op is Op.CREATE:
             await self._series_known(tool, booking.series)
+        if tool.about.attachments and self.document is not None and self.document.attachments and op is Op.CREATE:
+            attempt.attachments = await self._attachments(self.document)
         t0 = boot_time()
         intent = self._intent(tool, link, booking, op)
         reached("before_intent")
@@ -337,6 +352,21 @@ class ItemTask:
             series=booking.series if op is Op.CREATE else None,
             party_entry=self._party_entry(),
         )
+
+    async def _attachments(self, document: Document) -> tuple[AttachedFile, ...]:
+        """The files of a document; one that its source no longer gives is left out, and that is told."""
+        assert self.item.source_id is not None
+        files: list[AttachedFile] = []
+        async with self.loop.source(self.item.source_id, self.window.run["entity_id"]) as source:
+            for one in document.attachments:
+                try:
+                    content = await source.attachment(one.ref)
+                except (OSError, SourceUnavailable):
+                    facts = {"number": document.number, "file": one.file_name}
+                    self.remarks.append(Issue(code="D24", facts=facts))
+                else:
+                    files.append(AttachedFile(one.file_name, one.media_type, content))
+        return tuple(files)
 
     async def _permit(self, tool: AccountingPlugin, group: str) -> None:
         for _ in range(TRIES):
@@ -484,6 +514,7 @@ class ItemTask:
             return
         link.state, link.entry_id, link.entry_number = "booked", entry.entry_id, entry.number
         link.refused_revision = None
+        self.remarks += entry.remarks
         self._record(
             granted,
             Outcome.BOOKED,
@@ -575,14 +606,13 @@ class ItemTask:
     # trouble
 
     async def _unexpected(self, bug: BaseException) -> None:
-        reference = uuid4().hex[:8]
-        log.error("plugin.unexpected", tool=self.loop.name, reference=reference, exc_info=bug)
-        self.tell(ItemState.SKIPPED, [Issue(code="D13", facts={"reference": reference})])
+        issue = unexpected(self.loop.name, bug)
+        self.tell(ItemState.SKIPPED, [issue])
         self.lane.unexpected += 1
         if self.lane.unexpected >= CIRCUIT:
             self.lane.unexpected = 0
             await self.lane.park(
-                self.window, 600, "circuit", Issue(code="D16", severity=Severity.ERROR, facts={"reference": reference})
+                self.window, 600, "circuit", issue.model_copy(update={"code": "D16", "severity": Severity.ERROR})
             )
 
     async def park(self, trouble: Later | NotProcessed) -> None:
@@ -591,12 +621,12 @@ class ItemTask:
         until = getattr(trouble, "until", None)
         wait = _seconds_until(until)
         throttled = isinstance(trouble, Throttled)
-        issue = Issue(
+        told = getattr(trouble, "issue", None) or Issue(
             code="B05" if throttled else "B06",
             severity=Severity.ERROR,
-            facts={"until": until.isoformat() if until else "?"},
-            tool_words=trouble.tool_words,
+            facts={"tool": self.loop.title, "until": until.isoformat() if until else "?"},
         )
+        issue = told.model_copy(update={"tool_words": told.tool_words or trouble.tool_words})
         seconds = max(1.0, wait) if wait is not None else 60.0
         reason = "limit" if throttled else "tool_unavailable"
         await self.lane.park(self.window, seconds, reason, issue, known_end=known)
@@ -644,6 +674,8 @@ class ItemTask:
         """Gives the item its outcome; its event is delivered once that is committed."""
         run, item = self.window.run, self.item
         link = link or item.link
+        if state in (ItemState.SYNCED, ItemState.ACCEPTED):
+            issues = [*issues, *self.remarks]
         booking_number = number or (link.entry_number if link and item.kind is ItemKind.DOCUMENT else None)
         outcome = events.ItemOutcome(
             run_id=run["id"],

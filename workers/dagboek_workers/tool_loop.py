@@ -5,7 +5,8 @@ Plugin code runs here and nowhere else, so that a plugin that blocks stops its o
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -19,10 +20,12 @@ from dagboek.database import Database
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.push_record import raise_epoch
+from dagboek.sources import open_source
 from dagboek.vault import Vault
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Candidate
 from dagboek_sdk.http import new_session
+from dagboek_sdk.source import DocumentSource
 
 from dagboek_workers.lane import Lane, Work
 from dagboek_workers.recorder import Recorder
@@ -64,7 +67,7 @@ class ToolLoop:
         self._failure: BaseException | None = None
         self._incoming: list[Work] = []
         self._incoming_lock = threading.Lock()
-        self._tools: dict[UUID, AccountingPlugin] = {}
+        self._tools: dict[UUID, tuple[UUID, AccountingPlugin]] = {}
         self._opening: dict[UUID, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
         self._thread = threading.Thread(target=self._main, name=f"tool {self.name}", daemon=True)
@@ -155,7 +158,7 @@ class ToolLoop:
             for task in late:
                 task.cancel()
         await self.recorder.stop()
-        for tool in self._tools.values():
+        for _, tool in self._tools.values():
             await tool.close()
         if self._session is not None:
             await self._session.close()
@@ -167,20 +170,40 @@ class ToolLoop:
             epochs = await raise_epoch(connection, [administration_id], self.parts.slot)
         return epochs[administration_id]
 
-    async def tool(self, connection_id: UUID) -> AccountingPlugin:
-        """The plugin object of a connection; made once."""
+    async def tool(self, connection_id: UUID, run_id: UUID) -> AccountingPlugin:
+        """The plugin object of a connection; made anew for each run, since its login may have changed.
+
+        ConnectionProblem when the connection cannot be used.
+        """
         found = self._tools.get(connection_id)
-        if found is not None:
-            return found
+        if found is not None and found[0] == run_id:
+            return found[1]
         async with self._opening.setdefault(connection_id, asyncio.Lock()):
-            if connection_id not in self._tools:
-                if self._session is None:
-                    about = self.parts.plugins.tool(self.name).about
-                    self._session = new_session(about.call_deadline, self.parts.calls)
-                self._tools[connection_id] = await connections.open_tool(
-                    self.db, self.parts.plugins, self.parts.vault, connection_id, session=self._session
-                )
-            return self._tools[connection_id]
+            if self._session is None:
+                about = self.parts.plugins.tool(self.name).about
+                self._session = new_session(about.call_deadline, self.parts.calls)
+            tool = await connections.open_tool(
+                self.db, self.parts.plugins, self.parts.vault, connection_id, session=self._session
+            )
+            self._tools[connection_id] = (run_id, tool)
+            return tool
+
+    @property
+    def title(self) -> str:
+        """The tool's name for people."""
+        return self.parts.plugins.tool(self.name).about.title
+
+    @asynccontextmanager
+    async def source(self, source_id: UUID, entity_id: UUID) -> AsyncIterator[DocumentSource]:
+        """The source that a document came from."""
+        source = await self.db.one("SELECT * FROM source WHERE id = %s", source_id)
+        entity = await self.db.one("SELECT * FROM entity WHERE id = %s", entity_id)
+        assert source is not None and entity is not None
+        reader = open_source(self.parts.plugins, source, entity)
+        try:
+            yield reader
+        finally:
+            await reader.close()
 
     async def entries_there(self, administration_id: UUID) -> list[Candidate]:
         """What the tool held before we came."""

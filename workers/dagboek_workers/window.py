@@ -181,6 +181,7 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
         entry_id=row["entry_id"],
         number=row["number"],
         reference=row["reference"],
+        texts=tuple(row["texts"]),
         journal=row["journal"],
         party_id=row["party_id"],
         day=day,

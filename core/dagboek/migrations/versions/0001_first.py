@@ -340,6 +340,7 @@ CREATE TABLE tool_entry (
     entry_id text NOT NULL,
     number text,
     reference text,
+    texts text[] NOT NULL DEFAULT '{}',
     journal text,
     party_id text,
     day date,
