@@ -129,14 +129,15 @@ class Planner:
                 listed += [one.origin_id for one in page]
                 await self._take_page(run, source, entity, reader, page)
                 await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
+            await self.db.run(
+                "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id <> ALL(%s)",
+                source["id"],
+                entity["id"],
+                listed,
+            )
+            await self._take_heirs(run, source, entity, reader)
         finally:
             await reader.close()
-        await self.db.run(
-            "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id <> ALL(%s)",
-            source["id"],
-            entity["id"],
-            listed,
-        )
 
     async def _take_page(
         self,
@@ -156,13 +157,33 @@ class Planner:
                 [one.origin_id for one in page],
             )
         }
-        new = {one.origin_id: one for one in page if known.get(one.origin_id) != one.fingerprint}
-        ids = list(new)
+        new = [one for one in page if known.get(one.origin_id) != one.fingerprint]
+        await self._take(run, source, entity, reader, new)
+
+    async def _take_heirs(
+        self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any], reader: DocumentSource
+    ) -> None:
+        """A document whose first origin is gone, or is another document now, is taken from where else it is."""
+        heirs = await self.db.all(_HEIRS, source["id"], entity["id"])
+        listed = [Listed(row["origin_id"], row["fingerprint"], row["title"]) for row in heirs]
+        await self._take(run, source, entity, reader, listed)
+
+    async def _take(
+        self,
+        run: Mapping[str, Any],
+        source: Mapping[str, Any],
+        entity: Mapping[str, Any],
+        reader: DocumentSource,
+        listed: Sequence[Listed],
+    ) -> None:
+        """Fetches and registers these."""
+        by_id = {one.origin_id: one for one in listed}
+        ids = list(by_id)
         for at in range(0, len(ids), 100):
             fetched = await reader.fetch(ids[at : at + 100])
             async with self.db.transaction() as connection:
                 for one in fetched:
-                    await _register(connection, run, source, entity, new[one.origin_id], one)
+                    await _register(connection, run, source, entity, by_id[one.origin_id], one)
 
     async def _write_items(self, connection: Connection, run: Mapping[str, Any], version: int) -> None:
         held = await connection.execute(
@@ -538,6 +559,13 @@ def _document_row(
         "url": document.source_url,
     }
 
+
+_HEIRS = """
+SELECT o.origin_id, o.fingerprint, o.title FROM origin o
+WHERE o.source_id = %s AND o.entity_id = %s AND o.duplicate_of IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM origin f WHERE f.entity_id = o.entity_id AND f.identity = o.identity
+                  AND f.duplicate_of IS NULL)
+"""
 
 _UPSERT_ORIGIN = """
 INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
