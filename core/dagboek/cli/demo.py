@@ -32,6 +32,9 @@ def register(app: typer.Typer) -> None:
         entity: Annotated[
             str | None, typer.Option(metavar="VAT-NUMBER", help="whose books; else each supplier's own")
         ] = None,
+        apart: Annotated[
+            bool, typer.Option("--apart", help="book also files with the number of another, in books of their own")
+        ] = False,
         report: Annotated[Path | None, typer.Option(help="write one JSON object a file (JSON lines)")] = None,
         rates: Annotated[
             list[str] | None, typer.Option("--rate", metavar="SEK=0.09", help="euros for one unit, may be repeated")
@@ -41,13 +44,14 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="a summary for programs")] = False,
     ) -> None:
         """See it work: embedded services, the Octopus sandbox, two tenants, a skipped document, the fix, the ledger."""
-        if invoices is None and (entity or report or rates):
-            raise typer.BadParameter("--entity, --report and --rate go with --invoices FOLDER")
+        if invoices is None and (entity or report or rates or apart):
+            raise typer.BadParameter("--entity, --apart, --report and --rate go with --invoices FOLDER")
         if invoices is not None and not invoices.is_dir():
             raise CommandFailed(f"{invoices} is no folder. Give the folder that holds the UBL files.")
         wishes = Wishes(
             invoices=invoices.absolute() if invoices else None,
             entity=entity,
+            apart=apart,
             report=report,
             rates=_rates(rates or []),
             workers=workers,

@@ -16,7 +16,7 @@ from dagboek.demo.fitting import fitted, missing_codes
 from dagboek.demo.proof import Proof, proofs
 from dagboek.demo.report import BOOKED, FileOutcome, outcomes, write_report
 from dagboek.demo.runs import everything, sync_all
-from dagboek.demo.sorting import Pile, sorted_files
+from dagboek.demo.sorting import Pile, set_apart, sorted_files
 from dagboek.demo.stage import Stage
 from dagboek.demo.telling import Teller
 from dagboek.demo.wishes import Wishes
@@ -32,6 +32,8 @@ SAMPLE_RATES: Final = {
 }
 """Made-up euros for one unit, so that a demonstration books foreign documents too; `--rate` says otherwise."""
 
+AGAIN: Final = frozenset({"D05", "D06"})
+"""Issues of a document that came a second time."""
 AT_ONCE: Final = 4
 SECONDS: Final = 900.0
 
@@ -48,12 +50,14 @@ async def book_folder(stage: Stage, wishes: Wishes, teller: Teller, wording: Wor
     """Sorts, connects, synchronises, proves and reports. DemoTrouble when there is nothing to book."""
     assert wishes.invoices is not None
     piles = await sorted_files(stage, wishes.invoices, wishes.entity)
+    if wishes.apart:
+        piles = await set_apart(stage, piles)
     files = sum(len(pile.files) for pile in piles)
-    teller.step(f"{files} files of {len(piles)} companies in {wishes.invoices}.")
+    teller.step(f"{files} files in {wishes.invoices}, for {len(piles)} sets of books.")
     rates = {**SAMPLE_RATES, **wishes.rates}
     made = await _set_up(stage, piles, rates)
     companies = [company for company, _ in made]
-    teller.step(f"{len(companies)} companies connected, each to books of its own; settings proposed from their lists.")
+    teller.step(f"{len(companies)} connections made, each to books of its own; settings proposed from their lists.")
     teller.note("Exchange rates are those of the documents, else made-up ones; --rate CURRENCY=NUMBER sets others.")
     with teller.live() as show:
         runs = await sync_all(stage, companies, show, SECONDS)
@@ -112,6 +116,10 @@ def _show(teller: Teller, result: Sequence[FileOutcome], found: Sequence[Proof],
     teller.balances([(one.company, one.balance, len(one.entries), len(one.asked)) for one in found])
     counts = Counter(one.outcome for one in result)
     teller.chapter(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
+    again = sum(any(issue.code in AGAIN for issue in one.issues) for one in result)
+    if again:
+        teller.note(f"{again} files bear the number of another one of their company: one entry each, as it must be.")
+        teller.note("With --apart they are booked too, in books of their own.")
 
 
 def _faults(files: int, result: Sequence[FileOutcome], found: Sequence[Proof]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagboek_schemas.identity import normal_number
+from dagboek_schemas.identity import document_identity, normal_number
 from dagboek_sdk.source import EntityRef
 
 from dagboek.demo.company import SOURCE, DemoTrouble
@@ -43,6 +43,49 @@ async def sorted_files(stage: Stage, folder: Path, vat_number: str | None) -> li
     home = stage.settings.data_dir / "invoices"
     shutil.rmtree(home, ignore_errors=True)
     return [_pile(home / f"{at:03}", folder, entity, files, at) for at, (entity, files) in enumerate(named, 1)]
+
+
+async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
+    """The same files, with every further file of one number in a pile, and so in books, of its own.
+
+    In earnest such a file is the same document again: it is booked once, and an issue says so.
+    """
+    found: list[Pile] = []
+    for pile in piles:
+        layers = await _layers(stage, pile)
+        for at, files in enumerate(layers):
+            if at == 0 and len(layers) == 1:
+                found.append(pile)
+                continue
+            target = stage.settings.data_dir / "apart" / f"{len(found):03}"
+            shutil.rmtree(target, ignore_errors=True)
+            for file in files:
+                _put(pile.folder / file, target / file)
+            tenant = f"{pile.tenant}, again {at}" if at else pile.tenant
+            found.append(Pile(tenant, pile.entity, target, tuple(files)))
+    return found
+
+
+async def _layers(stage: Stage, pile: Pile) -> list[list[str]]:
+    """Files so divided that no two of one part are the same document; what cannot be read is in the first."""
+    source_class = stage.plugins.source(SOURCE)
+    source = source_class(source_class.about.settings(folder=pile.folder), pile.entity)
+    try:
+        fetched = await source.fetch(pile.files)
+    finally:
+        await source.close()
+    layers: list[list[str]] = [[]]
+    seen: dict[str, int] = {}
+    for one in fetched:
+        at = 0
+        if one.document is not None:
+            identity = document_identity(one.document, "", pile.entity.vat_number or pile.entity.name)
+            at = seen.get(identity, 0)
+            seen[identity] = at + 1
+        if at == len(layers):
+            layers.append([])
+        layers[at].append(one.origin_id)
+    return layers
 
 
 async def _issuers(stage: Stage, folder: Path) -> Sequence[tuple[EntityRef | None, Sequence[str]]]:

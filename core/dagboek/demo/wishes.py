@@ -14,6 +14,8 @@ class Wishes:
     """A folder of UBL files; None: the samples."""
     entity: str | None
     """VAT number of the company whose books are kept; None: each supplier for itself."""
+    apart: bool
+    """Files that bear the same number as another one of their company get books of their own."""
     report: Path | None
     rates: Mapping[str, Decimal]
     """Units of the books' currency for one unit of each foreign one."""
