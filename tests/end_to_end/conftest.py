@@ -1,12 +1,13 @@
 """Fixtures of the end-to-end tests."""
 
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagboek.embedded import Services
-from end_to_end.harness import Installation, installation, octopus
+from end_to_end.harness import Installation, installation, new_database, octopus, topics_deleted
 
 
 @pytest.fixture
@@ -16,6 +17,22 @@ async def dagboek(
     """An installation with its own database and topics; no processes yet."""
     async with installation(services, database_url, topic_prefix, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+async def house(services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """One installation with a core and two workers for all tests that harm no process.
+
+    Each of them brings its own tenant and sandbox; that they do not meet is a promise of the product.
+    """
+    prefix = f"house-{secrets.token_hex(4)}"
+    folder = tmp_path_factory.mktemp("house")
+    with new_database(services) as url, topics_deleted(services, prefix):
+        async with installation(services, url, prefix, folder) as made:
+            made.core()
+            made.worker(1)
+            made.worker(2)
+            yield made
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
+import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
-from confluent_kafka import Consumer
+import psycopg
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from cryptography.fernet import Fernet
 from dagboek import connections, contexts, sources, tenants
 from dagboek.database import Database, migrate
@@ -28,6 +32,7 @@ from dagboek_octopus.sandbox import start_sandbox
 from dagboek_schemas.statuses import Trigger
 from dagboek_schemas.topics import Topic
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
+from psycopg import sql
 from ubl_text import Ubl
 
 PARTITIONS = 8
@@ -149,6 +154,8 @@ class Installation:
         folder: Path,
         settings: ConnectionSettings | None = None,
         dossier: str | None = None,
+        call_deadline: float | None = None,
+        lift_limits: bool = True,
     ) -> UUID:
         """A connection of an entity to a dossier of the sandbox, set up and ready."""
         owner = await tenants.ensure_tenant(self.db, tenant)
@@ -156,7 +163,9 @@ class Installation:
         await sources.ensure_source(
             self.db, self.plugins, owner.id, "ubl", f"files of {tenant}", {"folder": str(folder)}
         )
-        given = {**sandbox.credentials, "base_url": sandbox.base_url, "lift_limits": True}
+        given = {**sandbox.credentials, "base_url": sandbox.base_url, "lift_limits": lift_limits}
+        if call_deadline is not None:
+            given["call_deadline"] = call_deadline
         given = {name: value for name, value in _known_names(given).items() if value is not None}
         begun = await connections.connect(
             self.db, self.plugins, self.vault, tenant_id=owner.id, entity_id=company.id, plugin="octopus", given=given
@@ -200,6 +209,27 @@ class Installation:
         """The items of a run, in order."""
         return await self.db.all("SELECT * FROM item WHERE run_id = %s ORDER BY sequence", run_id)
 
+    async def states(self, run_id: UUID, *components: str) -> dict[str, str]:
+        """States of a run's documents by number, with the codes of their issues: `skipped B04`."""
+        found = {}
+        for item in await self.items(run_id):
+            if item["kind"] == "document" and (not components or item["component"] in components):
+                codes = [issue["code"] for issue in item["issues"]]
+                found[item["title"]] = " ".join([item["state"], *codes])
+        return found
+
+    async def link(self, connection_id: UUID, number: str) -> dict[str, Any]:
+        """The current link of the document with this number."""
+        row = await self.db.one(
+            """SELECT l.* FROM link l JOIN connection c ON c.administration_id = l.administration_id
+               JOIN document d ON d.identity = l.identity AND d.tenant_id = l.tenant_id
+               WHERE c.id = %s AND d.number = %s AND d.entity_id = c.entity_id AND l.current""",
+            connection_id,
+            number,
+        )
+        assert row is not None, f"no link for {number}"
+        return row
+
     def events(self, topic: Topic = Topic.RESULTS, seconds: float = 10, until: int | None = None) -> list[Any]:
         """All records of a topic: (headers, value). Stops at the end of the log, or at `until` records."""
         return list(_read(self.services, topic.named(self.prefix), seconds, until))
@@ -207,7 +237,7 @@ class Installation:
 
 def _known_names(given: dict[str, Any]) -> dict[str, Any]:
     names = {"softwareHouseUuid": "software_house_uuid"}
-    known = {"base_url", "software_house_uuid", "user", "password", "lift_limits"}
+    known = {"base_url", "software_house_uuid", "user", "password", "lift_limits", "call_deadline"}
     return {names.get(name, name): value for name, value in given.items() if names.get(name, name) in known}
 
 
@@ -220,7 +250,7 @@ def _read(services: Services, topic: str, seconds: float, until: int | None) -> 
             "enable.partition.eof": True,
         }
     )
-    consumer.subscribe([topic])
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
     ended: set[int] = set()
     count = 0
     try:
@@ -236,6 +266,27 @@ def _read(services: Services, topic: str, seconds: float, until: int | None) -> 
                 yield dict(message.headers() or []), message.value()
     finally:
         consumer.close()
+
+
+@contextmanager
+def new_database(services: Services) -> Iterator[str]:
+    """An empty database on the server of `services`, dropped afterwards."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield re.sub(r"/[^/?]*(\?.*)?$", rf"/{name}\1", services.database_url)
+    with psycopg.connect(services.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def topics_deleted(services: Services, prefix: str) -> Iterator[None]:
+    """Deletes the topics of `prefix` afterwards."""
+    yield
+    admin = AdminClient({**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0})
+    with suppress(KafkaException):
+        for answer in admin.delete_topics([topic.named(prefix) for topic in Topic]).values():
+            answer.result(timeout=10)
 
 
 @asynccontextmanager
