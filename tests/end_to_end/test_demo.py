@@ -1,0 +1,143 @@
+"""`dagboek demo` as a stranger runs it: one command, nothing but Python, and nothing left running."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from conftest import temporary_folder
+from end_to_end.harness import write_files
+from ubl_text import Ubl, UblLine
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A data folder that the demos of this module share: the second start is quicker."""
+    with temporary_folder() as folder:
+        yield folder
+
+
+def demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the demo; fails when a process that it started is still there afterwards."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGBOEK_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "dagboek.cli.main", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env={**environment, "DAGBOEK_DATA_DIR": str(home), "LANG": "C.UTF-8"},
+    )
+    assert left_running(home) == []
+    return done
+
+
+def left_running(home: Path) -> list[str]:
+    """Command lines of processes that work in `home`."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "pid", "environ"]):
+        words = [*(process.info["cmdline"] or []), (process.info["environ"] or {}).get("DAGBOEK_DATA_DIR", "")]
+        if process.info["pid"] != os.getpid() and any(str(home) in word for word in words):
+            found.append(" ".join(words)[:200])
+    return found
+
+
+def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:
+    done = demo(home, "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert told["faults"] == []
+    assert len({run["tenant"] for run in told["runs"]}) == 2
+    assert len({run["entity"] for run in told["runs"]}) == 3
+    assert [one["issues"] for one in told["skipped"]] == [["B04"]]
+    assert [one["document"] for one in told["booked_after_the_fix"]] == [told["skipped"][0]["document"]]
+    assert all(one["balanced"] and one["documents"] == one["asked"] > 0 for one in told["ledgers"])
+    assert not (home / "demo" / "services.json").exists()
+
+
+def test_again_for_people_in_dutch_from_a_fresh_state(home: Path) -> None:
+    done = demo(home, "--language", "nl")
+    assert done.returncode == 0, done.stderr
+    assert "Grootboekrekening ontbreekt" in done.stdout
+    assert "is booked now, as number" in done.stdout
+    assert "What to try next" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_anyones_files_with_a_report(home: Path, tmp_path: Path) -> None:
+    folder, report = tmp_path / "mine", tmp_path / "out" / "report.jsonl"
+    write_files(
+        folder,
+        [
+            Ubl("A1", lines=(UblLine("100.00"), UblLine("33.33", rate="6"), UblLine("10.00", rate="17.5"))),
+            Ubl("A2", credit=True, lines=(UblLine("50.00"),)),
+            Ubl("B1", supplier="BE0404616494", supplier_name="Andere NV", customer="BE0403019261"),
+        ],
+    )
+    (folder / "below").mkdir()
+    (folder / "below" / "copy.xml").write_text((folder / "A1.xml").read_text())
+    (folder / "broken.xml").write_text("<Invoice")
+
+    done = demo(home, "--invoices", str(folder), "--report", str(report), "--json")
+
+    assert done.returncode == 0, done.stderr
+    rows = {row["file"]: row for row in map(json.loads, report.read_text().splitlines())}
+    assert {file: row["outcome"] for file, row in rows.items()} == {
+        "A1.xml": "booked",
+        "A2.xml": "booked",
+        "B1.xml": "booked",
+        "below/copy.xml": "skipped",
+        "broken.xml": "skipped",
+    }
+    amounts = rows["A1.xml"]["amounts"]
+    assert (amounts["net"], amounts["vat_total"], amounts["total"]) == ("143.33", "24.75", "168.08")
+    assert {row["rate"]: row["vat"] for row in amounts["vat"]} == {"21": "21.00", "6": "2.00", "17.5": "1.75"}
+    assert rows["A2.xml"]["amounts"]["total"] == "-60.50"
+    assert rows["below/copy.xml"]["issue_codes"] == ["D05"]
+    assert rows["broken.xml"]["issues"][0]["remedy"]
+    assert len({row["entity"] for row in rows.values()}) == 2
+
+
+def test_one_company_among_others_sees_its_purchases(home: Path, tmp_path: Path) -> None:
+    folder, report = tmp_path / "mine", tmp_path / "report.jsonl"
+    write_files(
+        folder,
+        [
+            Ubl("S1"),
+            Ubl("P1", supplier="BE0404616494", supplier_name="Andere NV", customer="BE0403019261"),
+            Ubl("X1", supplier="BE0404616494", supplier_name="Andere NV", customer="BE0999200166"),
+        ],
+    )
+    done = demo(
+        home, "--invoices", str(folder), "--entity", "BE 0403.019.261", "--report", str(report), "--language", "fr"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {row["document_number"] or row["file"]: row for row in map(json.loads, report.read_text().splitlines())}
+    assert (rows["S1"]["journal"], rows["P1"]["journal"]) == ("V1", "A1")
+    assert rows["X1.xml"]["outcome"] == "skipped"
+    assert "neither seller nor buyer" in rows["X1.xml"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--invoices", "nowhere"), "is no folder"),
+        (("--report", "x.jsonl"), "go with --invoices"),
+        (("--invoices", ".", "--rate", "SEK"), "SEK=0.09"),
+    ],
+)
+def test_wrong_wishes_are_told_before_anything_starts(home: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = demo(home, *arguments)
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.split())
+
+
+def test_a_folder_without_files(home: Path, tmp_path: Path) -> None:
+    done = demo(home, "--invoices", str(tmp_path))
+    assert done.returncode == 2
+    assert "There is no UBL file" in done.stderr
