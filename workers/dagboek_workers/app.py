@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 REVOKE_SECONDS = 20.0
 """How long calls in flight are waited for when partitions go elsewhere."""
-UNJOINED_SECONDS = 3.0
+UNJOINED_SECONDS = 1.5
 """How long the end of a worker may take that has no place in the group yet."""
 BLOCKED_SECONDS = 5.0
 """A tool loop that has not gone round for this long is blocked by its plugin."""
@@ -129,6 +129,8 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(app.stop(), None if in_group else UNJOINED_SECONDS)
         log.info("worker.stopped", slot=options.slot)
+        if not in_group:
+            os._exit(0)  # what waits for the group does not end when it is cancelled, and nothing of it is lost
 
 
 def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:
