@@ -197,6 +197,7 @@ async def bench(arguments: argparse.Namespace, services: EmbeddedServices) -> di
             )
         span = (row["last"] - row["first"]).total_seconds()
         rss = _rss(process.pid)
+        cpu = _cpu(process.pid)
         links = await db.one(
             "SELECT count(*) AS n, count(DISTINCT entry_id) AS entries, max(attempt) AS tries FROM link WHERE state = 'booked'"
         )
@@ -215,6 +216,7 @@ async def bench(arguments: argparse.Namespace, services: EmbeddedServices) -> di
         "seconds": round(span, 2),
         "per_s": round(row["n"] / span) if span else None,
         "worker_mb": rss,
+        "worker_cpu_us": round(cpu / row["n"] * 1e6) if row["n"] else None,
         "links": links,
     }
 
@@ -224,6 +226,11 @@ def _rss(pid: int) -> int:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) // 1024
     return 0
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -155,8 +155,15 @@ async def write(connection: Connection, group: Group) -> Written:
     return written
 
 
+# Arrays go out in PostgreSQL's binary form (`%b`): as text, every quote in a JSON value would be escaped.
+
+
 def _column(rows: Sequence[Any], name: str) -> list[Any]:
     return [getattr(row, name) for row in rows]
+
+
+def _word_column(rows: Sequence[Any], name: str) -> list[str]:
+    return [str(getattr(row, name)) for row in rows]
 
 
 def _json_column(rows: Sequence[Any], name: str) -> list[str]:
@@ -165,8 +172,8 @@ def _json_column(rows: Sequence[Any], name: str) -> list[str]:
 
 _INTENTS = """
 WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::int[], %s::bigint[], %s::int[], %s::text[],
-                         %s::text[], %s::int[], %s::float8[], %s::text[], %s::text[], %s::int[], %s::text[], %s::text[])
+    SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::int[], %b::bigint[], %b::int[], %b::text[],
+                         %b::text[], %b::int[], %b::float8[], %b::text[], %b::text[], %b::int[], %b::text[], %b::text[])
     AS w(link_id, administration_id, run_id, generation, epoch, sequence, op, expected, seen, settle, booking,
          revision, context_version, series, party_entry)
 ), live AS MATERIALIZED (
@@ -218,7 +225,7 @@ async def _intents(connection: Connection, intents: Sequence[Intent]) -> Any:
             _column(intents, "generation"),
             _column(intents, "epoch"),
             _column(intents, "sequence"),
-            _column(intents, "op"),
+            _word_column(intents, "op"),
             _column(intents, "expected"),
             _column(intents, "seen"),
             _column(intents, "settle_seconds"),
@@ -233,8 +240,8 @@ async def _intents(connection: Connection, intents: Sequence[Intent]) -> Any:
 
 _OUTCOMES = """
 WITH done AS MATERIALIZED (
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-                         %s::text[], %s::text[], %s::text[], %s::text[])
+    SELECT * FROM unnest(%b::bigint[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+                         %b::text[], %b::text[], %b::text[], %b::text[])
     AS d(link_id, attempt, outcome, revision, role, entry_id, entry_number, entry_url, entry_details, token, issues)
 ), locked AS MATERIALIZED (
     SELECT l.id FROM link l JOIN done d ON d.link_id = l.id
@@ -276,7 +283,7 @@ async def _outcomes(connection: Connection, outcomes: Sequence[AttemptOutcome]) 
         (
             _column(outcomes, "link_id"),
             _column(outcomes, "attempt"),
-            _column(outcomes, "outcome"),
+            _word_column(outcomes, "outcome"),
             _column(outcomes, "revision"),
             _column(outcomes, "role"),
             _column(outcomes, "entry_id"),
@@ -292,7 +299,7 @@ async def _outcomes(connection: Connection, outcomes: Sequence[AttemptOutcome]) 
 async def _adoptions(connection: Connection, adoptions: Sequence[Adoption]) -> Any:
     return await connection.execute(
         """WITH found AS MATERIALIZED (
-               SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+               SELECT * FROM unnest(%b::bigint[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
                AS f(link_id, seen, revision, entry_id, entry_number, entry_url, role)
            )
            UPDATE link l SET state = 'booked', revision = f.revision, entry_id = f.entry_id,
@@ -315,15 +322,15 @@ async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
         """UPDATE item i SET state = o.state, issues = o.issues::jsonb, attempt = o.attempt,
                link_version = o.link_version, booking_number = o.booking_number, entry_id = o.entry_id,
                updated = o.updated, event = o.event, outcome_at = now(), reported_at = NULL
-           FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::int[], %s::bigint[], %s::text[], %s::text[],
-                       %s::bool[], %s::bytea[])
+           FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[],
+                       %b::bool[], %b::bytea[])
            AS o(run_id, sequence, state, issues, attempt, link_version, booking_number, entry_id, updated, event)
            WHERE i.run_id = o.run_id AND i.sequence = o.sequence
              AND i.state IN ('planned', 'to_settle', 'accepted', 'needs_person', 'not_tried')""",
         (
             _column(items, "run_id"),
             _column(items, "sequence"),
-            _column(items, "state"),
+            _word_column(items, "state"),
             _json_column(items, "issues"),
             _column(items, "attempt"),
             _column(items, "link_version"),
@@ -337,7 +344,7 @@ async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
 
 async def _reported(connection: Connection, reported: Sequence[tuple[UUID, int]]) -> Any:
     return await connection.execute(
-        """UPDATE item i SET reported_at = now() FROM unnest(%s::uuid[], %s::int[]) AS r(run_id, sequence)
+        """UPDATE item i SET reported_at = now() FROM unnest(%b::uuid[], %b::int[]) AS r(run_id, sequence)
            WHERE i.run_id = r.run_id AND i.sequence = r.sequence""",
         ([run_id for run_id, _ in reported], [sequence for _, sequence in reported]),
     )
