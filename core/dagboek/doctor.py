@@ -139,7 +139,7 @@ def _topics(settings: Settings, services: Services) -> Finding:
     names = topic_names(settings.topic_prefix)
     missing = [name for name in names.values() if name not in there]
     if missing:
-        return _wrong("topics", f"missing: {', '.join(missing)}", "`dagboek up` and `dagboek core` make them.")
+        return _wrong("topics", f"missing: {', '.join(missing)}", "dagboek migrate")
     sizes = {len(there[name].partitions) for topic, name in names.items() if topic is not Topic.DEADLETTERS}
     if sizes != {settings.partitions}:
         found = ", ".join(map(str, sorted(sizes)))

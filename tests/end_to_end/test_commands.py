@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,34 @@ async def test_names_that_fit_nothing_or_too_much(dagboek: Installation, sandbox
         done = await dagboek_command(dagboek, *arguments)
         assert done.returncode == 2, arguments
         assert words in done.stderr, done.stderr
+
+
+async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1")])
+    await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "dagboek", "sync", "--all"],
+        env=dagboek.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        async with asyncio.timeout(60):
+            while await dagboek.db.one("SELECT 1 FROM run") is None:
+                await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
+        waiting.send_signal(signal.SIGINT)
+        _, errors = await asyncio.to_thread(waiting.communicate, timeout=30)
+    finally:
+        waiting.kill()
+    assert waiting.returncode == 130
+    assert "goes on" in errors
+    assert "Traceback" not in errors
+    run = await dagboek.db.one("SELECT state FROM run")
+    assert run == {"state": "requested"}
+
+    listed = await dagboek_command(dagboek, "history", "--json")
+    (row,) = json.loads(listed.stdout)
+    assert row["status"] == "Pending"
+    assert (await dagboek_command(dagboek, "cancel", row["id"][:8])).returncode == 0

@@ -89,11 +89,15 @@ def _perform(wishes: Wishes) -> int:
     shutil.rmtree(logs, ignore_errors=True)
     children = crew(wishes.workers, logs, teller.step, GRACE)
     # Processes and plugins load while the services start.
-    with ThreadPoolExecutor(1) as thread, warmed_up(children):
-        plugins = thread.submit(Plugins)
-        with services_for(settings, teller.step) as services:
-            performance = perform(wishes, settings, services, plugins.result(), children, teller)
-            outcome = asyncio.run(_stoppable(performance))
+    try:
+        with ThreadPoolExecutor(1) as thread, warmed_up(children):
+            plugins = thread.submit(Plugins)
+            with services_for(settings, teller.step) as services:
+                performance = perform(wishes, settings, services, plugins.result(), children, teller)
+                outcome = asyncio.run(_stoppable(performance))
+    except KeyboardInterrupt:
+        teller.step("Interrupted. Everything is stopped.")
+        raise
     teller.step("Everything is stopped.")
     if wishes.as_json:
         tables.print_json({**outcome.summary, "seconds": round(teller.seconds, 1)})

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -87,7 +88,7 @@ async def _set_up(
 
 async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> tuple[Company, ConnectionSettings]:
     documents = await documents_of(stage, pile.folder, pile.entity)
-    years = [one.issue_date.year for one in documents] or [2026]
+    years = [one.issue_date.year for one in documents] or [datetime.now(UTC).year]
     dossier = await stage.books.add_dossier(pile.entity.name, (min(years), max(years)))
     company = await connect(stage, pile.tenant, pile.entity, pile.folder, dossier, lift_limits=True)
     context = await read_lists(stage, company.connection_id)
