@@ -219,27 +219,34 @@ async def advance(db: Database, run_id: UUID, generation: int, window: int) -> S
     nothing of the run waits to be settled.
     """
     async with db.transaction() as connection:
-        found = await connection.execute(
-            "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active' AND selected FOR UPDATE",
-            (run_id, generation),
-        )
-        run = await found.fetchone()
-        if run is None:
-            return Step(Next.NOTHING)
-        left = await _left(connection, run, window)
-        if left["later"]:
-            return Step(Next.NOTHING)
-        if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
-            until = left["due"] or datetime.now(UTC)
-            await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
-            return Step(Next.NOTHING)
-        if left["gap"]:
-            fresh = await resume(connection, run_id, generation)
-            return Step(Next.WINDOW, fresh, 0) if fresh else Step(Next.NOTHING)
-        if left["unpublished"]:
-            return Step(Next.WINDOW, generation, window)
-        await finish_run(connection, run_id)
-        return Step(Next.ENDED)
+        step = await _step(connection, run_id, generation, window)
+    if step.next is Next.ENDED:
+        reached("run_finished")
+    return step
+
+
+async def _step(connection: Connection, run_id: UUID, generation: int, window: int) -> Step:
+    found = await connection.execute(
+        "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active' AND selected FOR UPDATE",
+        (run_id, generation),
+    )
+    run = await found.fetchone()
+    if run is None:
+        return Step(Next.NOTHING)
+    left = await _left(connection, run, window)
+    if left["later"]:
+        return Step(Next.NOTHING)
+    if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
+        until = left["due"] or datetime.now(UTC)
+        await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
+        return Step(Next.NOTHING)
+    if left["gap"]:
+        fresh = await resume(connection, run_id, generation)
+        return Step(Next.WINDOW, fresh, 0) if fresh else Step(Next.NOTHING)
+    if left["unpublished"]:
+        return Step(Next.WINDOW, generation, window)
+    await finish_run(connection, run_id)
+    return Step(Next.ENDED)
 
 
 async def _left(connection: Connection, run: dict[str, Any], window: int) -> dict[str, Any]:
@@ -298,7 +305,6 @@ async def finish_run(
         times = await ended.fetchone()
         assert times is not None
         await _store_events(connection, run | times, rows, status)
-    reached("run_finished")
     return True
 
 
