@@ -15,8 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from dagboek_schemas.statuses import ItemState
+from dagboek_sdk.attempt import Candidate
 
-from dagboek.database import Connection
+from dagboek.database import Connection, Database
 
 
 class Outcome(StrEnum):
@@ -424,6 +425,23 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
             (twice.decode(), late.link_id),
         )
         return Late.BOOKED_TWICE
+
+
+async def entries_of_others(
+    db: Database, administration_id: UUID, kind: str, link_id: int, candidates: Sequence[Candidate]
+) -> set[str]:
+    """Ids of those candidates that another link holds: they are never adopted."""
+    if not candidates:
+        return set()
+    rows = await db.all(
+        """SELECT entry_id FROM link WHERE administration_id = %s AND kind = %s AND current AND id <> %s
+           AND entry_id = ANY(%s)""",
+        administration_id,
+        kind,
+        link_id,
+        [one.entry_id for one in candidates],
+    )
+    return {row["entry_id"] for row in rows}
 
 
 async def raise_epoch(connection: Connection, administration_ids: Sequence[UUID], slot: str) -> dict[UUID, int]:

@@ -22,7 +22,7 @@ from dagboek.database import Connection, Database
 from dagboek.matching import Likeness, describe, match
 from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins
-from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, write
+from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, write
 from dagboek.vault import Vault
 
 log = structlog.get_logger()
@@ -39,11 +39,14 @@ async def settle_due(db: Database, plugins: Plugins, vault: Vault) -> int:
     by_connection: dict[UUID | None, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_connection.setdefault(row["connection_id"], []).append(row)
-    await asyncio.gather(
-        *(_settle(db, plugins, vault, connection_id, due) for connection_id, due in by_connection.items())
+    troubles = await asyncio.gather(
+        *(_settle(db, plugins, vault, connection_id, due) for connection_id, due in by_connection.items()),
+        return_exceptions=True,
     )
-    if rows:
-        await wake_settled(db)
+    await wake_settled(db)
+    for trouble in troubles:
+        if isinstance(trouble, Exception):
+            log.error("settle.failed", exc_info=trouble)
     return len(rows)
 
 
@@ -105,7 +108,9 @@ async def _ask(db: Database, tool: AccountingPlugin, due: Sequence[Mapping[str, 
 async def _decide(
     db: Database, tool: AccountingPlugin, row: Mapping[str, Any], booking: Booking, resolution: Resolution
 ) -> None:
-    found = match(booking, row["party_entry"], resolution.candidates if isinstance(resolution, Found) else ())
+    candidates = resolution.candidates if isinstance(resolution, Found) else ()
+    others = await entries_of_others(db, row["administration_id"], row["kind"], row["id"], candidates)
+    found = match(booking, row["party_entry"], (one for one in candidates if one.entry_id not in others))
     if found.likeness is Likeness.OURS:
         await _record(db, row, _booked(row, found.candidates[0]))
     elif found.likeness is Likeness.PERHAPS or isinstance(resolution, Unknown):
@@ -167,10 +172,11 @@ def _booked(row: Mapping[str, Any], entry: Candidate) -> AttemptOutcome:
 
 async def _record(db: Database, row: Mapping[str, Any], outcome: AttemptOutcome) -> None:
     """Records what settling found, for the link and for the item that waits for it."""
-    async with db.connection() as connection:
-        await write(connection, Group(outcomes=[outcome]))
-        async with connection.transaction():
-            await _tell_item(connection, row, outcome)
+    async with db.transaction() as connection:
+        written = await write(connection, Group(outcomes=[outcome]))
+        if written.late:  # its own answer came meanwhile
+            return
+        await _tell_item(connection, row, outcome)
     log.info("settled", link=row["id"], attempt=row["attempt"], outcome=str(outcome.outcome))
 
 
@@ -220,7 +226,16 @@ async def _postpone(db: Database, due: Sequence[Mapping[str, Any]], seconds: flo
 
 
 async def wake_settled(db: Database) -> None:
-    """Runs that were parked for settling go on as soon as nothing of them is open."""
+    """Runs that were parked for settling go on as soon as nothing of them is open.
+
+    An item that waited for an attempt of another run is decided anew: its link says what became of it.
+    """
+    await db.run(
+        """UPDATE item i SET state = 'planned', generation = NULL, event = NULL
+           FROM run r, link l
+           WHERE r.state = 'parked' AND r.park_reason = 'settling' AND r.id = i.run_id AND i.state = 'to_settle'
+             AND l.id = i.link_id AND l.state <> 'intent'"""
+    )
     await db.run(
         """UPDATE run r SET parked_until = now() WHERE r.state = 'parked' AND r.park_reason = 'settling'
              AND NOT EXISTS (SELECT 1 FROM item i JOIN link l ON l.id = i.link_id

@@ -4,7 +4,7 @@ Every path ends in `tell` (the item has an outcome), in leaving it planned (it c
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from dagboek.push_record import (
     ItemOutcome,
     Outcome,
     correct_series,
+    entries_of_others,
     repeat_intent,
     start_series,
 )
@@ -244,6 +245,9 @@ class ItemTask:
         if link.attempt or not self.window.there:
             return False
         found = match(booking, self._party_entry(), self.window.there)
+        if others := await self._of_others(link, found.candidates):
+            there = [one for one in self.window.there if one.entry_id not in others]
+            found = match(booking, self._party_entry(), there)
         if found.likeness is Likeness.OURS:
             return await self._adopt(link, found.candidates[0])
         if found.likeness is Likeness.PERHAPS:
@@ -251,6 +255,9 @@ class ItemTask:
             self.tell(ItemState.SKIPPED, [Issue(code="D14", facts=facts)])
             return True
         return False
+
+    async def _of_others(self, link: LinkSeen, candidates: Sequence[Candidate]) -> set[str]:
+        return await entries_of_others(self.loop.db, self.lane.administration_id, self.item.kind, link.id, candidates)
 
     async def _adopt(self, link: LinkSeen, candidate: Candidate) -> bool:
         item = self.item
@@ -288,8 +295,8 @@ class ItemTask:
             link = await self._take(tool, link, booking, attempt, granted, verdict) or link
             if link.state != "again":
                 return
-            link = await read_link(self.loop.db, link.id)
-            if link.state not in ("free", "booked"):
+            link = await self._read_again(link)
+            if link.state != ("free" if op is Op.CREATE else "booked"):
                 await self._by_link(tool, link)
                 return
         await self.park(NotProcessed("tried several times"))
@@ -431,8 +438,12 @@ class ItemTask:
         verdict = await self._repeat(tool, attempt, granted)
         after = await self._take(tool, link, booking, attempt, granted, verdict)
         if after is not None and after.state == "again":
-            fresh = await read_link(self.loop.db, link.id)
-            await self._by_link(tool, fresh)
+            await self._by_link(tool, await self._read_again(link))
+
+    async def _read_again(self, link: LinkSeen) -> LinkSeen:
+        """The link as it is now, what this lane recorded included."""
+        await self.loop.recorder.written()
+        return await read_link(self.loop.db, link.id)
 
     async def _repeat(self, tool: AccountingPlugin, attempt: Attempt, granted: Granted) -> Verdict:
         """Sends the same attempt once more; only booked, already there or number taken settle it."""
@@ -443,8 +454,11 @@ class ItemTask:
         )
         intent = self._intent(tool, link, attempt.booking, attempt.op)
         async with self.loop.db.transaction() as connection:
-            if await repeat_intent(connection, intent, granted.attempt) is None:
-                return Uncertain("no longer ours to repeat")
+            ours = await repeat_intent(connection, intent, granted.attempt)
+        if ours is None:  # settled meanwhile, the run is over, or the lane is another's: the database knows
+            from dagboek_workers.lane import LetGo  # noqa: PLC0415  lanes and items know each other
+
+            raise LetGo
         verdict = await send(tool, again(attempt, t0))
         return verdict if settles(verdict) else Uncertain("the repeat was not answered either")
 
@@ -571,7 +585,9 @@ class ItemTask:
             await self._to_settle(link, granted, Uncertain("the tool could not be asked"))
             return None
         if isinstance(resolution, Found):
-            found = match(booking, attempt.party_entry, resolution.candidates)
+            others = await self._of_others(link, resolution.candidates)
+            free = [one for one in resolution.candidates if one.entry_id not in others]
+            found = match(booking, attempt.party_entry, free)
             if found.likeness is Likeness.OURS:
                 ours = found.candidates[0]
                 self._booked(link, granted, Booked(ours.entry_id, ours.number, ours.url), attempt)
