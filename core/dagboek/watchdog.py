@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.topics import Topic
 
@@ -29,11 +28,18 @@ class Watchdog:
     ) -> None:
         self._db = db
         self._planner = planner
-        self._group = f"{prefix}.workers"
         self._topic = Topic.DOCUMENTS.named(prefix)
-        settings = {"bootstrap.servers": bootstrap, "log_level": 2, **security}
-        self._admin = AdminClient(settings)
-        self._reader = Consumer({**settings, "group.id": f"{prefix}.watchdog", "enable.auto.commit": False})
+        # Reads the workers' offsets without joining their group. Not the admin client: its list of group offsets
+        # takes the whole process down when the group's coordinator is still loading (librdkafka 2.16.1).
+        self._reader = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"{prefix}.workers",
+                "enable.auto.commit": False,
+                "log_level": 2,
+                **security,
+            }
+        )
 
     def close(self) -> None:
         """Closes its clients."""
@@ -122,9 +128,7 @@ class Watchdog:
     def _passed(self, partitions: list[int]) -> dict[int, tuple[int, int, int]]:
         """Committed offset, first and next offset of each partition."""
         wanted = [TopicPartition(self._topic, partition) for partition in partitions]
-        request = [ConsumerGroupTopicPartitions(self._group, wanted)]
-        future = self._admin.list_consumer_group_offsets(request, request_timeout=10)[self._group]
-        committed = {one.partition: one.offset for one in future.result(timeout=15).topic_partitions}
+        committed = {one.partition: one.offset for one in self._reader.committed(wanted, timeout=10)}
         found = {}
         for one in wanted:
             low, high = self._reader.get_watermark_offsets(one, timeout=10)
