@@ -6,7 +6,7 @@ generation is let go. `finish_run` is the only way a run ends.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +24,8 @@ from dagboek.status import DEPENDS_ON, component_rows, final_status, total_count
 
 MAX_PARKED_SECONDS = 2 * 3600.0
 """Waiting without a known end in one run, all in all; then it ends as Error and the next run goes on."""
+ASKING = timedelta(seconds=10)
+"""What the settling job has to ask the tool, so that what follows is not booked before what is settled."""
 
 
 class AlreadyRunning(Exception):
@@ -237,7 +239,7 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     if left["later"]:
         return Step(Next.NOTHING)
     if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
-        until = left["due"] or datetime.now(UTC)
+        until = (left["due"] or datetime.now(UTC)) + ASKING
         await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
         return Step(Next.NOTHING)
     if left["gap"]:

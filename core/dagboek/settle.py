@@ -226,18 +226,22 @@ async def _postpone(db: Database, due: Sequence[Mapping[str, Any]], seconds: flo
 
 
 async def wake_settled(db: Database) -> None:
-    """Runs that were parked for settling go on as soon as nothing of them is open.
+    """Runs that were parked for settling, or for a number that is not settled, go on as soon as nothing is open.
 
     An item that waited for an attempt of another run is decided anew: its link says what became of it.
     """
     await db.run(
         """UPDATE item i SET state = 'planned', generation = NULL, event = NULL
            FROM run r, link l
-           WHERE r.state = 'parked' AND r.park_reason = 'settling' AND r.id = i.run_id AND i.state = 'to_settle'
-             AND l.id = i.link_id AND l.state <> 'intent'"""
+           WHERE r.state = 'parked' AND r.park_reason IN ('settling', 'series') AND r.id = i.run_id
+             AND i.state = 'to_settle' AND l.id = i.link_id AND l.state <> 'intent'"""
     )
     await db.run(
-        """UPDATE run r SET parked_until = now() WHERE r.state = 'parked' AND r.park_reason = 'settling'
-             AND NOT EXISTS (SELECT 1 FROM item i JOIN link l ON l.id = i.link_id
-                             WHERE i.run_id = r.id AND i.state = 'to_settle' AND l.state = 'intent')"""
+        """UPDATE run r SET parked_until = now() WHERE r.state = 'parked' AND r.parked_until > now()
+             AND (r.park_reason = 'settling'
+                  AND NOT EXISTS (SELECT 1 FROM item i JOIN link l ON l.id = i.link_id
+                                  WHERE i.run_id = r.id AND i.state = 'to_settle' AND l.state = 'intent')
+               OR r.park_reason = 'series'
+                  AND NOT EXISTS (SELECT 1 FROM series s JOIN link l ON l.id = s.open_link
+                                  WHERE s.administration_id = r.administration_id AND l.state = 'intent'))"""
     )

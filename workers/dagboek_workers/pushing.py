@@ -29,7 +29,7 @@ from dagboek.push_record import (
     repeat_intent,
     start_series,
 )
-from dagboek.runs import component_error, finish_run, held_back
+from dagboek.runs import ASKING, component_error, finish_run, held_back
 from dagboek_schemas import events
 from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
@@ -414,8 +414,8 @@ class ItemTask:
                 booking.series,
             )
             if held is not None:
-                wait = max(0.5, _seconds_until(held["settle_due"]) or 0.5)
-                await self.lane.park(self.window, wait, "settling", None, known_end=True)
+                wait = _seconds_until(held["settle_due"] + ASKING) or 0.5
+                await self.lane.park(self.window, wait, "series", None, known_end=True)
         from dagboek_workers.lane import LetGo  # noqa: PLC0415  lanes and items know each other
 
         raise LetGo
