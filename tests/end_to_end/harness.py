@@ -1,6 +1,7 @@
 """A whole installation for end-to-end tests: real Kafka, real PostgreSQL, workers as processes, the tool's sandbox."""
 
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -204,6 +205,33 @@ class Installation:
                 run_id,
             )
             raise AssertionError(f"run did not end: {row}\n{items}\n{self.logs()}") from None
+
+    async def start_run(self, connection_id: UUID, trigger: Trigger = Trigger.MANUAL) -> UUID:
+        """Asks for a run and does not wait for it."""
+        return await request_run(self.db, self.publisher, connection_id, trigger, "test")
+
+    async def until(self, query: str, *arguments: Any, seconds: float = 30) -> dict[str, Any]:
+        """Waits until a query gives a row: the row."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (row := await self.db.one(query, *arguments)) is None:
+                    await asyncio.sleep(0.1)
+                return row
+        except TimeoutError:
+            raise AssertionError(f"nothing came of {query}\n{self.logs()}") from None
+
+    async def told(self, run_id: UUID, seconds: float = 20) -> list[tuple[str, dict[str, Any]]]:
+        """Types and data of all that the results topic says of a run that has ended, in order."""
+        await self.until(
+            """SELECT 1 WHERE EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s)
+                 AND NOT EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s AND reported_at IS NULL)
+                 AND NOT EXISTS (SELECT 1 FROM item WHERE run_id = %(run)s AND event IS NOT NULL
+                                 AND reported_at IS NULL)""".replace("%(run)s", f"'{run_id}'"),
+            seconds=seconds,
+        )
+        read = await asyncio.to_thread(self.events)
+        found = [(headers["ce_type"].decode(), json.loads(value)) for headers, value in read]
+        return [(type_, data) for type_, data in found if data["run_id"] == str(run_id)]
 
     async def items(self, run_id: UUID) -> list[dict[str, Any]]:
         """The items of a run, in order."""
