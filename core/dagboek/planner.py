@@ -7,10 +7,13 @@ fetches and stores their snapshots, and is published; what was planned is what i
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
+from confluent_kafka import KafkaException
 from dagboek_schemas.cloudevents import Record, encode
 from dagboek_schemas.documents import Direction, Document, Kind
 from dagboek_schemas.events import ItemReady, stable_id
@@ -22,10 +25,10 @@ from dagboek_schemas.topics import Topic
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
 
 from dagboek import contexts, sources
-from dagboek.database import Connection, Database, Jsonb
+from dagboek.database import Connection, Database, DatabaseUnavailable, Jsonb
 from dagboek.fault_points import reached
 from dagboek.outcome_events import item_event
-from dagboek.plugins import Plugins
+from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.publisher import Publisher
 from dagboek.runs import Next, advance, finish_run, held_back, park
 
@@ -34,6 +37,13 @@ log = structlog.get_logger()
 WINDOW = 200
 FIRST_WINDOW = 50
 """The first window is small, so that the first result is there soon."""
+
+RETRY = timedelta(minutes=5)
+"""How long a run that could not be planned is parked."""
+SOURCE_PATIENCE = 900.0
+"""Seconds that a run waits for its source, all in all."""
+
+_INFRASTRUCTURE = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable, KafkaException)
 
 _COMPONENTS = {
     (Direction.SALES, Kind.INVOICE): Component.SALES_INVOICES,
@@ -71,7 +81,27 @@ class Planner:
     window: int = WINDOW
 
     async def start(self, run_id: UUID) -> None:
-        """Selects, if that is still to be done, and publishes the first window."""
+        """Selects, if that is still to be done, and publishes the first window.
+
+        What goes wrong stays with the run, which is parked or ended with the reason; only trouble of the database or
+        the broker is raised, and then the step is to be repeated.
+        """
+        try:
+            await self._start(run_id)
+        except Exception as trouble:
+            await self._stop_for(run_id, trouble)
+
+    async def publish_window(self, run_id: UUID, generation: int, after: int) -> None:
+        """Publishes the window after `after`. A command for a window that is published already is dropped.
+
+        Trouble as with `start`.
+        """
+        try:
+            await self._publish_window(run_id, generation, after)
+        except Exception as trouble:
+            await self._stop_for(run_id, trouble)
+
+    async def _start(self, run_id: UUID) -> None:
         run = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
         if run is None or run["state"] not in ("requested", "active"):
             return
@@ -81,45 +111,55 @@ class Planner:
                    WHERE id = %s AND state = 'requested'""",
                 run_id,
             )
-        if not run["selected"] and not await self._select(run):
-            return
+        if not run["selected"]:
+            await self._select(run)
         if run["window_no"] == 0:
-            await self.publish_window(run_id, run["generation"], 0)
+            await self._publish_window(run_id, run["generation"], 0)
+
+    # trouble
+
+    async def _stop_for(self, run_id: UUID, trouble: Exception) -> None:
+        if isinstance(trouble, _INFRASTRUCTURE):
+            raise trouble
+        if isinstance(trouble, SourceUnavailable):
+            await self._park(run_id, "source_unavailable", _error("D20", reason=str(trouble)))
+        elif isinstance(trouble, UnknownPlugin):
+            run = await self.db.one(
+                "SELECT c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s", run_id
+            )
+            await self._park(run_id, "plugin_missing", _error("D30", plugin=run["plugin"] if run else "?"))
+        elif isinstance(trouble, contexts.NoContext):
+            async with self.db.connection() as connection:
+                await finish_run(connection, run_id, broken=_error("B11", missing=str(trouble)))
+        else:
+            issue = unexpected("planner", trouble)
+            await self._park(run_id, "unexpected", issue.model_copy(update={"severity": Severity.ERROR}))
+
+    async def _park(self, run_id: UUID, reason: str, issue: Issue) -> None:
+        """Parks a run that cannot be planned; a source that stays away ends it sooner than other trouble."""
+        run = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
+        if run is None:
+            return
+        async with self.db.transaction() as connection:
+            if reason == "source_unavailable" and run["parked_seconds"] >= SOURCE_PATIENCE:
+                await finish_run(connection, run_id, broken=issue)
+            else:
+                await park(
+                    connection, run_id, run["generation"], until=datetime.now(UTC) + RETRY, reason=reason, issue=issue
+                )
 
     # select
 
-    async def _select(self, run: Mapping[str, Any]) -> bool:
-        """Writes the items of a run; False when it was parked or ended instead."""
+    async def _select(self, run: Mapping[str, Any]) -> None:
+        """Writes the items of a run."""
         version, _ = await contexts.current(self.db, run["connection_id"])
         entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
         assert entity is not None
-        try:
-            for source in await self.db.all("SELECT * FROM source WHERE tenant_id = %s", run["tenant_id"]):
-                await self._list(run, source, entity)
-        except SourceUnavailable as trouble:
-            await self._park_source(run, str(trouble))
-            return False
+        for source in await self.db.all("SELECT * FROM source WHERE tenant_id = %s", run["tenant_id"]):
+            await self._list(run, source, entity)
         async with self.db.transaction() as connection:
             await self._write_items(connection, run, version)
         await self._deliver_unreadable(run)
-        return True
-
-    async def _park_source(self, run: Mapping[str, Any], words: str) -> None:
-        issue = Issue(code="D20", severity=Severity.ERROR, facts={"reason": words})
-        async with self.db.transaction() as connection:
-            if run["parked_seconds"] >= 900:
-                await finish_run(connection, run["id"], broken=issue)
-                return
-            until = await (await connection.execute("SELECT now() + interval '5 minutes' AS until")).fetchone()
-            assert until is not None
-            await park(
-                connection,
-                run["id"],
-                run["generation"],
-                until=until["until"],
-                reason="source_unavailable",
-                issue=issue,
-            )
 
     async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
         reader = sources.open_source(self.plugins, source, entity)
@@ -232,8 +272,7 @@ class Planner:
 
     # window
 
-    async def publish_window(self, run_id: UUID, generation: int, after: int) -> None:
-        """Publishes the window after `after`. A command for a window that is published already is dropped."""
+    async def _publish_window(self, run_id: UUID, generation: int, after: int) -> None:
         run = await self.db.one(
             "SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s", run_id
         )
@@ -244,7 +283,7 @@ class Planner:
                 # what is published is the lane's; only it can tell that something of it was lost
                 step = await advance(self.db, run_id, generation, 0)
                 if step.next is Next.WINDOW and step.generation != generation:
-                    await self.publish_window(run_id, step.generation, step.window)
+                    await self._publish_window(run_id, step.generation, step.window)
                 return
         elif run["window_no"] != after + 1 or run["published_at"] is not None:
             return
@@ -324,7 +363,11 @@ class Planner:
             number,
         )
         if not items:
-            await self.publish_window(run["id"], run["generation"], number)
+            await self._publish_window(run["id"], run["generation"], number)
+
+
+def _error(code: str, **facts: str) -> Issue:
+    return Issue(code=code, severity=Severity.ERROR, facts=facts)
 
 
 def _ready(run: Mapping[str, Any], window: int, item: Mapping[str, Any], at: int, size: int) -> Record:

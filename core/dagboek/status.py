@@ -107,7 +107,7 @@ def final_status(rows: Iterable[ComponentRow], *, cancelled: bool, broken: bool)
     return RunStatus.SUCCESS
 
 
-STALLING = frozenset({"tool_unavailable", "plugin_missing", "circuit", "source_unavailable"})
+STALLING = frozenset({"tool_unavailable", "plugin_missing", "circuit", "source_unavailable", "unexpected"})
 """Reasons of parking that nothing here can resolve: the run is shown as Stalled."""
 
 

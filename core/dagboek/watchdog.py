@@ -5,8 +5,10 @@ last one, or the log no longer holds it. Waiting in line is not silence.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -60,7 +62,8 @@ class Watchdog:
             async with self._db.connection() as connection:
                 generation = await resume(connection, row["id"], row["generation"])
             if generation is not None:
-                await self._go_on(row["id"], generation)
+                with _apart(row["id"]):
+                    await self._go_on(row["id"], generation)
 
     async def _go_on(self, run_id: Any, generation: int) -> None:
         row = await self._db.one("SELECT selected FROM run WHERE id = %s", run_id)
@@ -92,10 +95,11 @@ class Watchdog:
         )
         for row in rows:
             log.warning("run.replanned", run=str(row["id"]))
-            if not row["selected"] or row["window_no"] == 0:
-                await self._planner.start(row["id"])
-            else:
-                await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
+            with _apart(row["id"]):
+                if not row["selected"] or row["window_no"] == 0:
+                    await self._planner.start(row["id"])
+                else:
+                    await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
 
     async def find_lost(self, seconds: float = 10.0) -> None:
         """Runs whose last event has been passed, or is gone, while items are not handled."""
@@ -117,7 +121,8 @@ class Watchdog:
             committed, low, high = passed[row["window_partition"]]
             offset = row["window_offset"]
             if committed > offset or offset < low or offset >= high:
-                await self._advance(row)
+                with _apart(row["id"]):
+                    await self._advance(row)
 
     async def _advance(self, row: Mapping[str, Any]) -> None:
         step = await advance(self._db, row["id"], row["generation"], row["window_no"])
@@ -134,3 +139,12 @@ class Watchdog:
             low, high = self._reader.get_watermark_offsets(one, timeout=10)
             found[one.partition] = (max(committed.get(one.partition, -1), -1), low, high)
         return found
+
+
+@contextmanager
+def _apart(run_id: UUID) -> Iterator[None]:
+    """Trouble with one run is that run's; the others are looked after all the same."""
+    try:
+        yield
+    except Exception:
+        log.exception("run.not_moved", run=str(run_id))

@@ -16,7 +16,7 @@ RETRY = timedelta(minutes=5)
 
 async def park_for_missing_tool(url: str, event: ItemReady, words: str, finished: Callable[[], None]) -> None:
     """Parks the event's run; it is tried again after `RETRY`, perhaps by a worker that has the plugin."""
-    issue = Issue(code="D30", severity=Severity.ERROR, facts={"tool": event.tool, "reason": words})
+    issue = Issue(code="D30", severity=Severity.ERROR, facts={"plugin": event.tool, "reason": words})
     try:
         async with await connect(url, connect_timeout=10) as connection:
             until = datetime.now(UTC) + RETRY
