@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -68,16 +69,28 @@ def dossiers(count: int) -> list[dict[str, Any]]:
 
 
 async def prepare(
-    dagboek: Installation, sandbox: Any, folder: Path, connections: int, documents: int, amount: str = "100.00"
+    dagboek: Installation,
+    sandbox: Any,
+    folder: Path,
+    connections: int,
+    documents: int,
+    call_deadline: float | None = None,
 ) -> Asked:
     """Connections of as many tenants, each with invoices of its own, ready to be synchronised."""
     numbers = {FIRST + at: [f"{at:02}-{one:04}" for one in range(1, documents + 1)] for at in range(connections)}
     for dossier, wanted in numbers.items():
-        write_files(folder / str(dossier), [Ubl(number, lines=(UblLine(amount),)) for number in wanted])
+        write_files(folder / str(dossier), [Ubl(number, lines=(UblLine("100.00"),)) for number in wanted])
     made = []
     for dossier in numbers:
-        files = folder / str(dossier)
-        made.append(await dagboek.connection(sandbox, tenant=f"Huis {dossier}", folder=files, dossier=str(dossier)))
+        made.append(
+            await dagboek.connection(
+                sandbox,
+                tenant=f"Huis {dossier}",
+                folder=folder / str(dossier),
+                dossier=str(dossier),
+                call_deadline=call_deadline,
+            )
+        )
     return Asked(made, numbers)
 
 
@@ -137,7 +150,9 @@ async def _not_final(dagboek: Installation, asked: Asked) -> list[str]:
         asked.runs,
         list(FINAL),
     )
-    links = await dagboek.db.all("SELECT identity, state FROM link WHERE state NOT IN ('booked', 'free') OR NOT current")
+    links = await dagboek.db.all(
+        "SELECT identity, state FROM link WHERE state NOT IN ('booked', 'free') OR NOT current"
+    )
     series = await dagboek.db.all("SELECT key FROM series WHERE open_link IS NOT NULL")
     return [
         *(f"item {row['component']} {row['title']}: {row['state']}" for row in items),
@@ -175,10 +190,15 @@ async def _told(
     return untold + [f"end of {run}" for run in asked.runs if run not in over], wrong
 
 
-def longest_pause(sandbox: Any) -> float:
-    """Seconds of the longest time without a booking, from the first booking to the last."""
+def longest_pauses(sandbox: Any) -> tuple[float, float]:
+    """Seconds without a booking, from the first to the last: of all administrations together, and of any one."""
     calls = sandbox.requests.last(100_000, "insertBuySellBooking")
-    times = sorted(datetime.fromisoformat(call["time"]) for call in calls)
-    return max(
-        ((after - before).total_seconds() for before, after in zip(times, times[1:], strict=False)), default=0.0
+    times = sorted((datetime.fromisoformat(call["time"]), call["dossier"]) for call in calls)
+    dossiers = {dossier for _, dossier in times}
+    return _pause([at for at, _ in times]), max(
+        (_pause([at for at, dossier in times if dossier == one]) for one in dossiers), default=0.0
     )
+
+
+def _pause(times: Sequence[datetime]) -> float:
+    return max((after - before).total_seconds() for before, after in pairwise(times))

@@ -1,0 +1,75 @@
+"""Two workers share the load; one is stopped, killed, comes back: nothing twice, order kept, no long pause."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from crash.books import audit, dossiers, ended, longest_pauses, prepare, request, until_booked
+from end_to_end.harness import Installation, octopus
+
+BOOKING = "insertBuySellBooking"
+
+
+async def test_one_of_two_workers_is_stopped_and_killed_and_comes_back(
+    dagboek: Installation, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    async with octopus(dossiers=dossiers(16)) as sandbox:
+        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=16, documents=40)
+        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.6)
+        dagboek.core()
+        dagboek.worker(1)
+        second = dagboek.worker(2)
+        await request(dagboek, asked)
+
+        await works_and_books(dagboek, sandbox, slot="2", more=40)
+        second.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(second.wait, 30) == 0
+        second = dagboek.worker(2)
+        await works_and_books(dagboek, sandbox, slot="2", more=40)
+        second.kill()
+        await asyncio.to_thread(second.wait)
+        at_the_kill = len(sandbox.books.entries())
+        dagboek.worker(2)
+        runs = await ended(dagboek, asked)
+
+        assert at_the_kill < asked.documents
+        assert {run["status"] for run in runs} == {"Success"}
+        found = await audit(dagboek, sandbox, asked)
+        assert found.faults() == {}
+        of_all, of_one = longest_pauses(sandbox)
+        record_property("longest_pause_seconds", of_all)
+        record_property("longest_pause_of_one_administration_seconds", of_one)
+        print(f"longest pause between two bookings: {of_all:.1f} s; of one administration: {of_one:.1f} s")
+        assert of_all < 30
+        lanes = await dagboek.db.all("SELECT DISTINCT slot FROM lane")
+        assert {row["slot"] for row in lanes} == {"1", "2"}, "one worker had everything: the load was not shared"
+
+
+async def test_a_killed_worker_that_stays_away_leaves_its_work_to_the_other(
+    dagboek: Installation, tmp_path: Path
+) -> None:
+    async with octopus(dossiers=dossiers(8)) as sandbox:
+        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=8, documents=20)
+        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.1)
+        dagboek.core()
+        second = dagboek.worker(2)
+        await request(dagboek, asked)
+        await until_booked(sandbox, 10)
+        dagboek.worker(1)
+        second.kill()
+        await asyncio.to_thread(second.wait)
+        runs = await ended(dagboek, asked)
+
+        assert {run["status"] for run in runs} == {"Success"}
+        found = await audit(dagboek, sandbox, asked)
+        assert found.faults() == {}
+
+
+async def works_and_books(dagboek: Installation, sandbox: Any, slot: str, more: int) -> None:
+    """Waits until the worker of `slot` has taken lanes from now on, and then for `more` bookings."""
+    since = await dagboek.db.one("SELECT clock_timestamp() AS at")
+    assert since is not None
+    await dagboek.until("SELECT 1 FROM lane WHERE slot = %s AND taken_at > %s", slot, since["at"])
+    await until_booked(sandbox, len(sandbox.books.entries()) + more)
