@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import faust
 import structlog
+import uvloop
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.vault import Vault
@@ -142,4 +144,7 @@ def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
         await serve(options, plugins, vault, stop)
 
+    # Faust makes loops of its own in its threads: the policy makes all of them quick
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    gc.set_threshold(50_000, 20, 50)  # most objects live as long as one document
     asyncio.run(main())

@@ -61,7 +61,7 @@ class Lane:
         while self.queue and not self.loop.stopping:
             work = self.queue.popleft()
             try:
-                async with self.loop.slots:
+                async with self.loop.slot():
                     await self._work(work)
             except LetGo:
                 self._let_go(work.event)

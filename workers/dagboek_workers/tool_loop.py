@@ -65,6 +65,7 @@ class ToolLoop:
     def __post_init__(self) -> None:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self._busy = 0
         self._incoming: list[Work] = []
         self._incoming_lock = threading.Lock()
         self._tools: dict[UUID, tuple[UUID, AccountingPlugin]] = {}
@@ -140,7 +141,7 @@ class ToolLoop:
         self._stop = asyncio.Event()
         self.slots = asyncio.Semaphore(self.parts.calls)
         self.db = await Database(self.parts.database_url, size=6).open()
-        self.recorder = Recorder(self.parts.database_url, self.parts.publisher)
+        self.recorder = Recorder(self.parts.database_url, self.parts.publisher, self.busy)
         self._ready.set()
         while not self._stop.is_set():
             self.ticked = monotonic()
@@ -163,6 +164,20 @@ class ToolLoop:
         if self._session is not None:
             await self._session.close()
         await self.db.close()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """One of the places for items that are worked on at the same time; in turn, so that lanes share them."""
+        async with self.slots:
+            self._busy += 1
+            try:
+                yield
+            finally:
+                self._busy -= 1
+
+    def busy(self) -> int:
+        """Lanes that are at work."""
+        return self._busy
 
     async def take_lane(self, administration_id: UUID) -> int:
         """Raises the lane's epoch, so that nobody else gets an intent for it."""
