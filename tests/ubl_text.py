@@ -53,7 +53,8 @@ class Ubl:
             else "InvoiceTypeCode>380</cbc:InvoiceTypeCode"
         )
         return (
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="urn:oasis:names:specification:ubl:schema:xsd:{root}-2"'
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f'<{root} xmlns="urn:oasis:names:specification:ubl:schema:xsd:{root}-2"'
             ' xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"'
             ' xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2">'
             f"<cbc:ID>{self.number}</cbc:ID><cbc:IssueDate>{self.date}</cbc:IssueDate>{due}<cbc:{code}>"
@@ -83,7 +84,8 @@ class Ubl:
                 f'<cac:{line}><cbc:ID>{at}</cbc:ID><cbc:{quantity} unitCode="C62">1</cbc:{quantity}>'
                 f'<cbc:LineExtensionAmount currencyID="EUR">{one.net}</cbc:LineExtensionAmount>'
                 f"{f'<cbc:AccountingCost>{one.account}</cbc:AccountingCost>' if one.account else ''}"
-                f"<cac:Item><cbc:Name>Coffee {at}</cbc:Name>{_tax('ClassifiedTaxCategory', one.category, one.rate)}</cac:Item>"
+                f"<cac:Item><cbc:Name>Coffee {at}</cbc:Name>"
+                f"{_tax('ClassifiedTaxCategory', one.category, one.rate)}</cac:Item>"
                 f'<cac:Price><cbc:PriceAmount currencyID="EUR">{one.net}</cbc:PriceAmount></cac:Price></cac:{line}>'
                 for at, one in enumerate(self.lines, 1)
             )

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -64,7 +63,7 @@ class CommandReader:
         await asyncio.to_thread(self._thread.join, 10)
 
     def _consume(self) -> None:
-        self._consumer.subscribe([self._topic], on_revoke=lambda *_: self._loop.call_soon_threadsafe(self._acks.forget))
+        self._consumer.subscribe([self._topic], on_revoke=self._revoked)
         while not self._stopping.is_set():
             try:
                 message = self._consumer.poll(0.2)
@@ -77,6 +76,9 @@ class CommandReader:
         self._commit()
         self._consumer.close()
 
+    def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self._loop.call_soon_threadsafe(self._acks.forget)
+
     def _take(self, message: Message) -> None:
         self._acks.received(message.partition() or 0, message.offset() or 0, message)
         task = self._loop.create_task(self._act(message))
@@ -86,7 +88,7 @@ class CommandReader:
     async def _act(self, message: Message) -> None:
         key = message.key() or b""
         try:
-            command = decode(message.value(), message.headers())
+            command = decode(message.value(), _headers(message))
         except NotAnEvent as fault:
             await self._dead_letter(message, str(fault))
         except UnknownEvent as unknown:
@@ -107,9 +109,8 @@ class CommandReader:
             log.exception("command.failed", command=type(command).__name__)
 
     async def _dead_letter(self, message: Message, why: str) -> None:
-        given: Any = message.headers() or []
         headers = [
-            *given,
+            *_headers(message),
             ("dagboek_reason", why.encode()),
             ("dagboek_topic", self._topic.encode()),
             ("dagboek_partition", str(message.partition()).encode()),
@@ -134,3 +135,9 @@ class CommandReader:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as trouble:
             log.warning("commands.commit_refused", error=str(trouble.args[0]))
+
+
+def _headers(message: Message) -> list[tuple[str, bytes]]:
+    given = message.headers() or []
+    pairs = given.items() if isinstance(given, dict) else given
+    return [(name, value.encode() if isinstance(value, str) else value or b"") for name, value in pairs]
