@@ -119,7 +119,8 @@ class Group:
     outcomes: list[AttemptOutcome] = field(default_factory=list)
     adoptions: list[Adoption] = field(default_factory=list)
     items: list[ItemOutcome] = field(default_factory=list)
-    reported: list[tuple[UUID, int]] = field(default_factory=list)
+    reported: list[tuple[UUID, int, str]] = field(default_factory=list)
+    """Run, sequence and state of items whose event was delivered; one that has another state by now is not marked."""
     intents: list[Intent] = field(default_factory=list)
 
 
@@ -250,7 +251,7 @@ WITH done AS MATERIALIZED (
 ), told AS (
     UPDATE attempt a SET outcome = d.outcome, outcome_at = clock_timestamp(), entry_id = d.entry_id,
         entry_number = d.entry_number, issues = d.issues::jsonb
-    FROM done d WHERE a.link_id = d.link_id AND a.number = d.attempt
+    FROM done d JOIN locked k ON k.id = d.link_id WHERE a.link_id = d.link_id AND a.number = d.attempt
 ), freed AS (
     UPDATE series s SET open_link = NULL, open_attempt = NULL,
         next_number = CASE WHEN d.outcome IN ('booked', 'accepted') THEN greatest(s.next_number, t.series_number + 1)
@@ -260,18 +261,27 @@ WITH done AS MATERIALIZED (
       AND t.series = s.key
 )
 UPDATE link l SET
-    state = CASE d.outcome WHEN 'booked' THEN 'booked' WHEN 'accepted' THEN 'accepted' WHEN 'uncertain' THEN 'intent'
+    state = CASE d.outcome WHEN 'booked' THEN CASE WHEN l.op = 'create' AND l.entry_id <> d.entry_id
+                                                   THEN 'needs_person' ELSE 'booked' END
+                           WHEN 'accepted' THEN 'accepted' WHEN 'uncertain' THEN 'intent'
                            WHEN 'person' THEN 'needs_person' ELSE l.prior_state END,
     revision = CASE WHEN d.outcome IN ('booked', 'accepted') THEN d.revision ELSE l.revision END,
     refused_revision = CASE d.outcome WHEN 'refused' THEN d.revision WHEN 'booked' THEN NULL
                                       ELSE l.refused_revision END,
     roles = CASE WHEN d.outcome = 'booked' AND d.role IS NOT NULL AND NOT d.role = ANY(l.roles)
                  THEN l.roles || d.role ELSE l.roles END,
-    entry_id = coalesce(d.entry_id, l.entry_id), entry_number = coalesce(d.entry_number, l.entry_number),
+    entry_id = CASE l.op WHEN 'create' THEN coalesce(l.entry_id, d.entry_id) ELSE coalesce(d.entry_id, l.entry_id) END,
+    entry_number = CASE WHEN l.op = 'create' AND l.entry_id IS NOT NULL THEN l.entry_number
+                        ELSE coalesce(d.entry_number, l.entry_number) END,
     entry_url = coalesce(d.entry_url, l.entry_url),
     entry_details = coalesce(l.entry_details, '{}') || d.entry_details::jsonb,
     accepted_token = d.token,
-    needs_person_issue = CASE d.outcome WHEN 'person' THEN d.issues::jsonb -> 0 END,
+    needs_person_issue = CASE
+        WHEN d.outcome = 'person' THEN d.issues::jsonb -> 0
+        WHEN d.outcome = 'booked' AND l.op = 'create' AND l.entry_id <> d.entry_id -- an earlier attempt booked as well
+        THEN jsonb_build_object('code', 'D12', 'severity', 'error',
+                                'facts', jsonb_build_object('entry', coalesce(d.entry_number, d.entry_id)))
+    END,
     link_version = l.link_version + 1, updated_at = now()
 FROM done d WHERE l.id = d.link_id AND l.id IN (SELECT id FROM locked) AND l.attempt = d.attempt
 RETURNING l.id
@@ -343,11 +353,16 @@ async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
     )
 
 
-async def _reported(connection: Connection, reported: Sequence[tuple[UUID, int]]) -> Any:
+async def _reported(connection: Connection, reported: Sequence[tuple[UUID, int, str]]) -> Any:
     return await connection.execute(
-        """UPDATE item i SET reported_at = now() FROM unnest(%b::uuid[], %b::int[]) AS r(run_id, sequence)
-           WHERE i.run_id = r.run_id AND i.sequence = r.sequence""",
-        ([run_id for run_id, _ in reported], [sequence for _, sequence in reported]),
+        """UPDATE item i SET reported_at = now()
+           FROM unnest(%b::uuid[], %b::int[], %b::text[]) AS r(run_id, sequence, state)
+           WHERE i.run_id = r.run_id AND i.sequence = r.sequence AND i.state = r.state""",
+        (
+            [run_id for run_id, _, _ in reported],
+            [sequence for _, sequence, _ in reported],
+            [str(state) for _, _, state in reported],
+        ),
     )
 
 
@@ -392,32 +407,40 @@ class Late(StrEnum):
 async def late_outcome(connection: Connection, late: AttemptOutcome, twice: bytes) -> Late:
     """Takes an outcome whose link has moved on: a fact all the same.
 
-    `twice` is the issue (JSON) for a person when the tool turns out to hold two entries for one link.
+    `twice` is the issue (JSON) for a person when the tool turns out to hold two entries for one link. While a newer
+    attempt is open the link keeps waiting for it, but with the entry, so that it cannot become free again.
     """
     async with connection.transaction():
         found = await connection.execute("SELECT * FROM link WHERE id = %s FOR UPDATE", (late.link_id,))
         link = await found.fetchone()
         if link is None:
             return Late.NO_MATTER
-        before = await connection.execute(
-            "SELECT outcome FROM attempt WHERE link_id = %s AND number = %s", (late.link_id, late.attempt)
-        )
-        told = await before.fetchone()
-        await connection.execute(
+        noted = await connection.execute(
             """UPDATE attempt SET outcome = %s, outcome_at = clock_timestamp(), entry_id = %s, entry_number = %s
                WHERE link_id = %s AND number = %s AND outcome IS DISTINCT FROM 'booked'""",
             (late.outcome, late.entry_id, late.entry_number, late.link_id, late.attempt),
         )
         if late.outcome is not Outcome.BOOKED:
             return Late.NO_MATTER
-        if link["entry_id"] == late.entry_id or (told and told["outcome"] == "booked"):
+        if link["entry_id"] == late.entry_id or not noted.rowcount:
             return Late.KNOWN
-        if link["state"] in ("free", "needs_person") and link["entry_id"] is None:
-            await connection.execute(
-                """UPDATE link SET state = 'booked', entry_id = %s, entry_number = %s, revision = %s,
-                          link_version = link_version + 1, updated_at = now() WHERE id = %s""",
-                (late.entry_id, late.entry_number, late.revision, late.link_id),
-            )
+        adopted = await connection.execute(
+            """UPDATE link l SET state = CASE state WHEN 'intent' THEN 'intent' ELSE 'booked' END,
+                      prior_state = 'booked', entry_id = %(entry)s, entry_number = %(number)s, entry_url = %(url)s,
+                      revision = %(revision)s, needs_person_issue = NULL, link_version = link_version + 1,
+                      updated_at = now()
+               WHERE id = %(link)s AND entry_id IS NULL AND state IN ('free', 'needs_person', 'intent')
+                 AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = l.administration_id
+                                 AND x.kind = l.kind AND x.entry_id = %(entry)s AND x.current AND x.id <> l.id)""",
+            {
+                "link": late.link_id,
+                "entry": late.entry_id,
+                "number": late.entry_number,
+                "url": late.entry_url,
+                "revision": late.revision,
+            },
+        )
+        if adopted.rowcount:
             return Late.ADOPTED
         await connection.execute(
             """UPDATE link SET state = 'needs_person', needs_person_issue = %s::jsonb,

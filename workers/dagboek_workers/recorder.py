@@ -6,10 +6,12 @@ not given up: while the database is away they are kept and tried again.
 
 import asyncio
 import contextlib
+import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -45,6 +47,7 @@ MANY = 16
 GATHER = 0.002
 """That moment, in seconds."""
 
+Result = TypeVar("Result")
 Finished = Callable[[], None]
 
 
@@ -70,7 +73,7 @@ class Recorder:
         self._adoptions: deque[tuple[Adoption, asyncio.Future[bool]]] = deque()
         self._outcomes: deque[AttemptOutcome] = deque()
         self._told: deque[Told] = deque()
-        self._reported: deque[tuple[UUID, int]] = deque()
+        self._reported: deque[tuple[UUID, int, str]] = deque()
         self._delivered: deque[Told] = deque()
         self._waking = False
         self._wake = asyncio.Event()
@@ -131,6 +134,13 @@ class Recorder:
     # the loop
 
     async def _run(self) -> None:
+        try:
+            await self._serve()
+        except Exception:
+            log.exception("recorder.failed")
+            os._exit(70)  # all lanes would wait for ever; what is not acked comes again
+
+    async def _serve(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -177,10 +187,28 @@ class Recorder:
                 waiting.set_result(None)
 
     async def _write(self, group: Group) -> Written:
+        """Writes a group, however long the database is away. One that fails is taken apart: the bad row stays alone."""
+        try:
+            return await self._kept(partial(write, group=group))
+        except psycopg.Error as error:
+            parts = _parts(group)
+            if len(parts) == 1:
+                return await self._refused(group, error)
+            log.warning("group.split", error=type(error).__name__, sqlstate=error.sqlstate, rows=len(parts))
+        written = Written()
+        for part in parts:
+            one = await self._write(part)
+            written.granted |= one.granted
+            written.late += one.late
+            written.adopted |= one.adopted
+        return written
+
+    async def _kept(self, action: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Does something in the database, again and again while it is away or another holds the rows."""
         delay = 0.1
         while True:
             try:
-                return await write(await self._open(), group)
+                return await action(await self._open())
             except (psycopg.OperationalError, DatabaseUnavailable, psycopg.InterfaceError) as trouble:
                 if isinstance(trouble, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
                     log.warning("group.locked", error=type(trouble).__name__)
@@ -189,43 +217,21 @@ class Recorder:
                     await self._drop()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
-            except psycopg.Error as error:
-                log.warning("group.split", error=type(error).__name__, sqlstate=error.sqlstate)
-                return await self._one_by_one(group)
 
-    async def _one_by_one(self, group: Group) -> Written:
-        """A group that fails is taken apart, so that the bad row stays alone."""
-        parts = [Group(outcomes=[one]) for one in group.outcomes]
-        parts += [Group(adoptions=[one]) for one in group.adoptions]
-        parts += [Group(items=[one]) for one in group.items]
-        parts += [Group(reported=[one]) for one in group.reported]
-        parts += [Group(intents=[one]) for one in group.intents]
-        all_written = Written()
-        for part in parts:
-            try:
-                written = await write(await self._open(), part)
-            except psycopg.errors.UniqueViolation:
-                if part.outcomes:
-                    await self._held_by_another(part.outcomes[0])
-            except psycopg.DataError as error:
-                log.error("row.refused", sqlstate=error.sqlstate, kind=_kind(part))
-            else:
-                all_written.granted |= written.granted
-                all_written.late += written.late
-                all_written.adopted |= written.adopted
-        return all_written
-
-    async def _held_by_another(self, outcome: AttemptOutcome) -> None:
-        """The tool gave an entry that another link has: a person must look."""
+    async def _refused(self, row: Group, error: psycopg.Error) -> Written:
+        """A row that the database does not take. An entry that another link has is for a person to look at."""
+        if not isinstance(error, psycopg.errors.UniqueViolation) or not row.outcomes:
+            log.error("row.refused", sqlstate=error.sqlstate, kind=_kind(row))
+            return Written()
+        outcome = row.outcomes[0]
         issue = Issue(code="D11", severity=Severity.ERROR, facts={"entry": outcome.entry_number or "?"})
-        person = AttemptOutcome(
-            outcome.link_id, outcome.attempt, Outcome.PERSON, issues=f"[{issue.model_dump_json()}]".encode()
-        )
-        await write(await self._open(), Group(outcomes=[person]))
+        issues = f"[{issue.model_dump_json()}]".encode()
+        person = AttemptOutcome(outcome.link_id, outcome.attempt, Outcome.PERSON, issues=issues)
+        return await self._write(Group(outcomes=[person]))
 
     async def _late(self, late: AttemptOutcome) -> None:
         twice = Issue(code="D12", severity=Severity.ERROR, facts={"entry": late.entry_number or "?"})
-        found = await late_outcome(await self._open(), late, twice.model_dump_json().encode())
+        found = await self._kept(partial(late_outcome, late=late, twice=twice.model_dump_json().encode()))
         if found is Late.BOOKED_TWICE:
             log.error("booked.twice", link=late.link_id, attempt=late.attempt)
 
@@ -265,9 +271,13 @@ class Recorder:
             told.undelivered -= 1
             if told.undelivered == 0:
                 reached("after_event")
-                self._reported.append((told.item.run_id, told.item.sequence))
+                self._reported.append((told.item.run_id, told.item.sequence, told.item.state))
                 told.finished()
         self._wake.set()
+
+
+def _parts(group: Group) -> list[Group]:
+    return [Group(**{name: [row]}) for name in Group.__dataclass_fields__ for row in getattr(group, name)]
 
 
 def _kind(group: Group) -> str:
