@@ -157,7 +157,7 @@ _BY_LINK = {
 }
 _BY_ITEM = {
     "skipped": Standing.SKIPPED,
-    "needs_person": Standing.SKIPPED,
+    "needs_person": Standing.NEEDS_PERSON,
     "not_ready": Standing.NOT_READY,
 }
 

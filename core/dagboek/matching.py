@@ -27,21 +27,23 @@ class Match:
 def likeness(booking: Booking, party_entry: str | None, candidate: Candidate) -> Likeness:
     """Compares one candidate with what was to be booked.
 
-    Our reference with the same amount and date is ours. The same amount, date and party without our reference may
-    have been typed by hand. A field that the tool does not give is no ground for refusal, two different ones are.
+    Our reference with the same amount, date and journal is ours. The same without our reference may have been typed
+    by hand, and so may our reference with a slip in amount, date or journal. A field that the tool does not give is
+    no ground for refusal.
     """
     if candidate.certain:
         return Likeness.OURS
-    if _differ(booking.gross, candidate.gross) or _differ(booking.currency, candidate.currency):
-        return Likeness.OTHER
-    if _differ(booking.day, candidate.day) or _differ(booking.journal, candidate.journal):
-        return Likeness.OTHER
+    same_amount = not (_differ(booking.gross, candidate.gross) or _differ(booking.currency, candidate.currency))
+    same_day = not _differ(booking.day, candidate.day)
     same_party = not _differ(party_entry, candidate.party_id)
+    same = same_amount and same_day and not _differ(booking.journal, candidate.journal)
     if any(_same_reference(booking.reference, text) for text in (candidate.reference, *candidate.texts)):
-        return Likeness.OURS if same_party else Likeness.PERHAPS
-    if same_party and booking.gross is not None and candidate.gross is not None and party_entry and candidate.party_id:
-        return Likeness.PERHAPS
-    return Likeness.OTHER
+        if same:
+            return Likeness.OURS if same_party else Likeness.PERHAPS
+        slip = same_party and (same_amount or same_day)
+        return Likeness.PERHAPS if slip else Likeness.OTHER
+    known = booking.gross is not None and candidate.gross is not None and party_entry and candidate.party_id
+    return Likeness.PERHAPS if same and same_party and known else Likeness.OTHER
 
 
 def match(booking: Booking, party_entry: str | None, candidates: Iterable[Candidate]) -> Match:

@@ -18,19 +18,16 @@ async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str 
     """A person found the entry in the tool: the link is booked under that number, nothing is sent."""
     async with db.transaction() as connection:
         link = await _held(connection, link_id, ("free", "needs_person"))
-        taken = await connection.execute(
-            """SELECT 1 FROM link WHERE administration_id = %s AND kind = %s AND entry_number = %s AND current
-               AND id <> %s""",
-            (link["administration_id"], link["kind"], entry_number, link_id),
-        )
-        if await taken.fetchone() is not None:
+        if await _belongs_to_another(connection, link, entry_number):
             raise CannotResolve(f"Entry {entry_number} belongs to another document already. Check the number.")
+        known = await _known_entry(connection, link, entry_number)
         await connection.execute(
-            """UPDATE link SET state = 'booked', entry_number = %s, needs_person_issue = NULL, updated_at = now(),
+            """UPDATE link SET state = 'booked', entry_number = %s, entry_id = %s, entry_url = %s,
+                      needs_person_issue = NULL, updated_at = now(),
                       revision = coalesce((SELECT o.revision FROM origin o WHERE o.identity = link.identity LIMIT 1),
                                           revision),
                       link_version = link_version + 1 WHERE id = %s""",
-            (entry_number, link_id),
+            (entry_number, known.get("entry_id"), known.get("url"), link_id),
         )
         await _note(connection, link, "person", f"marked as booked {entry_number} by {by or 'a person'}")
 
@@ -38,10 +35,13 @@ async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str 
 async def send_again(db: Database, publisher: Publisher, link_id: int, by: str | None = None) -> UUID:
     """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
 
-    The old link is closed in the same transaction. CannotResolve while an attempt is open.
+    The old link is closed in the same transaction. CannotResolve while an attempt is open. One that was never sent,
+    because the tool holds something like it, is sent without that question.
     """
     async with db.transaction() as connection:
-        link = await _held(connection, link_id, ("booked", "accepted", "needs_person"))
+        link = await _held(connection, link_id, ("booked", "accepted", "needs_person", "free"))
+        if link["state"] == "free" and link["attempt"]:
+            raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.")
         number = await connection.execute(
             "UPDATE administration SET next_link_no = next_link_no + 1 WHERE id = %s RETURNING next_link_no - 1 AS no",
             (link["administration_id"],),
@@ -106,6 +106,44 @@ async def _held(connection: Connection, link_id: int, states: tuple[str, ...]) -
     if link["state"] not in states:
         raise CannotResolve(f"It is {link['state'].replace('_', ' ')}; there is nothing to decide.")
     return link
+
+
+async def _belongs_to_another(connection: Connection, link: dict[str, Any], entry_number: str) -> bool:
+    """Whether another document of this kind has the number; invoices and credit notes are numbered apart."""
+    found = await connection.execute(
+        """SELECT 1 FROM link l LEFT JOIN document d ON d.tenant_id = l.tenant_id AND d.identity = l.identity
+           LEFT JOIN document o ON o.tenant_id = l.tenant_id AND o.identity = %s
+           WHERE l.administration_id = %s AND l.kind = %s AND l.entry_number = %s AND l.current AND l.id <> %s
+             AND (d.direction, d.kind) IS NOT DISTINCT FROM (o.direction, o.kind)
+             AND date_part('year', d.issue_date) IS NOT DISTINCT FROM date_part('year', o.issue_date)""",
+        (link["identity"], link["administration_id"], link["kind"], entry_number, link["id"]),
+    )
+    return await found.fetchone() is not None
+
+
+async def _known_entry(connection: Connection, link: dict[str, Any], entry_number: str) -> dict[str, Any]:
+    """What the tool told of the entry when it was first looked up; empty where that does not single one out.
+
+    Without an entry id a later change of the document is reported and not written.
+    """
+    found = await connection.execute(
+        """SELECT t.entry_id, t.url FROM tool_entry t
+           JOIN document d ON d.tenant_id = %s AND d.identity = %s
+             AND t.day = d.issue_date AND abs(t.gross) = abs(d.gross)
+           WHERE t.administration_id = %s AND t.number = %s
+             AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = t.administration_id AND x.current
+                             AND x.kind = %s AND x.entry_id = t.entry_id AND x.id <> %s)""",
+        (
+            link["tenant_id"],
+            link["identity"],
+            link["administration_id"],
+            entry_number,
+            link["kind"],
+            link["id"],
+        ),
+    )
+    rows = await found.fetchall()
+    return rows[0] if len(rows) == 1 else {}
 
 
 async def _note(connection: Connection, link: dict[str, Any], outcome: str, words: str) -> None:

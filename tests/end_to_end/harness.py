@@ -233,6 +233,13 @@ class Installation:
         found = [(headers["ce_type"].decode(), json.loads(value)) for headers, value in read]
         return [(type_, data) for type_, data in found if data["run_id"] == str(run_id)]
 
+    async def letters(self, number: int, seconds: float = 15) -> list[Any]:
+        """All dead letters, once there are `number`."""
+        async with asyncio.timeout(seconds):
+            while len(found := await asyncio.to_thread(self.events, Topic.DEADLETTERS)) < number:
+                await asyncio.sleep(0.2)
+        return found
+
     async def items(self, run_id: UUID) -> list[dict[str, Any]]:
         """The items of a run, in order."""
         return await self.db.all("SELECT * FROM item WHERE run_id = %s ORDER BY sequence", run_id)
@@ -276,6 +283,7 @@ def _read(services: Services, topic: str, seconds: float, until: int | None) -> 
             "group.id": uuid4().hex,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
         }
     )
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])

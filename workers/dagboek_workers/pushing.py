@@ -153,7 +153,7 @@ class ItemTask:
             self.tell(ItemState.UNCHANGED)
             return
         updates = tool.about.updates_parties if is_party else tool.about.updates_documents
-        if updates:
+        if updates and link.entry_id:  # a person may have told its number alone
             booking = await self._mapped(tool)
             if booking is not None:
                 await self._attempt(tool, link, booking, Op.UPDATE)
@@ -242,7 +242,7 @@ class ItemTask:
 
     async def _known_entry(self, link: LinkSeen, booking: Booking) -> bool:
         """What the tool held before we came is adopted, or a person is asked; it is not booked again."""
-        if link.attempt or not self.window.there:
+        if link.attempt or link.incarnation > 1 or not self.window.there:  # a person said: send it
             return False
         found = match(booking, self._party_entry(), self.window.there)
         if others := await self._of_others(link, found.candidates):
@@ -252,7 +252,7 @@ class ItemTask:
             return await self._adopt(link, found.candidates[0])
         if found.likeness is Likeness.PERHAPS:
             facts = {"number": self.item.title, "candidates": describe(found.candidates)}
-            self.tell(ItemState.SKIPPED, [Issue(code="D14", facts=facts)])
+            self.tell(ItemState.NEEDS_PERSON, [Issue(code="D14", facts=facts)])
             return True
         return False
 

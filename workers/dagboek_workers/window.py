@@ -22,6 +22,7 @@ class LinkSeen:
 
     id: int
     link_no: int
+    incarnation: int
     state: str
     attempt: int
     version: int
@@ -91,8 +92,8 @@ class Window:
         return int(self.run["generation"])
 
 
-_LINK = """l.id AS l_id, l.link_no AS l_link_no, l.state AS l_state, l.attempt AS l_attempt,
-l.link_version AS l_version, l.revision AS l_revision, l.refused_revision AS l_refused_revision,
+_LINK = """l.id AS l_id, l.link_no AS l_link_no, l.incarnation AS l_incarnation, l.state AS l_state,
+l.attempt AS l_attempt, l.link_version AS l_version, l.revision AS l_revision, l.refused_revision AS l_refused_revision,
 l.acknowledged_revision AS l_acknowledged_revision, l.entry_id AS l_entry_id, l.entry_number AS l_entry_number,
 l.entry_url AS l_entry_url, l.run_id AS l_run_id, l.sequence AS l_sequence, l.op AS l_op, l.roles AS l_roles,
 l.needs_person_issue AS l_needs_person_issue"""
