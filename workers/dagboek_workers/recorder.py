@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -222,7 +222,8 @@ class Recorder:
         """A row that the database does not take. An entry that another link has is for a person to look at."""
         if not isinstance(error, psycopg.errors.UniqueViolation) or not row.outcomes:
             log.error("row.refused", sqlstate=error.sqlstate, kind=_kind(row))
-            return Written()
+            plain = _without_words(row)
+            return await self._write(plain) if _parts(plain) and plain != row else Written()
         outcome = row.outcomes[0]
         issue = Issue(code="D11", severity=Severity.ERROR, facts={"entry": outcome.entry_number or "?"})
         issues = f"[{issue.model_dump_json()}]".encode()
@@ -274,6 +275,14 @@ class Recorder:
                 self._reported.append((told.item.run_id, told.item.sequence, told.item.state))
                 told.finished()
         self._wake.set()
+
+
+def _without_words(row: Group) -> Group:
+    """An outcome is a fact, and goes without what the tool or a rule said about it if it must."""
+    return Group(
+        outcomes=[replace(one, entry_details=b"{}", issues=b"[]") for one in row.outcomes],
+        items=[replace(one, issues=b"[]") for one in row.items],
+    )
 
 
 def _parts(group: Group) -> list[Group]:

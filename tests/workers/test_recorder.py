@@ -1,0 +1,202 @@
+"""The recorder on a real PostgreSQL: one bad row stays alone, and a database that goes away loses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from dagboek.database import Database
+from dagboek.embedded import Services
+from dagboek.push_record import Adoption, AttemptOutcome, Granted, ItemOutcome, Outcome, late_outcome
+from dagboek_schemas.cloudevents import Record
+from dagboek_schemas.statuses import ItemState
+from dagboek_schemas.topics import Topic
+from dagboek_workers.recorder import Recorder, Told
+from push_books import Books, migrated, new_books
+
+
+class Producer:
+    """Takes what is sent, and confirms it at once."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Topic, bytes]] = []
+
+    def send(self, topic: Topic, record: Record, delivered: Any) -> None:
+        self.sent.append((topic, record.value))
+        delivered(0, len(self.sent))
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    async with new_books(database) as made:
+        yield made
+
+
+@pytest.fixture
+def producer() -> Producer:
+    return Producer()
+
+
+@pytest.fixture
+async def recorder(books: Books, producer: Producer) -> AsyncIterator[Recorder]:
+    made = Recorder(books.db.url, producer)  # type: ignore[arg-type]  # all that it needs of a publisher
+    yield made
+    await made.stop()
+
+
+def told(books: Books, sequence: int, state: ItemState = ItemState.SYNCED, **more: Any) -> tuple[Told, list[int]]:
+    """An outcome to tell, and a list that grows when it is finished."""
+    finished: list[int] = []
+    event = f'{{"sequence": {sequence}}}'.encode()
+    item = ItemOutcome(books.run, sequence, state, event, **more)
+    return Told(item, Record(b"k", event, []), lambda: finished.append(sequence)), finished
+
+
+async def sessions(books: Books, end: bool = False) -> int:
+    """The recorder's sessions in the database; ends them, as a failover would."""
+    rows = await books.db.all(
+        f"""SELECT pid{", pg_terminate_backend(pid)" if end else ""} FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'dagboek'"""
+    )
+    return len(rows)
+
+
+async def test_an_entry_that_another_link_has_goes_to_a_person_and_the_rest_is_written(
+    books: Books, recorder: Recorder
+) -> None:
+    holder, wrong, right, following = await books.links(4)
+    await books.db.run("UPDATE link SET state = 'booked', entry_id = 'e1', entry_number = '1' WHERE id = %s", holder)
+    await books.intend(books.intent(wrong), books.intent(right))
+
+    recorder.outcome(AttemptOutcome(wrong, 1, Outcome.BOOKED, "rev1:a", entry_id="e1", entry_number="1"))
+    recorder.outcome(AttemptOutcome(right, 1, Outcome.BOOKED, "rev1:a", entry_id="e2", entry_number="2"))
+    granted = await recorder.intent(books.intent(following))
+    await recorder.written()
+
+    assert isinstance(granted, Granted)
+    assert ((await books.link(right))["state"], (await books.link(right))["entry_id"]) == ("booked", "e2")
+    row = await books.link(wrong)
+    assert (row["state"], row["entry_id"], row["needs_person_issue"]["code"]) == ("needs_person", None, "D11")
+    assert (await books.link(holder))["entry_id"] == "e1"
+
+
+async def test_two_links_that_adopt_one_entry_in_one_group(books: Books, recorder: Recorder) -> None:
+    links = await books.links(2)
+    wanted = [Adoption(link, 0, "rev1:a", "e1", "1") for link in links]
+
+    assert sorted(await asyncio.gather(*map(recorder.adopt, wanted))) == [False, True]
+
+
+async def test_words_that_the_database_does_not_take_hold_nobody_up(books: Books, recorder: Recorder) -> None:
+    """A fact is stored without them."""
+    first, second = await books.links(2)
+    await books.intend(books.intent(first))
+    await books.item(0)
+    await books.item(1)
+    bad, bad_finished = told(books, 0, ItemState.SKIPPED, issues=b'[{"code": "B04", "tool_words": "\\u0000"}]')
+    good, finished = told(books, 1)
+
+    recorder.outcome(AttemptOutcome(first, 1, Outcome.BOOKED, entry_id="e1", entry_details=b'{"note": "\\u0000"}'))
+    recorder.tell(bad)
+    recorder.tell(good)
+    granted = await recorder.intent(books.intent(second))
+    await recorder.written()
+
+    assert granted is not None
+    assert ((await books.link(first))["state"], (await books.link(first))["entry_id"]) == ("booked", "e1")
+    assert [(await books.item_row(one))["state"] for one in (0, 1)] == ["skipped", "synced"]
+    assert (bad_finished, finished) == ([0], [1])
+
+
+async def test_what_is_told_is_delivered_after_it_is_stored_and_marked_after_it_is_delivered(
+    books: Books, recorder: Recorder, producer: Producer
+) -> None:
+    await books.item(0)
+    await books.item(1)
+    booked, finished = told(books, 0)
+    skipped, warned = told(books, 1, ItemState.SKIPPED)
+
+    recorder.tell(booked)
+    recorder.tell(skipped)
+    assert producer.sent == []
+    await recorder.written()
+    await asyncio.sleep(0)
+    await recorder.written()
+
+    assert producer.sent == [
+        (Topic.RESULTS, b'{"sequence": 0}'),
+        (Topic.RESULTS, b'{"sequence": 1}'),
+        (Topic.WARNINGS, b'{"sequence": 1}'),
+    ]
+    assert (finished, warned) == ([0], [1])
+    for sequence in (0, 1):
+        assert (await books.item_row(sequence))["reported_at"] is not None
+
+
+async def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(books: Books, recorder: Recorder) -> None:
+    first, second = await books.links(2)
+    assert await recorder.intent(books.intent(first)) is not None
+    assert await sessions(books, end=True) >= 1
+
+    recorder.outcome(AttemptOutcome(first, 1, Outcome.BOOKED, "rev1:a", entry_id="e1"))
+    assert await recorder.intent(books.intent(second)) is not None
+    assert (await books.link(first))["state"] == "booked"
+
+
+async def test_a_late_outcome_is_taken_though_the_connection_is_cut_in_between(
+    books: Books, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (link,) = await books.links()
+    await books.intend(books.intent(link))
+    await books.came(link, Outcome.ABSENT)
+    cut = iter([True])
+
+    async def cut_once(connection: Any, **given: Any) -> Any:
+        if next(cut, False):
+            raise psycopg.OperationalError("the connection is lost")
+        return await late_outcome(connection, **given)
+
+    monkeypatch.setattr("dagboek_workers.recorder.late_outcome", cut_once)
+    recorder.outcome(AttemptOutcome(link, 1, Outcome.BOOKED, "rev1:a", entry_id="e1"))
+    await recorder.written()
+
+    assert (await books.link(link))["state"] == "booked"
+
+
+async def test_a_group_that_meets_a_locked_row_waits_for_it(books: Books, recorder: Recorder) -> None:
+    first, second = await books.links(2)
+    async with books.db.transaction() as other:
+        await other.execute("SELECT 1 FROM link WHERE id = %s FOR UPDATE", (first,))
+        asked = asyncio.gather(recorder.intent(books.intent(first)), recorder.intent(books.intent(second)))
+        await asyncio.sleep(0.3)
+        assert not asked.done()
+    assert None not in await asked
+
+
+async def test_two_workers_that_want_one_link_at_the_same_time(
+    books: Books, recorder: Recorder, producer: Producer
+) -> None:
+    other = Recorder(books.db.url, producer)  # type: ignore[arg-type]
+    try:
+        for link in await books.links(50):
+            intent = books.intent(link)
+            granted = await asyncio.gather(recorder.intent(intent), other.intent(intent))
+            assert sum(one is not None for one in granted) == 1
+    finally:
+        await other.stop()
+
+
+async def test_a_lane_that_was_taken_away_gets_no_intent_any_more(books: Books, recorder: Recorder) -> None:
+    first, second = await books.links(2)
+    assert await recorder.intent(books.intent(first)) is not None
+    await books.db.run("UPDATE lane SET epoch = epoch + 1 WHERE administration_id = %s", books.administration)
+    assert await recorder.intent(books.intent(second)) is None
+    assert await recorder.intent(books.intent(second, run_id=uuid4())) is None
