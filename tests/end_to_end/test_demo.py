@@ -91,14 +91,17 @@ def test_anyones_files_with_a_report(home: Path, tmp_path: Path) -> None:
         "A1.xml": "booked",
         "A2.xml": "booked",
         "B1.xml": "booked",
-        "below/copy.xml": "skipped",
+        "below/copy.xml": "booked",
         "broken.xml": "skipped",
     }
     amounts = rows["A1.xml"]["amounts"]
     assert (amounts["net"], amounts["vat_total"], amounts["total"]) == ("143.33", "24.75", "168.08")
     assert {row["rate"]: row["vat"] for row in amounts["vat"]} == {"21": "21.00", "6": "2.00", "17.5": "1.75"}
     assert rows["A2.xml"]["amounts"]["total"] == "-60.50"
-    assert rows["below/copy.xml"]["issue_codes"] == ["D05"]
+    copy = rows["below/copy.xml"]
+    assert copy["issue_codes"] == ["D05"]
+    assert (copy["copy_of"], copy["booking_number"]) == ("A1.xml", rows["A1.xml"]["booking_number"])
+    assert json.loads(done.stdout)["outcomes"] == {"booked": 4, "skipped": 1}
     assert rows["broken.xml"]["issues"][0]["remedy"]
     assert len({row["entity"] for row in rows.values()}) == 2
 

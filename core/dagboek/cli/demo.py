@@ -33,8 +33,12 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option(metavar="VAT-NUMBER", help="whose books; else each supplier's own")
         ] = None,
         apart: Annotated[
-            bool, typer.Option("--apart", help="book also files with the number of another, in books of their own")
-        ] = False,
+            bool,
+            typer.Option(
+                "--apart/--together",
+                help="files with the number of another but other content: in books of their own, or told as an issue",
+            ),
+        ] = True,
         report: Annotated[Path | None, typer.Option(help="write one JSON object a file (JSON lines)")] = None,
         rates: Annotated[
             list[str] | None, typer.Option("--rate", metavar="SEK=0.09", help="euros for one unit, may be repeated")
@@ -44,8 +48,8 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="a summary for programs")] = False,
     ) -> None:
         """See it work: embedded services, the Octopus sandbox, two tenants, a skipped document, the fix, the ledger."""
-        if invoices is None and (entity or report or rates or apart):
-            raise typer.BadParameter("--entity, --apart, --report and --rate go with --invoices FOLDER")
+        if invoices is None and (entity or report or rates or not apart):
+            raise typer.BadParameter("--entity, --together, --report and --rate go with --invoices FOLDER")
         if invoices is not None and not invoices.is_dir():
             raise CommandFailed(f"{invoices} is no folder. Give the folder that holds the UBL files.")
         wishes = Wishes(

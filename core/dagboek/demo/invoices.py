@@ -119,8 +119,8 @@ def _show(teller: Teller, result: Sequence[FileOutcome], found: Sequence[Proof],
     teller.chapter(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
     again = sum(any(issue.code in AGAIN for issue in one.issues) for one in result)
     if again:
-        teller.note(f"{again} files bear the number of another one of their company: one entry each, as it must be.")
-        teller.note("With --apart they are booked too, in books of their own.")
+        teller.note(f"{again} files are other files of their company once more: one entry each, as it must be.")
+        teller.note("Files with the number of another but other content have books of their own; not with --together.")
 
 
 def _faults(files: int, result: Sequence[FileOutcome], found: Sequence[Proof]) -> list[str]:
@@ -132,7 +132,7 @@ def _faults(files: int, result: Sequence[FileOutcome], found: Sequence[Proof]) -
             faults.append(f"{one.file} is unaccounted for: {one.state.replace('_', ' ')}")
         elif one.outcome != BOOKED and not one.issues and not one.reason:
             faults.append(f"{one.file} was skipped and no issue says why")
-    booked = sum(one.outcome == BOOKED for one in result)
+    booked = sum(one.outcome == BOOKED and one.copy_of is None for one in result)
     entries = sum(len(proof.entries) for proof in found)
     if booked != entries:
         faults.append(f"{booked} files were booked and the books have {entries} documents")

@@ -20,6 +20,8 @@ from dagboek.history import Detail, RunDetails
 
 BOOKED = "booked"
 SKIPPED = "skipped"
+COPY = "D05"
+"""Issue of a file with the content of another one."""
 
 _ZERO = Decimal(0)
 _SALES = frozenset({Component.SALES_INVOICES, Component.SALES_CREDIT_NOTES})
@@ -54,6 +56,8 @@ class FileOutcome:
     amounts: Amounts | None = None
     reason: str | None = None
     """Where there is no issue: in a sentence."""
+    copy_of: str | None = None
+    """The file whose entry this one stands for too, having the same content."""
 
     def json(self, wording: Wording) -> dict[str, Any]:
         """One line of the report."""
@@ -69,23 +73,26 @@ def outcomes(pile: Pile, run: RunDetails, entries: Sequence[Entry], settings: Co
     items = {item.origin_id: item for item in run.details if item.kind is ItemKind.DOCUMENT}
     parties = {item.identity: item for item in run.details if item.kind is ItemKind.PARTY}
     by_id = {entry.id: entry for entry in entries}
-    return [_outcome(pile, file, items.get(file), parties, by_id, settings) for file in sorted(pile.files)]
+    return [_outcome(pile, file, items, parties, by_id, settings) for file in sorted(pile.files)]
 
 
 def _outcome(
     pile: Pile,
     file: str,
-    item: Detail | None,
+    items: Mapping[str | None, Detail],
     parties: Mapping[str, Detail],
     entries: Mapping[str, Entry],
     settings: ConnectionSettings,
 ) -> FileOutcome:
     name = pile.entity.name
+    item = items.get(file)
     if item is None:
         reason = f"neither seller nor buyer of it is {name}"
         return FileOutcome(file, SKIPPED, "other_entity", name, reason=reason)
-    entry = entries.get(item.entry_id or "")
-    booked = item.state in (ItemState.SYNCED, ItemState.UNCHANGED) and entry is not None
+    copied = next((items.get(issue.facts.get("first", "")) for issue in item.issues if issue.code == COPY), None)
+    told = copied or item
+    entry = entries.get(told.entry_id or "")
+    booked = told.state in (ItemState.SYNCED, ItemState.UNCHANGED) and entry is not None
     party = parties.get(item.party_identity or "")
     because = party.issues if party and not booked and party.state is ItemState.SKIPPED else ()
     return FileOutcome(
@@ -96,9 +103,10 @@ def _outcome(
         issues=(*item.issues, *because),
         document_number=item.title,
         component=item.component,
-        booking_number=item.booking_number,
+        booking_number=told.booking_number,
         journal=entry.journal if entry else None,
-        amounts=_amounts(entry, _rounding_account(item, settings)) if booked and entry else None,
+        amounts=_amounts(entry, _rounding_account(told, settings)) if booked and entry else None,
+        copy_of=copied.origin_id if copied else None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagboek_schemas.identity import document_identity, normal_number
+from dagboek_schemas.revision import document_revision
 from dagboek_sdk.source import EntityRef
 
 from dagboek.demo.company import SOURCE, DemoTrouble
@@ -46,9 +47,10 @@ async def sorted_files(stage: Stage, folder: Path, vat_number: str | None) -> li
 
 
 async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
-    """The same files, with every further file of one number in a pile, and so in books, of its own.
+    """The same files, with every further version of a number in a pile, and so in books, of its own.
 
-    In earnest such a file is the same document again: it is booked once, and an issue says so.
+    In earnest such a file is the same document again: it is booked once, and an issue says so. A file with the same
+    content as another one is left beside it: it stands for the same entry here too.
     """
     found: list[Pile] = []
     for pile in piles:
@@ -67,7 +69,7 @@ async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
 
 
 async def _layers(stage: Stage, pile: Pile) -> list[list[str]]:
-    """Files so divided that no two of one part are the same document; what cannot be read is in the first."""
+    """Files so divided that no two of one part differ under one number; what cannot be read is in the first."""
     source_class = stage.plugins.source(SOURCE)
     source = source_class(source_class.about.settings(folder=pile.folder), pile.entity)
     try:
@@ -75,13 +77,13 @@ async def _layers(stage: Stage, pile: Pile) -> list[list[str]]:
     finally:
         await source.close()
     layers: list[list[str]] = [[]]
-    seen: dict[str, int] = {}
+    seen: dict[str, dict[str, int]] = {}
     for one in fetched:
         at = 0
         if one.document is not None:
             identity = document_identity(one.document, "", pile.entity.vat_number or pile.entity.name)
-            at = seen.get(identity, 0)
-            seen[identity] = at + 1
+            versions = seen.setdefault(identity, {})
+            at = versions.setdefault(document_revision(one.document), len(versions))
         if at == len(layers):
             layers.append([])
         layers[at].append(one.origin_id)

@@ -15,7 +15,7 @@ class Wishes:
     entity: str | None
     """VAT number of the company whose books are kept; None: each supplier for itself."""
     apart: bool
-    """Files that bear the same number as another one of their company get books of their own."""
+    """Files with the number of another one of their company, but other content, get books of their own."""
     report: Path | None
     rates: Mapping[str, Decimal]
     """Units of the books' currency for one unit of each foreign one."""
