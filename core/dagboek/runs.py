@@ -204,7 +204,7 @@ async def component_error(connection: Connection, run_id: UUID, component: Compo
     """A component ends as Error; those that depend on it are not tried, the others go on."""
     await connection.execute(
         "UPDATE run SET component_errors = component_errors || %s WHERE id = %s AND state <> 'ended'",
-        (Jsonb({component: issue.model_dump(mode="json")}), run_id),
+        (Jsonb({str(component): issue.model_dump(mode="json")}), run_id),
     )
 
 

@@ -11,10 +11,9 @@ from ubl_text import Ubl, UblLine
 HAND: dict[str, Any] = {"dossier": 1001, "journal": "V1", "date": "2026-03-02", "vat_code": "21", "account": 700000}
 
 
-async def test_what_was_typed_by_hand_is_adopted_or_asked_about(
-    house: Installation, sandbox: Any, tmp_path: Path
-) -> None:
-    customer = sandbox.books.apply(
+def the_customer(sandbox: Any) -> int:
+    """A relation card that somebody made for the customer of `Ubl`."""
+    made = sandbox.books.apply(
         "upsert_relation",
         1001,
         {
@@ -24,8 +23,14 @@ async def test_what_was_typed_by_hand_is_adopted_or_asked_about(
             "currencyCode": "EUR",
             "client": True,
         },
-    ).value["relationIdentificationServiceData"]["relationKey"]["id"]
-    by_hand = {**HAND, "relation": customer}
+    )
+    return int(made.value["relationIdentificationServiceData"]["relationKey"]["id"])
+
+
+async def test_what_was_typed_by_hand_is_adopted_or_asked_about(
+    house: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    by_hand = {**HAND, "relation": the_customer(sandbox)}
     # with its number, as a person types it; without it; with its number and a slip; of another customer
     sandbox.control.book_by_hand(**by_hand, amount="121.00", comment="2026/001")
     sandbox.control.book_by_hand(**by_hand, amount="242.00", comment="levering maart")
@@ -77,22 +82,8 @@ async def test_what_was_typed_by_hand_is_adopted_or_asked_about(
 async def test_a_person_who_says_that_it_is_not_there_has_it_booked(
     house: Installation, sandbox: Any, tmp_path: Path
 ) -> None:
-    sandbox.control.book_by_hand(**HAND, amount="121.00", comment="iets anders", name="Bakkerij De Klaver BV")
+    sandbox.control.book_by_hand(**HAND, relation=the_customer(sandbox), amount="121.00", comment="iets anders")
     write_files(tmp_path / "ubl", [Ubl("2026/001")])
-    relation = sandbox.control.relations(1001)[0]
-    sandbox.books.apply(
-        "upsert_relation",
-        1001,
-        {
-            "relationIdentificationServiceData": {
-                "relationKey": relation["relationIdentificationServiceData"]["relationKey"]
-            },
-            "name": "Bakkerij De Klaver BV",
-            "vatNr": "BE0404.616.494",
-            "currencyCode": "EUR",
-            "client": True,
-        },
-    )
     connection = await house.connection(sandbox, tenant="Decided", folder=tmp_path / "ubl")
     run = await house.sync(connection)
     assert await house.states(run["id"]) == {"2026/001": "needs_person D14"}
@@ -102,3 +93,25 @@ async def test_a_person_who_says_that_it_is_not_there_has_it_booked(
 
     assert small["status"] == "Success"
     assert [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")] == ["iets anders", "2026/001"]
+
+
+async def test_nothing_is_booked_before_it_is_known_what_is_there(
+    house: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    sandbox.control.book_by_hand(**HAND, relation=the_customer(sandbox), amount="121.00", comment="2026/001")
+    write_files(tmp_path / "ubl", [Ubl("2026/001"), Ubl("2026/002")])
+    connection = await house.connection(sandbox, tenant="Unseen", folder=tmp_path / "ubl")
+    sandbox.control.faults(kind="refuse", path="/dossiers/*/buysellbookings/modified", status=403, code=0)
+
+    run = await house.sync(connection)
+
+    assert run["status"] == "Error"
+    assert run["component_errors"]["sales_invoices"]["code"] == "B07"
+    assert set((await house.states(run["id"])).values()) == {"not_tried"}
+    assert len(sandbox.books.entries(1001, journal="V1")) == 1
+
+    sandbox.control.faults(off=True)
+    run = await house.sync(connection)
+
+    assert await house.states(run["id"]) == {"2026/001": "synced D15", "2026/002": "synced"}
+    assert [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")] == ["2026/001", "2026/002"]

@@ -36,17 +36,15 @@ async def _lists(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
         version = await contexts.refresh(db, run["connection_id"], tool, older_than=FRESH)
     except Throttled:  # some tools give a list twice a day: what was read before serves on
         version, _ = await contexts.current(db, run["connection_id"])
-    administration = await db.one("SELECT looked_up_at FROM administration WHERE id = %s", lane.administration_id)
-    if administration is not None and administration["looked_up_at"] is None:
-        await _look_up(lane, tool)
+    if not window.looked_up:
+        await look_up(lane, window, tool)
     await db.run("UPDATE run SET context_version = %s WHERE id = %s", version, run["id"])
     await _pulled(lane, window, Component.LEDGER_ACCOUNTS, None)
     run["context_version"] = version
     window.context = await contexts.load(db, run["connection_id"], version)
-    window.there = await lane.loop.entries_there(lane.administration_id)
 
 
-async def _look_up(lane: "Lane", tool: AccountingPlugin) -> None:
+async def look_up(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
     """The first run on an administration: what stands there was typed by hand, or is another connector's."""
     entries = await tool.entries()
     async with lane.loop.db.transaction() as connection:
@@ -75,6 +73,8 @@ async def _look_up(lane: "Lane", tool: AccountingPlugin) -> None:
         await connection.execute(
             "UPDATE administration SET looked_up_at = now() WHERE id = %s", (lane.administration_id,)
         )
+    window.run["looked_up"] = True
+    window.there = await lane.loop.entries_there(lane.administration_id)
 
 
 async def _payment_statuses(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:

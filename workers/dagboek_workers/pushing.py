@@ -50,7 +50,7 @@ from dagboek_sdk.errors import (
 )
 from dagboek_sdk.source import SourceUnavailable
 
-from dagboek_workers.pulling import pull
+from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
 from dagboek_workers.sending import Unexpected, Verdict, again, boot_time, send, settles
 from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
@@ -174,7 +174,7 @@ class ItemTask:
         if self.item.kind is ItemKind.PARTY:
             known = await self._known_party(tool, link)
         else:
-            known = await self._known_entry(link, booking)
+            known = await self._known_entry(tool, link, booking)
         if not known:
             await self._attempt(tool, link, booking, Op.CREATE)
 
@@ -240,8 +240,11 @@ class ItemTask:
             return True
         return False
 
-    async def _known_entry(self, link: LinkSeen, booking: Booking) -> bool:
+    async def _known_entry(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> bool:
         """What the tool held before we came is adopted, or a person is asked; it is not booked again."""
+        if not self.window.looked_up:
+            async with asyncio.timeout(PULL_DEADLINE):
+                await look_up(self.lane, self.window, tool)
         if link.attempt or link.incarnation > 1 or not self.window.there:  # a person said: send it
             return False
         found = match(booking, self._party_entry(), self.window.there)

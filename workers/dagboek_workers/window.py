@@ -87,6 +87,11 @@ class Window:
     """Relations of the tool that the window's parties may be; asked once."""
 
     @property
+    def looked_up(self) -> bool:
+        """Whether it is known what the tool held before we came; nothing is booked before that."""
+        return bool(self.run["looked_up"])
+
+    @property
     def generation(self) -> int:
         """Generation of the run that the window was published in."""
         return int(self.run["generation"])
@@ -103,7 +108,10 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
     """The window, or None when its run is not active in this generation any more."""
     async with db.connection() as connection:
         found = await connection.execute(
-            "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active'", (run_id, generation)
+            """SELECT r.*, a.looked_up_at IS NOT NULL AS looked_up FROM run r
+               JOIN administration a ON a.id = r.administration_id
+               WHERE r.id = %s AND r.generation = %s AND r.state = 'active'""",
+            (run_id, generation),
         )
         run = await found.fetchone()
         if run is None:
