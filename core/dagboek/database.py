@@ -26,6 +26,10 @@ class DatabaseUnavailable(Exception):
     """No database answers: what was tried, and what to set."""
 
 
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable)
+"""What is raised while the database cannot be reached, or others are in the way: to be tried again."""
+
+
 def _dumps(value: Any) -> bytes:
     return orjson.dumps(value, default=str)
 
@@ -33,7 +37,7 @@ def _dumps(value: Any) -> bytes:
 set_json_dumps(_dumps)
 set_json_loads(json.loads)
 
-__all__ = ["Connection", "Database", "DatabaseUnavailable", "Jsonb", "JsonbDumper", "connect", "migrate"]
+__all__ = ["AWAY", "Connection", "Database", "DatabaseUnavailable", "Jsonb", "JsonbDumper", "connect", "migrate"]
 
 
 async def connect(url: str, **options: Any) -> Connection:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import structlog
 from confluent_kafka import KafkaException
 from dagboek_schemas.cloudevents import Record, encode
@@ -25,7 +24,7 @@ from dagboek_schemas.topics import Topic
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
 
 from dagboek import contexts, sources
-from dagboek.database import Connection, Database, DatabaseUnavailable, Jsonb
+from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.fault_points import reached
 from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
@@ -43,7 +42,7 @@ RETRY = timedelta(minutes=5)
 SOURCE_PATIENCE = 900.0
 """Seconds that a run waits for its source, all in all."""
 
-_INFRASTRUCTURE = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable, KafkaException)
+_INFRASTRUCTURE = (*AWAY, KafkaException)
 
 _COMPONENTS = {
     (Direction.SALES, Kind.INVOICE): Component.SALES_INVOICES,
@@ -113,7 +112,7 @@ class Planner:
             )
         if not run["selected"]:
             await self._select(run)
-        if run["window_no"] == 0:
+        if run["window_no"] <= 1:  # 1: it may be stored and not published
             await self._publish_window(run_id, run["generation"], 0)
 
     # trouble

@@ -47,6 +47,7 @@ class Dispatcher:
         self._tools: dict[str, ToolLoop] = {}
         self._done: deque[tuple[int, _Token]] = deque()
         self._waking = False
+        self._stopping = False
         self._assignment = 0
         self._background: set[asyncio.Task[None]] = set()
 
@@ -57,6 +58,8 @@ class Dispatcher:
 
     def take(self, received: Received, message: Any, topic: str) -> None:
         """Takes a record of the documents topic; `message` is what is acked when it is finished."""
+        if self._stopping:
+            return  # not acked: it comes again, to whoever reads then
         token = _Token(received.partition, received.offset)
         self._acks.received(token.partition, token.offset, message)
         finished = self._finisher(token)
@@ -142,6 +145,7 @@ class Dispatcher:
         return self._acks.in_flight()
 
     async def stop(self, seconds: float) -> None:
-        """Ends all tool loops."""
+        """Ends all tool loops. What is taken from now on is left to whoever reads it next."""
+        self._stopping = True
         await asyncio.gather(*(asyncio.to_thread(tool.stop, seconds) for tool in self._tools.values()))
         self._take_done()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
+from dagboek.database import AWAY
 from dagboek.runs import Next, advance, park, publish_continue
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+PAUSE = 1.0
+"""Seconds after which a lane tries the database again."""
+
 
 @dataclass(slots=True)
 class Work:
@@ -32,6 +36,10 @@ class Work:
 
 class LetGo(Exception):
     """The rest of this run and generation is let go: the database will bring it back."""
+
+
+class Changed(Exception):
+    """What the item's decision rested on has changed: it is decided anew."""
 
 
 @dataclass
@@ -68,25 +76,37 @@ class Lane:
                 work.finished()
             except asyncio.CancelledError:
                 raise
+            except Changed:
+                self._anew(work)
+            except AWAY as trouble:
+                log.warning("lane.database_away", run=str(work.event.run_id), error=type(trouble).__name__)
+                self._anew(work)
+                await asyncio.sleep(PAUSE)
             except Exception as bug:
                 log.exception("lane.failed", run=str(work.event.run_id), sequence=work.event.sequence)
                 await self._park_after(work.event, bug)
                 self._let_go(work.event)
                 work.finished()
 
+    def _anew(self, work: Work) -> None:
+        """The same event again, decided by what is stored then; unless the lane was taken away meanwhile."""
+        self.window = None
+        if self.loop.lanes.get(self.administration_id) is self:
+            self.queue.appendleft(work)
+
     async def _work(self, work: Work) -> None:
         event = work.event
         if (event.run_id, event.generation) in self.dropped:
             work.finished()
             return
+        if self.epoch is None:  # first, so that what is read below can only be changed by answers to earlier calls
+            self.epoch = await self.loop.take_lane(self.administration_id)
         window = await self._window(event)
         item = window.items.get(event.sequence) if window else None
         if window is None or item is None:
             self._let_go(event)
             work.finished()
             return
-        if self.epoch is None:
-            self.epoch = await self.loop.take_lane(self.administration_id)
         if event.ask_next:
             await publish_continue(
                 self.loop.publisher, event.run_id, self.administration_id, event.generation, event.window

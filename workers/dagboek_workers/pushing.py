@@ -12,6 +12,7 @@ import orjson
 import structlog
 from dagboek.booking_json import booking_from, booking_json
 from dagboek.connections import ConnectionProblem
+from dagboek.database import AWAY
 from dagboek.fault_points import reached
 from dagboek.logins import mark_broken
 from dagboek.matching import Likeness, describe, match
@@ -290,7 +291,7 @@ class ItemTask:
         for _ in range(TRIES):
             granted, attempt = await self._intend(tool, link, booking, op)
             if granted is None or attempt is None:
-                await self._not_granted(tool, link, booking)
+                await self._not_granted(link, booking)
                 return
             reached("after_intent")
             verdict = await send(tool, attempt)
@@ -403,12 +404,13 @@ class ItemTask:
                 await start_series(connection, self.lane.administration_id, key, last)
         known.add((self.lane.administration_id, key))
 
-    async def _not_granted(self, tool: AccountingPlugin, seen: LinkSeen, booking: Booking) -> None:
+    async def _not_granted(self, seen: LinkSeen, booking: Booking) -> None:
         """No intent: the link has moved, the run is over, the lane is another's, or the series is held."""
+        from dagboek_workers.lane import Changed, LetGo  # noqa: PLC0415  lanes and items know each other
+
         link = await read_link(self.loop.db, seen.id)
         if link.attempt != seen.attempt or link.state != seen.state:
-            await self._by_link(tool, link)
-            return
+            raise Changed
         if booking.series is not None:
             held = await self.loop.db.one(
                 """SELECT l.settle_due FROM series s JOIN link l ON l.id = s.open_link
@@ -419,8 +421,6 @@ class ItemTask:
             if held is not None:
                 wait = _seconds_until(held["settle_due"] + ASKING) or 0.5
                 await self.lane.park(self.window, wait, "series", None, known_end=True)
-        from dagboek_workers.lane import LetGo  # noqa: PLC0415  lanes and items know each other
-
         raise LetGo
 
     async def _open_attempt(self, tool: AccountingPlugin, link: LinkSeen) -> None:
@@ -498,6 +498,8 @@ class ItemTask:
         elif isinstance(verdict, Later):
             return await self._wait_or_raise(link, verdict)
         elif isinstance(verdict, Unexpected):
+            if isinstance(verdict.error, AWAY):  # our own database, while the plugin asked for a token or a permit
+                raise verdict.error
             await self._unexpected(verdict.error)
         else:
             raise verdict

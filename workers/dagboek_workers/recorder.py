@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from dagboek.database import Connection, DatabaseUnavailable, connect
+from dagboek.database import AWAY, Connection, connect
 from dagboek.fault_points import reached
 from dagboek.outcome_events import WARNED
 from dagboek.publisher import Publisher
@@ -209,7 +209,7 @@ class Recorder:
         while True:
             try:
                 return await action(await self._open())
-            except (psycopg.OperationalError, DatabaseUnavailable, psycopg.InterfaceError) as trouble:
+            except AWAY as trouble:
                 if isinstance(trouble, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected):
                     log.warning("group.locked", error=type(trouble).__name__)
                 else:

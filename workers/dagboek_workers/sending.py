@@ -65,6 +65,8 @@ async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
 def judge(attempt: Attempt, result: object) -> Verdict:
     """What the result of a push means, given how far the attempt had come."""
     if isinstance(result, Booked | Accepted):
+        if attempt.verdict is not None and not isinstance(attempt.verdict, AlreadyThere):
+            return Uncertain("the plugin says booked, the tool said no")
         if isinstance(result, Booked) and not (isinstance(result.entry_id, str) and result.entry_id):
             return Uncertain("the plugin named no entry") if attempt.sent else Unexpected(TypeError("no entry id"))
         return result
