@@ -30,6 +30,9 @@ class Ubl:
     customer_name: str = "Bakkerij De Klaver BV"
     credit: bool = False
     note: str = ""
+    currency: str = "EUR"
+    rate: str | None = None
+    """Euros for one unit of the currency, when the document says so."""
     wrong_total: Decimal = field(default=Decimal(0))
 
     def xml(self) -> str:
@@ -59,19 +62,20 @@ class Ubl:
             ' xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2">'
             f"<cbc:ID>{self.number}</cbc:ID><cbc:IssueDate>{self.date}</cbc:IssueDate>{due}<cbc:{code}>"
             f"{f'<cbc:Note>{self.note}</cbc:Note>' if self.note else ''}"
-            "<cbc:DocumentCurrencyCode>EUR</cbc:DocumentCurrencyCode>"
+            f"<cbc:DocumentCurrencyCode>{self.currency}</cbc:DocumentCurrencyCode>"
             + _party("AccountingSupplierParty", self.supplier_name, self.supplier)
             + _party("AccountingCustomerParty", self.customer_name, self.customer)
-            + f'<cac:TaxTotal><cbc:TaxAmount currencyID="EUR">{vat}</cbc:TaxAmount>'
+            + self._exchange_rate()
+            + f'<cac:TaxTotal><cbc:TaxAmount currencyID="{self.currency}">{vat}</cbc:TaxAmount>'
             + "".join(
-                f'<cac:TaxSubtotal><cbc:TaxableAmount currencyID="EUR">{base}</cbc:TaxableAmount>'
-                f'<cbc:TaxAmount currencyID="EUR">{taxes[category, rate]}</cbc:TaxAmount>'
+                f'<cac:TaxSubtotal><cbc:TaxableAmount currencyID="{self.currency}">{base}</cbc:TaxableAmount>'
+                f'<cbc:TaxAmount currencyID="{self.currency}">{taxes[category, rate]}</cbc:TaxAmount>'
                 f"{_tax('TaxCategory', category, rate)}</cac:TaxSubtotal>"
                 for (category, rate), base in subtotals.items()
             )
             + "</cac:TaxTotal><cac:LegalMonetaryTotal>"
             + "".join(
-                f'<cbc:{name} currencyID="EUR">{amount}</cbc:{name}>'
+                f'<cbc:{name} currencyID="{self.currency}">{amount}</cbc:{name}>'
                 for name, amount in (
                     ("LineExtensionAmount", net),
                     ("TaxExclusiveAmount", net),
@@ -82,14 +86,24 @@ class Ubl:
             + "</cac:LegalMonetaryTotal>"
             + "".join(
                 f'<cac:{line}><cbc:ID>{at}</cbc:ID><cbc:{quantity} unitCode="C62">1</cbc:{quantity}>'
-                f'<cbc:LineExtensionAmount currencyID="EUR">{one.net}</cbc:LineExtensionAmount>'
+                f'<cbc:LineExtensionAmount currencyID="{self.currency}">{one.net}</cbc:LineExtensionAmount>'
                 f"{f'<cbc:AccountingCost>{one.account}</cbc:AccountingCost>' if one.account else ''}"
                 f"<cac:Item><cbc:Name>Coffee {at}</cbc:Name>"
                 f"{_tax('ClassifiedTaxCategory', one.category, one.rate)}</cac:Item>"
-                f'<cac:Price><cbc:PriceAmount currencyID="EUR">{one.net}</cbc:PriceAmount></cac:Price></cac:{line}>'
+                f'<cac:Price><cbc:PriceAmount currencyID="{self.currency}">{one.net}</cbc:PriceAmount></cac:Price>'
+                f"</cac:{line}>"
                 for at, one in enumerate(self.lines, 1)
             )
             + f"</{root}>"
+        )
+
+    def _exchange_rate(self) -> str:
+        if self.rate is None:
+            return ""
+        return (
+            f"<cac:PaymentExchangeRate><cbc:SourceCurrencyCode>{self.currency}</cbc:SourceCurrencyCode>"
+            f"<cbc:TargetCurrencyCode>EUR</cbc:TargetCurrencyCode><cbc:CalculationRate>{self.rate}</cbc:CalculationRate>"
+            "</cac:PaymentExchangeRate>"
         )
 
 

@@ -32,6 +32,7 @@ async def house(services: Services, tmp_path_factory: pytest.TempPathFactory) ->
             made.core()
             made.worker(1)
             made.worker(2)
+            await made.ready()
             yield made
 
 

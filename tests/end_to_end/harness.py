@@ -139,6 +139,13 @@ class Installation:
         """Starts a worker."""
         return self.start("worker", "--slot", str(slot), **environment)
 
+    async def ready(self, seconds: float = 60) -> None:
+        """Waits until all processes say that they are at work."""
+        async with asyncio.timeout(seconds):
+            while self.logs().count(".started") < len(self.processes):
+                assert all(process.poll() is None for process in self.processes), self.logs()
+                await asyncio.sleep(0.1)
+
     def logs(self) -> str:
         """What the processes printed, for a failing test."""
         return "\n".join(f"== {path.name}\n{path.read_text()[-6000:]}" for path in sorted(self.folder.glob("*.log")))
