@@ -137,6 +137,8 @@ async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # tests that a shell started in the background are born deaf to Ctrl-C, and so would this be
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         async with asyncio.timeout(60):
