@@ -1,0 +1,190 @@
+"""What Faust does with offsets on a real broker, so that a change of it is noticed, and that our way keeps them right.
+
+The first tests are about Faust alone, and assert what it does wrong: when one of them fails after an upgrade, read
+docs/decisions on acks again, since some of our precautions may have become needless.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from dagboek.embedded import Services
+from faust.transport.consumer import Consumer as FaustConsumer
+from faust.types import TP
+
+SCRIPT = Path(__file__).with_name("faust_cases.py")
+MESSAGES = 8
+MANY = 400
+SECONDS = 60.0
+
+
+@dataclass
+class Case:
+    """A running case."""
+
+    topic: str
+    process: subprocess.Popen[str]
+    log: Path
+    services: Services
+    _reader: Consumer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = Consumer(
+            {"bootstrap.servers": self.services.kafka_bootstrap, "group.id": self.topic, "enable.auto.commit": False}
+        )
+
+    def done(self) -> list[int]:
+        """Offsets whose work is done, in the order that they were."""
+        return [int(line) for line in self.log.read_text().split("\n")[:-1] if line.isdigit()]
+
+    def committed(self) -> int | None:
+        """The group's committed offset, None before there is one."""
+        (found,) = self._reader.committed([TopicPartition(self.topic, 0)], timeout=10)
+        return found.offset if found.offset >= 0 else None
+
+    def until_done(self, offsets: list[int]) -> None:
+        """Waits until the work on exactly these is done."""
+        self._until(lambda: sorted(set(self.done())) == offsets, f"work on {offsets}")
+
+    def until_committed(self, offset: int) -> None:
+        """Waits for a committed offset."""
+        self._until(lambda: self.committed() == offset, f"a commit of {offset}")
+
+    def _until(self, true: Any, what: str) -> None:
+        ends = time.monotonic() + SECONDS
+        while not true():
+            text = f"no {what}: {self.done()} done, {self.committed()} committed\n{self.log.read_text()[-3000:]}"
+            assert time.monotonic() < ends, text
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.close()
+
+
+@pytest.fixture(scope="module")
+def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Case]]:
+    """All cases, started together since each takes some seconds to join its group."""
+    names = ("a", "b", "c", "d", "e", "full", "never_waits")
+    topics = {name: f"faust-{name.replace('_', '-')}-{uuid4().hex[:8]}" for name in names}
+    admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
+    all_topics = [*topics.values(), f"{topics['full']}-waits", f"{topics['never_waits']}-waits"]
+    for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in all_topics]).values():
+        made.result(timeout=20)
+    producer = Producer({"bootstrap.servers": services.kafka_bootstrap})
+    for topic in all_topics:
+        for _ in range(MANY if "full" in topic or "never" in topic else MESSAGES):
+            producer.produce(topic, b"x", b"one key")
+    producer.flush(20)
+    folder = tmp_path_factory.mktemp("faust")
+    running = {}
+    try:
+        for name, topic in topics.items():
+            log = folder / f"{name}.log"
+            with log.open("w") as output:
+                command = [sys.executable, str(SCRIPT), name, services.kafka_bootstrap, topic]
+                process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
+            running[name] = Case(topic, process, log, services)
+        yield running
+    finally:
+        for case in running.values():
+            case.close()
+        for gone in admin.delete_topics(all_topics).values():
+            gone.result(timeout=20)
+
+
+# Faust alone
+
+
+def test_a_concurrency_commits_past_a_message_in_flight_and_breaks_the_order(cases: dict[str, Case]) -> None:
+    case = cases["a"]
+    case.until_done([1, 2, 3, 4, 5, 6, 7])  # same key as message 0, which is still at work
+    case.until_committed(8)
+
+
+def test_b_an_agent_that_fails_loses_its_message(cases: dict[str, Case]) -> None:
+    case = cases["b"]
+    case.until_done([0, 1, 2, 4, 5, 6, 7])
+    case.until_committed(8)
+
+
+def test_c_a_message_that_was_never_acked_is_lost_all_the_same(cases: dict[str, Case]) -> None:
+    case = cases["c"]
+    case.until_done([0, 1, 2, 4, 5, 6, 7])
+    case.until_committed(8)
+
+
+def test_d_a_crash_of_the_application_keeps_the_offset(cases: dict[str, Case]) -> None:
+    case = cases["d"]
+    case.until_done([0, 1, 2])
+    case.until_committed(3)
+    time.sleep(2)
+    assert case.done() == [0, 1, 2]
+    assert case.committed() == 3
+
+
+def new_offset(committed: int | None, acked: list[int]) -> int | None:
+    """What Faust would commit."""
+    partition = TP("t", 0)
+    state: Any = SimpleNamespace(
+        _acked={partition: list(acked)},
+        _gap={partition: ()},
+        _committed_offset={partition: committed},
+        _acked_index={partition: set(acked)},
+    )
+    return FaustConsumer._new_offset(state, partition)
+
+
+@pytest.mark.parametrize(
+    ("committed", "acked", "commits"),
+    [
+        (2585, [2586, 2587, 2588, 2589], 2590),  # 2585 is in flight
+        (None, [1, 2, 3, 4], 5),  # 0 is in flight
+        (0, [3, 4], 5),  # 0 to 2 are in flight
+        (10, [13, 14], None),  # only a wider gap is respected
+        (10, [10, 11], 12),
+    ],
+)
+def test_one_missing_message_at_the_head_is_taken_for_a_gap_of_the_log(
+    committed: int | None, acked: list[int], commits: int | None
+) -> None:
+    assert new_offset(committed, acked) == commits
+
+
+def test_one_full_buffer_stops_another_topic(cases: dict[str, Case]) -> None:
+    case = cases["full"]
+    ends = time.monotonic() + SECONDS
+    while not case.done() and time.monotonic() < ends:
+        time.sleep(0.2)
+    time.sleep(5)
+    first = len(case.done())
+    time.sleep(3)
+    assert 0 < len(case.done()) == first < MANY
+
+
+# our way
+
+
+def test_e_acks_in_order_keep_the_offset_of_what_is_in_flight(cases: dict[str, Case]) -> None:
+    case = cases["e"]
+    case.until_done([0, 1, 3, 4, 5, 6, 7])
+    case.until_committed(2)
+    time.sleep(2)
+    assert case.committed() == 2
+
+
+def test_an_agent_that_never_waits_stops_nobody(cases: dict[str, Case]) -> None:
+    case = cases["never_waits"]
+    case.until_done(list(range(MANY)))
+    case.until_committed(MANY)
