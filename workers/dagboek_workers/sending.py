@@ -57,7 +57,7 @@ async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
             result: object = await tool.push(attempt)
     except asyncio.CancelledError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return judge(attempt, error)
     return judge(attempt, result)
 

@@ -1,0 +1,94 @@
+"""A worker whose Octopus plugin has bugs, each met by the documents whose number names it.
+
+Run as a process by `test_broken_plugin`: it takes the place of `dagboek worker`.
+"""
+
+import asyncio
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import dagboek_octopus.issues
+import dagboek_ubl.hooks
+from dagboek.logs import configure
+from dagboek.plugins import Plugins
+from dagboek.settings import load_settings
+from dagboek.vault import vault_for
+from dagboek_octopus.plugin import OctopusPlugin
+from dagboek_schemas.documents import Document
+from dagboek_sdk.accounting import AccountingPlugin, MappingContext
+from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking
+from dagboek_sdk.hooks import hookimpl
+from dagboek_workers.app import WorkerOptions, run_worker
+
+
+class BrokenOctopus(OctopusPlugin):
+    """Octopus with bugs."""
+
+    def map_document(self, document: Document, component: Any, context: MappingContext) -> Booking:
+        """MAP: a bug before anything is sent."""
+        if document.number.startswith("MAP"):
+            raise ZeroDivisionError(f"a bug that quotes {document.other_party.name}")
+        return super().map_document(document, component, context)
+
+    async def push(self, attempt: Attempt) -> Any:
+        """BEFORE, KEY, NONE, EMPTY, EXIT, SLOW: bugs around the one write."""
+        number = attempt.booking.reference or ""
+        if number.startswith("BEFORE"):
+            raise KeyError("externalRelationId")
+        booked: Booked | Accepted = await super().push(attempt)
+        if number.startswith("KEY"):
+            raise KeyError("documentSequenceNr")
+        if number.startswith("NONE"):
+            return None
+        if number.startswith("EMPTY"):
+            return Booked("")
+        if number.startswith("EXIT"):
+            raise SystemExit(3)
+        if number.startswith("SLOW"):
+            await asyncio.sleep(600)
+        return booked
+
+
+@hookimpl
+def dagboek_accounting_plugins() -> list[type[AccountingPlugin]]:
+    """The broken one, under Octopus' name."""
+    return [BrokenOctopus]
+
+
+def plugins() -> Plugins:
+    """Our own rules, the UBL source, and the broken tool."""
+    found = Plugins(entry_points=False)
+    found.register(dagboek_ubl.hooks, "ubl")
+    found.register(
+        SimpleNamespace(
+            dagboek_accounting_plugins=dagboek_accounting_plugins, dagboek_issue_catalogue=octopus_catalogue
+        ),
+        "octopus",
+    )
+    return found
+
+
+@hookimpl(specname="dagboek_issue_catalogue")
+def octopus_catalogue() -> Any:
+    """The texts of Octopus' own issues."""
+    return dagboek_octopus.issues.catalogue()
+
+
+def main() -> None:
+    """Serves until TERM."""
+    settings = load_settings()
+    configure(settings.log_level)
+    assert settings.kafka_bootstrap and settings.database_url
+    options = WorkerOptions(
+        bootstrap=settings.kafka_bootstrap,
+        database_url=settings.database_url.get_secret_value(),
+        topic_prefix=settings.topic_prefix,
+        slot=sys.argv[1],
+        partitions=settings.partitions,
+    )
+    run_worker(options, plugins(), vault_for(settings))
+
+
+if __name__ == "__main__":
+    main()
