@@ -4,6 +4,8 @@ Plugin code runs here and nowhere else, so that a plugin that blocks stops its o
 """
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +18,7 @@ import aiohttp
 import structlog
 import uvloop
 from dagboek import connections
-from dagboek.database import Database
+from dagboek.database import Database, DatabaseUnavailable
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.push_record import raise_epoch
@@ -63,8 +65,9 @@ class ToolLoop:
     """When the loop last went round; a loop that does not is blocked by its plugin."""
 
     def __post_init__(self) -> None:
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
+        self._loop = uvloop.new_event_loop()
+        self._stop = asyncio.Event()
+        self._opened = False
         self._busy = 0
         self._incoming: list[Work] = []
         self._incoming_lock = threading.Lock()
@@ -73,9 +76,6 @@ class ToolLoop:
         self._session: aiohttp.ClientSession | None = None
         self._thread = threading.Thread(target=self._main, name=f"tool {self.name}", daemon=True)
         self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            raise self._failure
 
     @property
     def publisher(self) -> Publisher:
@@ -104,6 +104,10 @@ class ToolLoop:
 
     async def drop_lanes(self, seconds: float) -> None:
         """Forgets all queued work and waits for what is in flight, `seconds` at most."""
+        with self._incoming_lock:
+            self._incoming.clear()
+        if not self._opened:
+            return
         lanes = list(self.lanes.values())
         self.lanes.clear()
         for lane in lanes:
@@ -116,6 +120,8 @@ class ToolLoop:
     # on this loop
 
     def _take(self) -> None:
+        if not self._opened:
+            return
         with self._incoming_lock:
             work, self._incoming = self._incoming, []
         for one in work:
@@ -127,22 +133,19 @@ class ToolLoop:
 
     def _main(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._serve())
-        except BaseException as error:
-            self._failure = error
-            if self._ready.is_set():
-                log.exception("tool_loop.ended", tool=self.name)
-        finally:
-            self._ready.set()
+        except BaseException:
+            log.exception("tool_loop.ended", tool=self.name)
+            os._exit(70)  # its lanes would wait for ever; what is not acked comes again
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
         self.slots = asyncio.Semaphore(self.parts.calls)
-        self.db = await Database(self.parts.database_url, size=6).open()
+        if not await self._open():
+            return
         self.recorder = Recorder(self.parts.database_url, self.parts.publisher, self.busy)
-        self._ready.set()
+        self._opened = True
+        self._take()
         while not self._stop.is_set():
             self.ticked = monotonic()
             try:
@@ -150,6 +153,20 @@ class ToolLoop:
             except TimeoutError:
                 continue
         await self._finish()
+
+    async def _open(self) -> bool:
+        """Opens the database, however long it is away; False when the loop is to end instead."""
+        while not self._stop.is_set():
+            try:
+                self.db = await Database(self.parts.database_url, size=6).open()
+            except DatabaseUnavailable as trouble:
+                log.warning("tool_loop.database_away", tool=self.name, error=str(trouble))
+                self.ticked = monotonic()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), timeout=1)
+            else:
+                return True
+        return False
 
     async def _finish(self) -> None:
         self.stopping = True
