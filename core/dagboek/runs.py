@@ -238,8 +238,10 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     left = await _left(connection, run, window)
     if left["later"]:
         return Step(Next.NOTHING)
-    if left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"]):
-        until = (left["due"] or datetime.now(UTC)) + ASKING
+    waits = left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"])
+    party_due = await _party_due(connection, run) if left["gap"] and not waits else None
+    if waits or party_due:
+        until = (party_due or left["due"] or datetime.now(UTC)) + ASKING
         await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
         return Step(Next.NOTHING)
     if left["gap"]:
@@ -276,6 +278,18 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
         row = await same.fetchone()
         left["blocked"] = bool(row and row["components"] > 1 and left["first"] > left["unsettled"])
     return left
+
+
+async def _party_due(connection: Connection, run: dict[str, Any]) -> datetime | None:
+    """When the first party that published documents still wait for is settled: perhaps another run sent it."""
+    found = await connection.execute(
+        """SELECT min(l.settle_due) AS due FROM item i
+           JOIN link l ON l.administration_id = %s AND l.identity = i.party_identity AND l.current
+           WHERE i.run_id = %s AND i.state = 'planned' AND i.generation = %s AND l.state = 'intent'""",
+        (run["administration_id"], run["id"], run["generation"]),
+    )
+    row = await found.fetchone()
+    return row["due"] if row else None
 
 
 async def finish_run(

@@ -13,7 +13,7 @@ from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.retention import drop_old
 from dagboek.settings import Settings
-from dagboek.settle import settle_due
+from dagboek.settle import Settler
 from dagboek.sweeper import deliver_items, deliver_run_events
 from dagboek.vault import Vault, vault_for
 from dagboek.watchdog import Watchdog
@@ -53,13 +53,14 @@ class CoreService:
             planner = Planner(db, self._plugins, publisher)
             watchdog = Watchdog(db, planner, services.kafka_bootstrap, settings.topic_prefix, security)
             reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
+            settler = Settler(db, self._plugins, self._vault)
             reader.start()
             jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
                 ("resume", 0.5, watchdog.resume_parked),
                 ("cancel", 0.5, watchdog.finish_cancelled),
                 ("replan", 5, watchdog.plan_forgotten),
                 ("lost", 5, watchdog.find_lost),
-                ("settle", 1, lambda: settle_due(db, self._plugins, self._vault)),
+                ("settle", 1, settler.settle_due),
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
                 ("retention", 3600, lambda: drop_old(db)),

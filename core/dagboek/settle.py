@@ -18,7 +18,7 @@ from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Op, 
 
 from dagboek import connections
 from dagboek.booking_json import booking_from
-from dagboek.database import Connection, Database
+from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.matching import Likeness, describe, match
 from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins
@@ -31,29 +31,50 @@ RETRY = 60.0
 """Seconds after which a tool that could not be asked is asked again."""
 PACK = 100
 """Attempts that one tool is asked about at once."""
+TRIES = 3
+"""How often one run sends an item of which the tool then turns out to know nothing."""
 
 
-async def settle_due(db: Database, plugins: Plugins, vault: Vault) -> int:
-    """Settles every link that is past its due time; how many were looked at."""
-    rows = await db.all(_DUE)
-    by_connection: dict[UUID | None, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_connection.setdefault(row["connection_id"], []).append(row)
-    troubles = await asyncio.gather(
-        *(_settle(db, plugins, vault, connection_id, due) for connection_id, due in by_connection.items()),
-        return_exceptions=True,
-    )
-    await wake_settled(db)
-    for trouble in troubles:
-        if isinstance(trouble, Exception):
-            log.error("settle.failed", exc_info=trouble)
-    return len(rows)
+class Settler:
+    """Asks all tools, each at its own pace: one that is slow keeps nobody else waiting."""
+
+    def __init__(self, db: Database, plugins: Plugins, vault: Vault) -> None:
+        self._db = db
+        self._plugins = plugins
+        self._vault = vault
+        self._asking: dict[UUID | None, asyncio.Task[None]] = {}
+
+    async def settle_due(self, patience: float = 1.0) -> int:
+        """Settles every link that is past its due time; how many are looked at.
+
+        Tools that take longer than `patience` seconds are asked on in the background.
+        """
+        rows = await self._db.all(_DUE, {"asking": [one for one in self._asking if one is not None]})
+        by_connection: dict[UUID | None, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            by_connection.setdefault(row["connection_id"], []).append(row)
+        for connection_id, due in by_connection.items():
+            if connection_id not in self._asking:
+                self._asking[connection_id] = asyncio.create_task(self._settle(connection_id, due))
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=patience)
+        await free_series(self._db)
+        await wake_settled(self._db)
+        return len(rows)
+
+    async def _settle(self, connection_id: UUID | None, due: Sequence[Mapping[str, Any]]) -> None:
+        try:
+            await _settle(self._db, self._plugins, self._vault, connection_id, due)
+        except Exception:
+            log.exception("settle.failed")
+        finally:
+            self._asking.pop(connection_id, None)
 
 
 _DUE = """
 SELECT l.id, l.tenant_id, l.administration_id, l.identity, l.kind, l.link_no, l.attempt, l.link_version, l.op,
-       l.entry_id, l.entry_number, a.booking, a.series, a.series_number, a.party_entry, a.revision, a.run_id,
-       a.sequence, i.component, c.id AS connection_id
+       l.entry_id, l.entry_number, l.settle_due, a.booking, a.series, a.series_number, a.party_entry, a.revision,
+       a.run_id, a.sequence, i.component, c.id AS connection_id
 FROM link l
 JOIN attempt a ON a.link_id = l.id AND a.number = l.attempt
 LEFT JOIN item i ON i.run_id = a.run_id AND i.sequence = a.sequence
@@ -62,7 +83,7 @@ LEFT JOIN LATERAL (
     WHERE c.administration_id = l.administration_id AND c.deleted_at IS NULL AND c.state <> 'reconnect'
     ORDER BY c.id = r.connection_id DESC LIMIT 1
 ) c ON true
-WHERE l.state = 'intent' AND l.settle_due < clock_timestamp()
+WHERE l.state = 'intent' AND l.settle_due < clock_timestamp() AND (c.id IS NULL OR c.id <> ALL(%(asking)s::uuid[]))
 ORDER BY l.settle_due LIMIT 500
 """
 
@@ -93,8 +114,8 @@ async def _settle(
 
 
 async def _ask(db: Database, tool: AccountingPlugin, due: Sequence[Mapping[str, Any]]) -> None:
-    attempts = {row["id"]: _attempt(row) for row in due}
     try:
+        attempts = {row["id"]: _attempt(row) for row in due}
         async with asyncio.timeout(tool.call_deadline * 4):
             resolutions = await tool.resolve(list(attempts.values()))
     except Exception as trouble:
@@ -102,7 +123,14 @@ async def _ask(db: Database, tool: AccountingPlugin, due: Sequence[Mapping[str, 
         await _postpone(db, due, RETRY)
         return
     for row in due:
-        await _decide(db, tool, row, attempts[row["id"]].booking, resolutions.get(row["id"], Unknown("not answered")))
+        resolution = resolutions.get(row["id"], Unknown("not answered"))
+        try:
+            await _decide(db, tool, row, attempts[row["id"]].booking, resolution)
+        except AWAY:
+            raise
+        except Exception as trouble:  # what cannot be compared holds up no other, and is not asked for all the time
+            log.error("settle.not_decided", link=row["id"], exc_info=trouble)
+            await _postpone(db, [row], RETRY)
 
 
 async def _decide(
@@ -117,12 +145,12 @@ async def _decide(
         facts = {"number": row["identity"], "candidates": describe(found.candidates) or "?"}
         issue = Issue(code="D10", facts=facts)
         issues = orjson.dumps([issue.model_dump(mode="json")])
-        await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.PERSON, issues=issues))
-        await _correct(db, tool, row)
+        if await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.PERSON, issues=issues)):
+            await _correct(db, tool, row)
     else:
         assert isinstance(resolution, Absent | Found)
-        await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT))
-        await _correct(db, tool, row)
+        if await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT)):
+            await _correct(db, tool, row)
 
 
 async def _correct(db: Database, tool: AccountingPlugin, row: Mapping[str, Any]) -> None:
@@ -170,37 +198,55 @@ def _booked(row: Mapping[str, Any], entry: Candidate) -> AttemptOutcome:
     )
 
 
-async def _record(db: Database, row: Mapping[str, Any], outcome: AttemptOutcome) -> None:
-    """Records what settling found, for the link and for the item that waits for it."""
+async def _record(db: Database, row: Mapping[str, Any], outcome: AttemptOutcome) -> bool:
+    """Records what settling found, for the link and for the item that waits for it; False when it is out of date."""
     async with db.transaction() as connection:
+        if outcome.outcome is not Outcome.BOOKED and not await _still_due(connection, row):
+            return False
         written = await write(connection, Group(outcomes=[outcome]))
         if written.late:  # its own answer came meanwhile
-            return
+            return False
         await _tell_item(connection, row, outcome)
     log.info("settled", link=row["id"], attempt=row["attempt"], outcome=str(outcome.outcome))
+    return True
+
+
+async def _still_due(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether the attempt was not sent once more while the tool was asked: it might stand there by now."""
+    found = await connection.execute(
+        "SELECT 1 FROM link WHERE id = %s AND state = 'intent' AND attempt = %s AND settle_due = %s FOR UPDATE",
+        (row["id"], row["attempt"], row["settle_due"]),
+    )
+    return await found.fetchone() is not None
 
 
 async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: AttemptOutcome) -> None:
     found = await connection.execute(
         """SELECT i.*, r.state AS run_state FROM item i JOIN run r ON r.id = i.run_id
-           WHERE i.run_id = %s AND i.sequence = %s AND i.state IN ('planned', 'to_settle', 'not_tried') FOR UPDATE""",
+           WHERE i.run_id = %s AND i.sequence = %s AND i.state IN ('planned', 'to_settle', 'not_tried')
+           FOR UPDATE OF i FOR SHARE OF r""",
         (row["run_id"], row["sequence"]),
     )
     item = await found.fetchone()
     if item is None:
         return
-    if outcome.outcome is Outcome.ABSENT:
+    state, issues = _OUTCOME_STATES.get(outcome.outcome), orjson.loads(outcome.issues)
+    if outcome.outcome is Outcome.ABSENT and item["run_state"] != "ended" and await _in_vain(connection, row):
+        issue = Issue(code="D32", facts={"reference": f"{row['id']}/{row['attempt']}"})
+        state, issues = "skipped", [issue.model_dump(mode="json")]
+    if state is None:
         state = "not_tried" if item["run_state"] == "ended" else "planned"
         await connection.execute(
-            "UPDATE item SET state = %s, generation = NULL, event = NULL WHERE run_id = %s AND sequence = %s",
+            """UPDATE item SET state = %s, generation = NULL, event = NULL, reported_at = NULL
+               WHERE run_id = %s AND sequence = %s""",
             (state, row["run_id"], row["sequence"]),
         )
         return
     run = await (await connection.execute("SELECT * FROM run WHERE id = %s", (row["run_id"],))).fetchone()
     assert run is not None
     item |= {
-        "state": "synced" if outcome.outcome is Outcome.BOOKED else "needs_person",
-        "issues": orjson.loads(outcome.issues),
+        "state": state,
+        "issues": issues,
         "attempt": row["attempt"],
         "link_version": row["link_version"] + 1,
         "booking_number": outcome.entry_number if row["kind"] == ItemKind.DOCUMENT else None,
@@ -212,35 +258,79 @@ async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: At
                   link_version = %(link_version)s, booking_number = %(booking_number)s, entry_id = %(entry_id)s,
                   outcome_at = %(outcome_at)s, event = %(stored)s, reported_at = NULL
            WHERE run_id = %(run_id)s AND sequence = %(sequence)s""",
-        item | {"stored": item_event(run, item).value, "stored_issues": outcome.issues.decode()},
+        item | {"stored": item_event(run, item).value, "stored_issues": Jsonb(issues)},
     )
 
 
+_OUTCOME_STATES = {Outcome.BOOKED: "synced", Outcome.PERSON: "needs_person"}
+
+
+async def _in_vain(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Whether this run has sent the item often enough: what is never answered must not keep the rest waiting."""
+    found = await connection.execute(
+        "SELECT count(*) AS tries FROM attempt WHERE link_id = %s AND run_id = %s AND outcome = 'absent'",
+        (row["id"], row["run_id"]),
+    )
+    tries = await found.fetchone()
+    return tries is not None and tries["tries"] >= TRIES
+
+
 async def _postpone(db: Database, due: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    """A tool that cannot be asked is trouble without a known end: it counts for the runs that wait for the answer."""
+    links = [row["id"] for row in due]
     await db.run(
         """UPDATE link SET settle_due = clock_timestamp() + make_interval(secs => %s)
            WHERE id = ANY(%s) AND state = 'intent'""",
         seconds,
-        [row["id"] for row in due],
+        links,
+    )
+    await db.run(
+        """UPDATE run SET parked_seconds = parked_seconds + %s WHERE state = 'parked' AND park_reason = 'settling'
+             AND id IN (SELECT run_id FROM item WHERE state = 'to_settle' AND link_id = ANY(%s))""",
+        seconds,
+        links,
+    )
+
+
+async def free_series(db: Database) -> None:
+    """A number is held by an open attempt, and by nothing else: none may keep its journal waiting for ever."""
+    await db.run(
+        """UPDATE series s SET open_link = NULL, open_attempt = NULL FROM link l
+           WHERE l.id = s.open_link AND (l.state <> 'intent' OR l.attempt <> s.open_attempt)"""
     )
 
 
 async def wake_settled(db: Database) -> None:
     """Runs that were parked for settling, or for a number that is not settled, go on as soon as nothing is open.
 
-    An item that waited for an attempt of another run is decided anew: its link says what became of it.
+    An item that waited for an attempt of another run is decided anew: its link says what became of it. In a run that
+    has ended it is told apart: the other run tells what became of the document.
     """
     await db.run(
-        """UPDATE item i SET state = 'planned', generation = NULL, event = NULL
+        """WITH waiting AS MATERIALIZED (
+               SELECT id FROM run WHERE state = 'parked' AND park_reason IN ('settling', 'series') FOR SHARE
+           )
+           UPDATE item i SET state = 'planned', generation = NULL, event = NULL, reported_at = NULL
+           FROM waiting r, link l
+           WHERE r.id = i.run_id AND i.state = 'to_settle' AND l.id = i.link_id AND l.state <> 'intent'"""
+    )
+    await db.run(
+        """UPDATE item i SET state = CASE l.state WHEN 'booked' THEN 'unchanged' WHEN 'needs_person' THEN l.state
+                                                  ELSE 'not_tried' END,
+                  booking_number = l.entry_number, entry_id = l.entry_id
            FROM run r, link l
-           WHERE r.state = 'parked' AND r.park_reason IN ('settling', 'series') AND r.id = i.run_id
-             AND i.state = 'to_settle' AND l.id = i.link_id AND l.state <> 'intent'"""
+           WHERE i.state = 'to_settle' AND r.id = i.run_id AND r.state = 'ended' AND l.id = i.link_id
+             AND l.state <> 'intent' AND (l.run_id, l.sequence) IS DISTINCT FROM (i.run_id, i.sequence)"""
     )
     await db.run(
         """UPDATE run r SET parked_until = now() WHERE r.state = 'parked' AND r.parked_until > now()
              AND (r.park_reason = 'settling'
                   AND NOT EXISTS (SELECT 1 FROM item i JOIN link l ON l.id = i.link_id
                                   WHERE i.run_id = r.id AND i.state = 'to_settle' AND l.state = 'intent')
+                  AND NOT EXISTS (SELECT 1 FROM item i
+                                  JOIN link l ON l.administration_id = r.administration_id
+                                             AND l.identity = i.party_identity AND l.current
+                                  WHERE i.run_id = r.id AND i.state = 'planned' AND l.state = 'intent')
                OR r.park_reason = 'series'
                   AND NOT EXISTS (SELECT 1 FROM series s JOIN link l ON l.id = s.open_link
                                   WHERE s.administration_id = r.administration_id AND l.state = 'intent'))"""

@@ -230,6 +230,8 @@ CREATE UNIQUE INDEX item_sequence ON item (run_id, sequence);
 
 CREATE INDEX item_unreported ON item (outcome_at) WHERE event IS NOT NULL AND reported_at IS NULL;
 
+CREATE INDEX item_unsettled ON item (link_id) WHERE state = 'to_settle';
+
 -- What was planned is what is pushed, even if the source changes meanwhile.
 CREATE TABLE snapshot (
     run_id uuid NOT NULL REFERENCES run ON DELETE CASCADE,

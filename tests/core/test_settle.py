@@ -1,0 +1,258 @@
+"""Settling on a real PostgreSQL, with a tool that says what a test tells it to: nothing waits for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from dagboek import connections, runs
+from dagboek.booking_json import booking_json
+from dagboek.database import Database
+from dagboek.embedded import Services
+from dagboek.push_record import Outcome, repeat_intent, start_series
+from dagboek.settle import TRIES, Settler, free_series, wake_settled
+from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution
+from push_books import SERIES, Books, migrated, new_books
+
+BOOKING = booking_json(Booking({}, reference="2026/1"))
+
+
+class Tool:
+    """Answers `resolve`, after what a test wants to happen meanwhile."""
+
+    call_deadline = 1.0
+
+    class about:
+        name = "x"
+
+    def __init__(self, resolution: Resolution, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> None:
+        self.resolution = resolution
+        self.meanwhile = meanwhile
+        self.asked = 0
+
+    async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+        self.asked += 1
+        if self.meanwhile:
+            await self.meanwhile()
+        return {attempt.link_id: self.resolution for attempt in attempts}
+
+    async def last_number(self, key: str) -> int:
+        return 0
+
+    async def close(self) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    await database.run("UPDATE link SET state = 'needs_person' WHERE state = 'intent'")  # of the test before
+    async with new_books(database) as made:
+        yield made
+
+
+@pytest.fixture
+def settling(books: Books, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settler]:
+    """A settler whose tool is the given one."""
+
+    def make(tool: Any) -> Settler:
+        async def open_tool(*_: Any) -> Any:
+            return tool
+
+        monkeypatch.setattr(connections, "open_tool", open_tool)
+        return Settler(books.db, None, None)  # type: ignore[arg-type]  # only open_tool looks at them
+
+    return make
+
+
+async def sent(books: Books, sequence: int = 0, **intent: Any) -> int:
+    """A link whose attempt is past its due time, with the item that waits for it."""
+    (link,) = await books.links()
+    await books.item(sequence, link_id=link, state="to_settle", generation=1)
+    await books.intend(books.intent(link, sequence=sequence, booking=BOOKING, settle_seconds=-1, **intent))
+    return link
+
+
+async def another_run(books: Books, state: str = "active") -> UUID:
+    """A small run beside the run of the books."""
+    row = await books.db.one(
+        """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, state, selected, small)
+           SELECT %s, tenant_id, entity_id, connection_id, administration_id, 'retry', %s, true, true FROM run
+           WHERE id = %s RETURNING id""",
+        uuid4(),
+        state,
+        books.run,
+    )
+    assert row is not None
+    return UUID(str(row["id"]))
+
+
+async def run_row(books: Books, run: UUID | None = None) -> dict[str, Any]:
+    row = await books.db.one("SELECT * FROM run WHERE id = %s", run or books.run)
+    assert row is not None
+    return row
+
+
+async def test_an_attempt_that_is_sent_again_while_the_tool_is_asked_is_not_called_absent(
+    books: Books, settling: Callable[..., Settler]
+) -> None:
+    """The answer is older than the repeat, which may stand there by now."""
+    link = await sent(books)
+
+    async def repeated() -> None:
+        async with books.db.transaction() as connection:
+            assert await repeat_intent(connection, books.intent(link, settle_seconds=30), 1)
+
+    await settling(Tool(Absent(), repeated)).settle_due(5)
+
+    assert (await books.link(link))["state"] == "intent"
+    assert (await books.item_row())["state"] == "to_settle"
+
+
+async def test_what_is_found_is_a_fact_also_while_it_is_sent_again(
+    books: Books, settling: Callable[..., Settler]
+) -> None:
+    link = await sent(books)
+
+    async def repeated() -> None:
+        async with books.db.transaction() as connection:
+            assert await repeat_intent(connection, books.intent(link, settle_seconds=30), 1)
+
+    entry = Candidate("e1", number="1", reference="2026/1", certain=True)
+    await settling(Tool(Found((entry,)), repeated)).settle_due(5)
+
+    assert (await books.link(link))["state"] == "booked"
+    assert (await books.item_row())["state"] == "synced"
+
+
+async def test_what_is_sent_in_vain_again_and_again_is_skipped_and_holds_nobody_up(
+    books: Books, settling: Callable[..., Settler]
+) -> None:
+    link = await sent(books)
+    settler = settling(Tool(Absent()))
+    for tries in range(1, TRIES + 1):
+        assert (await books.item_row())["state"] in ("to_settle", "planned")
+        await settler.settle_due(5)
+        if tries < TRIES:
+            await books.intend(books.intent(link, seen=tries, booking=BOOKING, settle_seconds=-1))
+
+    item = await books.item_row()
+    assert (item["state"], item["issues"][0]["code"]) == ("skipped", "D32")
+    assert orjson.loads(item["event"])["state"] == "skipped"
+    assert item["reported_at"] is None
+    assert (await books.link(link))["state"] == "free"  # another run tries it again
+
+
+async def test_an_item_that_goes_back_has_told_nothing(books: Books, settling: Callable[..., Settler]) -> None:
+    """Whatever becomes of it next is delivered, also by a process that only looks at what was not reported."""
+    await sent(books)
+    await books.db.run("UPDATE item SET event = '{}', reported_at = now() WHERE run_id = %s", books.run)
+
+    await settling(Tool(Absent())).settle_due(5)
+
+    item = await books.item_row()
+    assert (item["state"], item["event"], item["reported_at"]) == ("planned", None, None)
+
+
+async def test_a_slow_tool_keeps_no_other_waiting(books: Books, settling: Callable[..., Settler]) -> None:
+    link = await sent(books)
+    go_on = asyncio.Event()
+    tool = Tool(Absent(), go_on.wait)
+    settler = settling(tool)
+
+    await settler.settle_due(0.05)
+    await settler.settle_due(0.05)
+
+    assert tool.asked == 1
+    go_on.set()
+    await settler.settle_due(5)
+    assert (await books.link(link))["state"] == "free"
+
+
+async def test_an_attempt_that_cannot_be_compared_holds_up_no_other(
+    books: Books, settling: Callable[..., Settler]
+) -> None:
+    bad, good = await sent(books), await sent(books, 1)
+
+    class Odd(Tool):
+        async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+            return {bad: Found((None,)), good: Absent()}  # type: ignore[arg-type]
+
+    await settling(Odd(Absent())).settle_due(5)
+
+    assert (await books.link(good))["state"] == "free"
+    row = await books.db.one("SELECT settle_due > now() AS later FROM link WHERE id = %s", bad)
+    assert row == {"later": True}
+
+
+async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
+    books: Books, settling: Callable[..., Settler]
+) -> None:
+    """So the run ends some day, as it does for any trouble without a known end."""
+    await sent(books)
+    await books.db.run("UPDATE run SET state = 'parked', park_reason = 'settling' WHERE id = %s", books.run)
+
+    async def down() -> None:
+        raise ConnectionError
+
+    await settling(Tool(Absent(), down)).settle_due(5)
+
+    assert (await run_row(books))["parked_seconds"] == 60
+
+
+async def test_a_number_is_held_by_nothing_but_an_open_attempt(books: Books) -> None:
+    await start_series(books.connection, *books.key, 41)
+    (link,) = await books.links()
+    await books.intend(books.intent(link, series=SERIES))
+    await free_series(books.db)
+    assert (await books.series())["open_link"] == link
+
+    await books.db.run("UPDATE link SET state = 'needs_person' WHERE id = %s", link)
+    await free_series(books.db)
+
+    series = await books.series()
+    assert (series["open_link"], series["next_number"]) == (None, 42)
+
+
+@pytest.mark.parametrize(("became", "told"), [("booked", "unchanged"), ("free", "not_tried")])
+async def test_an_item_of_a_run_that_ended_is_final_once_the_attempt_of_another_run_is(
+    books: Books, became: str, told: str
+) -> None:
+    (link,) = await books.links(state="intent", run_id=await another_run(books), sequence=7)
+    await books.item(link_id=link, state="to_settle")
+    await books.db.run("UPDATE run SET state = 'ended' WHERE id = %s", books.run)
+    await wake_settled(books.db)
+    assert (await books.item_row())["state"] == "to_settle"
+
+    await books.db.run("UPDATE link SET state = %s WHERE id = %s", became, link)
+    await wake_settled(books.db)
+
+    assert (await books.item_row())["state"] == told
+
+
+async def test_documents_wait_for_a_party_that_another_run_has_sent(books: Books) -> None:
+    """Not in a circle of generations: the run is parked until the party is settled, and goes on at once then."""
+    (party,) = await books.links(identity="p1:x", kind="party")
+    await books.intend(books.intent(party, run_id=books.run, sequence=99))
+    (link,) = await books.links()
+    await books.item(link_id=link, party_identity="p1:x", window_no=1, generation=1)
+    await books.db.run("UPDATE link SET run_id = %s WHERE id = %s", await another_run(books), party)
+
+    step = await runs.advance(books.db, books.run, 1, 1)
+    run = await run_row(books)
+    assert (step.next, run["state"], run["park_reason"], run["generation"]) == ("nothing", "parked", "settling", 1)
+
+    await wake_settled(books.db)
+    assert (await run_row(books))["parked_until"] == run["parked_until"]
+
+    await books.came(party, Outcome.BOOKED, entry_id="r1")
+    await wake_settled(books.db)
+    row = await books.db.one("SELECT parked_until <= now() AS due FROM run WHERE id = %s", books.run)
+    assert row == {"due": True}
