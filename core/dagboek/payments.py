@@ -69,7 +69,7 @@ def _record(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStat
         identity=link["identity"],
         booking_number=link["entry_number"],
         state=status.state,
-        open_amount=str(status.open_amount) if status.open_amount is not None else None,
+        open_amount=f"{status.open_amount:.2f}" if status.open_amount is not None else None,
         currency=status.currency,
         occurred_at=datetime.now(UTC),
     )
