@@ -67,6 +67,32 @@ async def test_a_killed_worker_that_stays_away_leaves_its_work_to_the_other(
         assert found.faults() == {}
 
 
+async def test_a_worker_that_was_frozen_past_its_session_does_no_harm_when_it_wakes(
+    dagboek: Installation, tmp_path: Path
+) -> None:
+    """It wakes with intents that it wrote, requests that it sent and work in its queues; all of it is another's now."""
+    async with octopus(dossiers=dossiers(8)) as sandbox:
+        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=8, documents=25)
+        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.4)
+        dagboek.core()
+        frozen = dagboek.worker(1)
+        await request(dagboek, asked)
+        await until_booked(sandbox, 20)
+        dagboek.worker(2)
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            await works_and_books(dagboek, sandbox, slot="2", more=20)
+            before = len(sandbox.books.entries())
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        runs = await ended(dagboek, asked)
+
+        assert before < asked.documents
+        assert {run["status"] for run in runs} == {"Success"}
+        found = await audit(dagboek, sandbox, asked)
+        assert found.faults() == {}
+
+
 async def works_and_books(dagboek: Installation, sandbox: Any, slot: str, more: int) -> None:
     """Waits until the worker of `slot` has taken lanes from now on, and then for `more` bookings."""
     since = await dagboek.db.one("SELECT clock_timestamp() AS at")

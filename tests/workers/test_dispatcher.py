@@ -67,7 +67,8 @@ class Handed:
         self.works += work
 
     def call(self, coroutine: Any) -> "asyncio.Future[Any]":
-        return asyncio.ensure_future(coroutine)
+        made: asyncio.Future[Any] = asyncio.ensure_future(coroutine)
+        return made
 
     async def drop_lanes(self, _: float) -> None:
         self.dropped += 1

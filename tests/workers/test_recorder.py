@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -179,24 +178,3 @@ async def test_a_group_that_meets_a_locked_row_waits_for_it(books: Books, record
         await asyncio.sleep(0.3)
         assert not asked.done()
     assert None not in await asked
-
-
-async def test_two_workers_that_want_one_link_at_the_same_time(
-    books: Books, recorder: Recorder, producer: Producer
-) -> None:
-    other = Recorder(books.db.url, producer)  # type: ignore[arg-type]
-    try:
-        for link in await books.links(50):
-            intent = books.intent(link)
-            granted = await asyncio.gather(recorder.intent(intent), other.intent(intent))
-            assert sum(one is not None for one in granted) == 1
-    finally:
-        await other.stop()
-
-
-async def test_a_lane_that_was_taken_away_gets_no_intent_any_more(books: Books, recorder: Recorder) -> None:
-    first, second = await books.links(2)
-    assert await recorder.intent(books.intent(first)) is not None
-    await books.db.run("UPDATE lane SET epoch = epoch + 1 WHERE administration_id = %s", books.administration)
-    assert await recorder.intent(books.intent(second)) is None
-    assert await recorder.intent(books.intent(second, run_id=uuid4())) is None
