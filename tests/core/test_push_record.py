@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from dagboek import push_record
 from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.push_record import (
@@ -634,3 +635,36 @@ async def test_whoever_takes_a_lane_is_the_only_one_who_gets_intents(books: Book
         assert await books.intend(books.intent(first)) == {}
         granted = await write(other, Group(intents=[books.intent(second, epoch=books.epoch + 1)]))
         assert list(granted.granted) == [second]
+
+
+# each safeguard is needed: without it the intent is given
+
+
+@pytest.mark.parametrize(
+    ("safeguard", "change"),
+    [
+        ("AND live.generation = w.generation", "UPDATE run SET generation = 2 WHERE id = %(run)s"),
+        ("AND state = 'active'", "UPDATE run SET state = 'parked' WHERE id = %(run)s"),
+        ("AND mine.epoch = w.epoch", "UPDATE lane SET epoch = epoch + 1 WHERE administration_id = %(administration)s"),
+        ("l.state = a.expected AND", "UPDATE link SET state = 'booked' WHERE id = %(link)s"),
+        ("AND l.attempt = a.seen", "UPDATE link SET attempt = 1 WHERE id = %(link)s"),
+        ("AND l.current", "UPDATE link SET current = false WHERE id = %(link)s"),
+        (
+            "AND s.open_link IS NULL",
+            "UPDATE series SET open_link = -1 WHERE administration_id = %(administration)s",
+        ),
+    ],
+)
+async def test_without_a_safeguard_the_intent_is_given(
+    books: Books, monkeypatch: pytest.MonkeyPatch, safeguard: str, change: str
+) -> None:
+    (first,) = await books.links()
+    await start_series(books.connection, *books.key, 0)
+    given = {"run": books.run, "administration": books.administration, "link": first}
+    await books.db.run(change, given)
+    assert await books.intend(books.intent(first, series=SERIES)) == {}
+
+    statement = push_record._INTENTS
+    assert safeguard in statement
+    monkeypatch.setattr(push_record, "_INTENTS", statement.replace(safeguard, ""))
+    assert list(await books.intend(books.intent(first, series=SERIES))) == [first]
