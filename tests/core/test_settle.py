@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,8 +25,7 @@ class Tool:
 
     call_deadline = 1.0
 
-    class about:
-        name = "x"
+    about = SimpleNamespace(name="x")
 
     def __init__(self, resolution: Resolution, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> None:
         self.resolution = resolution
