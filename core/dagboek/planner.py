@@ -18,7 +18,7 @@ from dagboek_schemas.documents import Direction, Document, Kind
 from dagboek_schemas.events import ItemReady, stable_id
 from dagboek_schemas.identity import document_identity, party_identity
 from dagboek_schemas.issues import Issue, Severity
-from dagboek_schemas.revision import document_revision, party_revision
+from dagboek_schemas.revision import document_revision, party_revision, same_document
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_schemas.topics import Topic
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
@@ -527,13 +527,20 @@ async def _place(
     if first is None or (first["source_id"] == source["id"] and first["origin_id"] == listed.origin_id):
         await connection.execute(_UPSERT_DOCUMENT, _document_row(run, source, entity, listed, document, identity))
         return {}
-    same = first["revision"] == document_revision(document)
+    same = _same(first["revision"], document)
     issue = Issue(
         code="D05" if same else "D06",
         severity=Severity.INFORMATION if same else Severity.WARNING,
         facts={"number": document.number, "origin": listed.origin_id, "first": first["origin_id"]},
     )
     return {"duplicate": first["origin_id"], "issues": Jsonb([issue.model_dump(mode="json")])}
+
+
+def _same(revision: str, document: Document) -> bool:
+    try:
+        return same_document(revision, document)
+    except KeyError:  # a newer release computed it
+        return True
 
 
 async def _renamed(

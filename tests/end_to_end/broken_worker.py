@@ -31,11 +31,19 @@ class BrokenOctopus(OctopusPlugin):
             raise ZeroDivisionError(f"a bug that quotes {document.other_party.name}")
         return super().map_document(document, component, context)
 
+    def operation_group(self, attempt: Attempt) -> str | None:
+        """GROUP: a bug where the attempt is being prepared."""
+        if (attempt.booking.reference or "").startswith("GROUP"):
+            raise AttributeError("group")
+        return super().operation_group(attempt)
+
     async def push(self, attempt: Attempt) -> Any:
-        """BEFORE, KEY, NONE, EMPTY, EXIT, SLOW: bugs around the one write."""
+        """BEFORE, CANCEL, KEY, NONE, EMPTY, EXIT, SLOW, STRAY: bugs around the one write."""
         number = attempt.booking.reference or ""
         if number.startswith("BEFORE"):
             raise KeyError("externalRelationId")
+        if number.startswith("CANCEL"):
+            raise asyncio.CancelledError
         booked: Booked | Accepted = await super().push(attempt)
         if number.startswith("KEY"):
             raise KeyError("documentSequenceNr")
@@ -45,6 +53,8 @@ class BrokenOctopus(OctopusPlugin):
             return Booked("")
         if number.startswith("EXIT"):
             raise SystemExit(3)
+        if number.startswith("STRAY"):
+            raise asyncio.CancelledError
         if number.startswith("SLOW"):
             await asyncio.sleep(600)
         return booked

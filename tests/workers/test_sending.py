@@ -215,3 +215,15 @@ async def test_a_lane_that_is_cancelled_is_not_told_a_verdict() -> None:
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
+
+
+async def test_the_cancellation_of_something_else_ends_the_attempt_and_not_the_lane() -> None:
+    async def before(_: Attempt) -> None:
+        raise asyncio.CancelledError
+
+    async def after(given: Attempt) -> None:
+        given.sent = True
+        raise asyncio.CancelledError
+
+    assert isinstance(await send(Tool(before), attempt()), Unexpected)  # type: ignore[arg-type]
+    assert isinstance(await send(Tool(after), attempt()), Uncertain)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from dagboek.runs import Next, advance, park, publish_continue
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
 
-from dagboek_workers.pushing import push_item
+from dagboek_workers.pushing import Changed, LetGo, push_item
 from dagboek_workers.window import Window, load_window
 
 if TYPE_CHECKING:
@@ -32,14 +32,6 @@ class Work:
 
     event: ItemReady
     finished: Callable[[], None]
-
-
-class LetGo(Exception):
-    """The rest of this run and generation is let go: the database will bring it back."""
-
-
-class Changed(Exception):
-    """What the item's decision rested on has changed: it is decided anew."""
 
 
 @dataclass
@@ -74,8 +66,10 @@ class Lane:
             except LetGo:
                 self._let_go(work.event)
                 work.finished()
-            except asyncio.CancelledError:
-                raise
+            except asyncio.CancelledError as stray:
+                if _cancelled():
+                    raise
+                await self._fail(work, stray)
             except Changed:
                 self._anew(work)
             except AWAY as trouble:
@@ -83,10 +77,13 @@ class Lane:
                 self._anew(work)
                 await asyncio.sleep(PAUSE)
             except Exception as bug:
-                log.exception("lane.failed", run=str(work.event.run_id), sequence=work.event.sequence)
-                await self._park_after(work.event, bug)
-                self._let_go(work.event)
-                work.finished()
+                await self._fail(work, bug)
+
+    async def _fail(self, work: Work, bug: BaseException) -> None:
+        log.error("lane.failed", run=str(work.event.run_id), sequence=work.event.sequence, exc_info=bug)
+        await self._park_after(work.event, bug)
+        self._let_go(work.event)
+        work.finished()
 
     def _anew(self, work: Work) -> None:
         """The same event again, decided by what is stored then; unless the lane was taken away meanwhile."""
@@ -102,19 +99,22 @@ class Lane:
         if self.epoch is None:  # first, so that what is read below can only be changed by answers to earlier calls
             self.epoch = await self.loop.take_lane(self.administration_id)
         window = await self._window(event)
-        item = window.items.get(event.sequence) if window else None
-        if window is None or item is None:
+        if window is None:
             self._let_go(event)
             work.finished()
             return
+        item = window.items.get(event.sequence)
         if event.ask_next:
             await publish_continue(
                 self.loop.publisher, event.run_id, self.administration_id, event.generation, event.window
             )
-        if not event.window_end:
-            await push_item(self, window, item, work.finished)
+        if item is None and not event.window_end:  # settling has put it back; it comes again in a later generation
+            work.finished()
             return
-        await push_item(self, window, item, _nothing)
+        if item is not None:
+            await push_item(self, window, item, _nothing if event.window_end else work.finished)
+        if not event.window_end:
+            return
         await self.loop.recorder.written()
         await self._end_of_window(event)
         work.finished()
@@ -142,6 +142,7 @@ class Lane:
 
     def _let_go(self, event: ItemReady) -> None:
         self.window = None
+        self.epoch = None  # if another took the lane for what was left in its queues, what comes next takes it back
         if len(self.dropped) > 100:
             self.dropped.clear()
         self.dropped.add((event.run_id, event.generation))
@@ -164,7 +165,7 @@ class Lane:
             )
         raise LetGo
 
-    async def _park_after(self, event: ItemReady, bug: Exception) -> None:
+    async def _park_after(self, event: ItemReady, bug: BaseException) -> None:
         issue = Issue(code="D13", severity=Severity.ERROR, facts={"reference": type(bug).__name__})
         try:
             until = datetime.now(UTC) + timedelta(seconds=60)
@@ -176,3 +177,9 @@ class Lane:
 
 def _nothing() -> None:
     return
+
+
+def _cancelled() -> bool:
+    """Whether the lane itself is to end; a plugin may let the cancellation of something else through."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

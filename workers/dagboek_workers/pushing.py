@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
+from confluent_kafka import KafkaException
 from dagboek.booking_json import booking_from, booking_json
 from dagboek.connections import ConnectionProblem
 from dagboek.database import AWAY
@@ -17,6 +18,7 @@ from dagboek.fault_points import reached
 from dagboek.logins import mark_broken
 from dagboek.matching import Likeness, describe, match
 from dagboek.outcome_events import outcome_record
+from dagboek.planner import party_component
 from dagboek.plugins import unexpected
 from dagboek.push_record import (
     Adoption,
@@ -34,7 +36,8 @@ from dagboek.runs import ASKING, component_error, finish_run, held_back
 from dagboek_schemas import events
 from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
-from dagboek_schemas.statuses import Component, ItemKind, ItemState
+from dagboek_schemas.revision import same_document, same_party
+from dagboek_schemas.statuses import ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Absent, Accepted, AttachedFile, Attempt, Booked, Booking, Candidate, Found, Op
 from dagboek_sdk.errors import (
@@ -47,6 +50,7 @@ from dagboek_sdk.errors import (
     NumberTaken,
     Refused,
     Throttled,
+    ToolUnavailable,
     Uncertain,
 )
 from dagboek_sdk.source import SourceUnavailable
@@ -71,6 +75,18 @@ CIRCUIT = 5
 Finished = Callable[[], None]
 
 
+class Left(Exception):
+    """The item is left as it is, for now."""
+
+
+class LetGo(Left):
+    """The rest of this run and generation is let go: the database will bring it back."""
+
+
+class Changed(Left):
+    """What the item's decision rested on has changed: it is decided anew."""
+
+
 async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Finished) -> None:
     """Works on one item; `finished` is called once nothing of it can be lost any more."""
     task = ItemTask(lane, window, item, finished)
@@ -82,6 +98,14 @@ async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Fini
         await task.stop_component(denied)
     except LoginBroken as broken:
         await task.break_login(broken)
+    except TimeoutError:
+        await task.park(ToolUnavailable("no answer in time"))
+    except (*AWAY, KafkaException):
+        raise
+    except Exception as trouble:
+        if task.open or isinstance(trouble, Left):  # an attempt that may stand in the tool is not called skipped
+            raise
+        await task.set_aside(trouble)
 
 
 class ItemTask:
@@ -96,6 +120,8 @@ class ItemTask:
         self.document: Document | None = None
         self.remarks: list[Issue] = []
         """Information that does not change the outcome."""
+        self.open = False
+        """An attempt of the item has no outcome yet."""
 
     async def work(self) -> None:
         """Decides what the item needs, and does it."""
@@ -150,19 +176,44 @@ class ItemTask:
     async def _booked_before(self, tool: AccountingPlugin, link: LinkSeen) -> None:
         item = self.item
         is_party = item.kind is ItemKind.PARTY
-        if link.revision == item.revision and (not is_party or item.component in link.roles):
+        if await self._unchanged(link) and (not is_party or item.component in link.roles):
             self.tell(ItemState.UNCHANGED)
             return
         updates = tool.about.updates_parties if is_party else tool.about.updates_documents
         if updates and link.entry_id:  # a person may have told its number alone
             booking = await self._mapped(tool)
             if booking is not None:
-                await self._attempt(tool, link, booking, Op.UPDATE)
-        elif is_party:
+                await self._update(tool, link, booking)
+        elif is_party or same_revision(item, link.acknowledged_revision):
             self.tell(ItemState.UNCHANGED)
         else:
             facts = {"number": item.title, "booking_number": link.entry_number or "?"}
             self.tell(ItemState.SKIPPED, [Issue(code="D07", facts=facts)])
+
+    async def _unchanged(self, link: LinkSeen) -> bool:
+        """Whether the item is what was booked. What an older release computed is brought up to date."""
+        before, now = link.revision, self.item.revision
+        if not same_revision(self.item, before):
+            return False
+        if before != now:
+            await self.loop.db.run(
+                "UPDATE link SET revision = %s WHERE id = %s AND state = 'booked' AND revision = %s",
+                now,
+                link.id,
+                before,
+            )
+        return True
+
+    async def _update(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> None:
+        """Updates of documents may have a small limit of their own (Octopus: ten a day); it stops nothing else."""
+        try:
+            await self._attempt(tool, link, booking, Op.UPDATE)
+        except Throttled as spent:
+            if self.item.kind is ItemKind.PARTY:
+                raise
+            until = spent.until.isoformat() if spent.until else "?"
+            facts = {"tool": self.loop.title, "until": until}
+            self.tell(ItemState.NOT_READY, [Issue(code="B05", severity=Severity.INFORMATION, facts=facts)])
 
     # new items
 
@@ -183,14 +234,31 @@ class ItemTask:
         if tool.about.parties_inside_documents:
             return True
         party = self.window.parties.get(self.item.party_identity or "")
-        if party is not None and party.state == "booked" and party.refused_revision is None:
+        state = party.state if party is not None else None
+        if party is not None and state == "booked" and party.refused_revision is None:
             return True
-        if party is not None and party.state == "intent":
-            self.window.unsettled = Component.CUSTOMERS
+        if state == "intent":
+            self.window.unsettled = party_component(self.item.component)
             self.finished()  # stays planned, and comes again when its party is settled
+            return False
+        of_run = await self._party_in_run()
+        if party is not None and state == "booked" and party.refused_revision not in of_run.values():
+            return True  # refused once, and not as it is now
+        if state == "free" and ItemState.PLANNED in of_run:
+            self.finished()  # its party comes again in this run, and so does it
             return False
         self.tell(ItemState.SKIPPED, [Issue(code="D08", facts={"number": self.item.title})])
         return False
+
+    async def _party_in_run(self) -> dict[str, str | None]:
+        """States in which the other party is an item of this run, with its revision there."""
+        await self.loop.recorder.written()
+        rows = await self.loop.db.all(
+            "SELECT state, revision FROM item WHERE run_id = %s AND identity = %s AND kind = 'party'",
+            self.window.run["id"],
+            self.item.party_identity,
+        )
+        return {row["state"]: row["revision"] for row in rows}
 
     async def _mapped(self, tool: AccountingPlugin) -> Booking | None:
         """The booking, or None after telling why there is none."""
@@ -288,6 +356,7 @@ class ItemTask:
 
     async def _attempt(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op) -> None:
         """Intent, send, outcome; again in place where the tool says that it may be done."""
+        verdict: Verdict | None = None
         for _ in range(TRIES):
             granted, attempt = await self._intend(tool, link, booking, op)
             if granted is None or attempt is None:
@@ -303,6 +372,10 @@ class ItemTask:
             if link.state != ("free" if op is Op.CREATE else "booked"):
                 await self._by_link(tool, link)
                 return
+        if isinstance(verdict, NumberTaken | AlreadyThere):  # the item's own trouble: the others go on
+            facts = {"number": self.item.title, "reference": f"{link.id}/{link.attempt}"}
+            self.tell(ItemState.SKIPPED, [Issue(code="D33", facts=facts)], link=link)
+            return
         await self.park(NotProcessed("tried several times"))
 
     async def _intend(
@@ -323,6 +396,7 @@ class ItemTask:
         granted = await self.loop.recorder.intent(intent)
         if granted is None:
             return None, None
+        self.open = True
         attempt.number = granted.attempt
         attempt.series_number = granted.series_number
         attempt.start(t0)
@@ -406,8 +480,6 @@ class ItemTask:
 
     async def _not_granted(self, seen: LinkSeen, booking: Booking) -> None:
         """No intent: the link has moved, the run is over, the lane is another's, or the series is held."""
-        from dagboek_workers.lane import Changed, LetGo  # noqa: PLC0415  lanes and items know each other
-
         link = await read_link(self.loop.db, seen.id)
         if link.attempt != seen.attempt or link.state != seen.state:
             raise Changed
@@ -436,6 +508,7 @@ class ItemTask:
         assert row is not None
         booking = booking_from(row["booking"])
         attempt = self._new_attempt(link, booking, Op.CREATE)
+        self.open = True
         attempt.number, attempt.series_number = link.attempt, row["series_number"]
         granted = Granted(link.id, link.attempt, link.version, row["series_number"])
         verdict = await self._repeat(tool, attempt, granted)
@@ -459,8 +532,6 @@ class ItemTask:
         async with self.loop.db.transaction() as connection:
             ours = await repeat_intent(connection, intent, granted.attempt)
         if ours is None:  # settled meanwhile, the run is over, or the lane is another's: the database knows
-            from dagboek_workers.lane import LetGo  # noqa: PLC0415  lanes and items know each other
-
             raise LetGo
         verdict = await send(tool, again(attempt, t0))
         return verdict if settles(verdict) else Uncertain("the repeat was not answered either")
@@ -479,6 +550,8 @@ class ItemTask:
             verdict = await self._after_uncertain(tool, attempt, granted, verdict)
         if not isinstance(verdict, Unexpected):
             self.lane.unexpected = 0
+        link.attempt, link.version = granted.attempt, granted.link_version + 1
+        self.item.link = link
         if isinstance(verdict, Booked | Accepted):
             self._booked(link, granted, verdict, attempt)
             return None
@@ -517,6 +590,7 @@ class ItemTask:
         return verdict
 
     def _record(self, granted: Granted, outcome: Outcome, **more: Any) -> None:
+        self.open = outcome is Outcome.UNCERTAIN
         self.loop.recorder.outcome(
             AttemptOutcome(granted.link_id, granted.attempt, outcome, revision=self.item.revision, **more)
         )
@@ -597,8 +671,8 @@ class ItemTask:
                 ours = found.candidates[0]
                 self._booked(link, granted, Booked(ours.entry_id, ours.number, ours.url), attempt)
                 return None
-            if found.likeness is Likeness.PERHAPS:
-                facts = {"number": self.item.title, "candidates": describe(found.candidates)}
+            if found.likeness is Likeness.PERHAPS or isinstance(verdict, AlreadyThere):
+                facts = {"number": self.item.title, "candidates": describe(found.candidates) or "?"}
                 issue = Issue(code="D14", facts=facts)
                 self._record(granted, Outcome.PERSON, issues=_json([issue]))
                 self.tell(ItemState.NEEDS_PERSON, [issue], link=link)
@@ -625,6 +699,15 @@ class ItemTask:
         return _again(link)
 
     # trouble
+
+    async def set_aside(self, trouble: Exception) -> None:
+        """What went wrong before anything was sent is the item's own: the others go on."""
+        if isinstance(trouble, Refused):
+            self.tell(ItemState.SKIPPED, trouble.issues)
+        elif isinstance(trouble, NotReady):
+            self.tell(ItemState.NOT_READY, [trouble.issue])
+        else:
+            await self._unexpected(trouble)
 
     async def _unexpected(self, bug: BaseException) -> None:
         issue = unexpected(self.loop.name, bug)
@@ -671,7 +754,7 @@ class ItemTask:
                 await mark_broken(connection, row["login_id"])
             await finish_run(connection, self.window.run["id"], broken=issue)
         self.loop.forget_tool(self.window.run["connection_id"])
-        self.finished()
+        raise LetGo  # a login that is refused again and again gets locked
 
     # telling
 
@@ -734,6 +817,21 @@ class ItemTask:
         )
         item.state = state
         self.loop.recorder.tell(Told(row, record, self.finished))
+
+
+def same_revision(item: ItemSeen, before: str | None) -> bool:
+    """Whether the item still is what `before` was computed from, perhaps by an older release."""
+    now = item.revision
+    if before == now or before is None or now is None:
+        return before == now
+    if before.partition(":")[0] == now.partition(":")[0]:
+        return False
+    try:
+        if item.kind is ItemKind.PARTY:
+            return same_party(before, item.party())
+        return same_document(before, item.document())
+    except KeyError:  # a newer release computed it: nothing says that anything has changed
+        return True
 
 
 def _blocks(issues: list[Issue]) -> bool:

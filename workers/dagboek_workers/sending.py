@@ -55,8 +55,11 @@ async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
     try:
         async with asyncio.timeout(tool.call_deadline + GRACE):
             result: object = await tool.push(attempt)
-    except asyncio.CancelledError:
-        raise
+    except asyncio.CancelledError as stray:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return judge(attempt, stray)  # of something else, let through by the plugin
     except (Exception, SystemExit) as error:
         return judge(attempt, error)
     return judge(attempt, result)
