@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from dagboek_octopus.plugin import OctopusPlugin
+from dagboek_schemas.documents import Party
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk.accounting import Link
 from dagboek_sdk.attempt import Attempt, Booked
@@ -165,6 +166,25 @@ async def test_a_new_relation_whose_answer_has_no_key_is_read_back(plugin: Octop
     assert [method for method, _, _ in script.seen] == ["GET", "PUT", "GET"]
 
 
+async def test_a_change_of_a_relation_sends_back_what_must_stay(plugin: OctopusPlugin, script: Script) -> None:
+    made = attempt(plugin.map_party(Party(name="X"), Component.CUSTOMERS, context()), ItemKind.PARTY, entry_id="44")
+    card = {
+        "expirationType": 1,
+        "expirationDays": 0,
+        "vatType": 10,
+        "country": "  ",
+        "currencyCode": "USD",
+        "city": "Y",
+    }
+    script.answers = [(200, [{**card, "relationIdentificationServiceData": {"relationKey": {"id": 44}}}]), (204, None)]
+    assert await plugin.push(made) == Booked("44", "44")
+    assert script.seen[1] == ("PUT", "/dossiers/1001/relations", {
+        "relationIdentificationServiceData": {"relationKey": {"id": 44}},
+        "name": "X", "client": True, "active": True,
+        "expirationType": 1, "expirationDays": 0, "vatType": 10, "currencyCode": "USD",
+    })  # fmt: skip
+
+
 async def test_a_relation_that_was_written_and_cannot_be_found_is_uncertain(
     plugin: OctopusPlugin, script: Script
 ) -> None:
@@ -206,8 +226,11 @@ async def test_tokens_and_passwords_are_in_no_record(
     assert "dossier-1" not in shown
 
 
-async def test_reads_at_once_renew_a_refused_token_together(plugin: OctopusPlugin, script: Script) -> None:
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_reads_at_once_renew_a_refused_token_together(
+    plugin: OctopusPlugin, script: Script, refused: int
+) -> None:
     await plugin.prepare()
-    script.answers = [(401, {"technicalInfo": "ended"}), (200, []), (200, [])]
+    script.answers = [(401, {"technicalInfo": "ended"})] * refused
     await asyncio.gather(plugin.missing_rights(), plugin.missing_rights())
     assert script.tokens == 2

@@ -191,7 +191,9 @@ def test_foreign_currency_keeps_its_amounts_and_names_its_rate() -> None:
         (made_lists(years=[book_year(7, 2024)]), ["O10"]),
         (made_lists(years=[book_year(7, 2025, closed=True)]), ["O01"]),
         (made_lists(years=[book_year(7, 2025) | {"periods": []}]), ["O13"]),
-        (made_lists(journals=[journal("A1")]), ["O11"]),
+        (made_lists(journals=[]), ["O11"]),
+        (made_lists(journals=[journal("A1")]), ["O03"]),
+        (made_lists(journals=[journal("V7")]), ["O05"]),
         (made_lists(journals=[journal("V1", closed=True)]), ["O12"]),
         (made_lists(journals=[journal("V1", protectedPeriod=202501)]), ["O01"]),
         (made_lists(journals=[journal("V1", closedPeriod=202503)]), ["O01"]),
@@ -207,6 +209,27 @@ def test_what_the_lists_tell_is_said_beforehand(found: Lists, codes: list[str]) 
 
 def test_an_earlier_closed_period_holds_nothing_up() -> None:
     assert mapped(document(line("1")), made_lists(journals=[journal("V1", protectedPeriod=202404)])).journal == "V1"
+
+
+def test_a_new_year_without_journals_or_accounts_names_those_of_the_year_before() -> None:
+    found = made_lists(years=[book_year(7, 2025), book_year(8, 2026)], complete=frozenset(("7", "8")))
+    january = document(line("1"), line("1", "6", id="2"), issue_date=date(2026, 1, 5))
+    with pytest.raises(Refused) as error:
+        mapped(january, found)
+    named = [(issue.code, issue.facts.get("journal") or issue.facts["account"]) for issue in error.value.issues]
+    assert named == [("O11", "V1"), ("O19", "700021"), ("O19", "700000")]
+    assert {issue.facts["book_year"] for issue in error.value.issues} == {"2026"}
+
+
+def test_a_closed_year_names_the_period_too() -> None:
+    with pytest.raises(Refused) as error:
+        mapped(document(line("1")), made_lists(years=[book_year(7, 2025, closed=True)]))
+    assert error.value.issues[0].facts["period"] == "202501"
+
+
+def test_a_journal_is_not_missed_in_a_year_whose_journals_were_not_read() -> None:
+    years = lists.book_year_rows([book_year(9, 2025)], frozenset(), frozenset(("7",)))
+    assert mapped(document(line("1")), {**LISTS, "book_years": years}).journal == "V1"
 
 
 def test_an_account_is_not_missed_where_not_all_of_them_were_read() -> None:
@@ -309,8 +332,9 @@ def test_vat_types(country: str | None, number: str | None, company: str | None,
 
 
 def test_a_party_of_which_too_little_is_known_is_sent_with_a_remark() -> None:
+    """Without a VAT type, so that one that a person chose on the card is kept."""
     booking = mapping.map_party(Party(name="X"), Component.CUSTOMERS, context())
-    assert booking.payload["vatType"] == 0
+    assert "vatType" not in booking.payload
     assert [(issue.code, issue.severity) for issue in booking.remarks] == [("O06", "information")]
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from dagboek_octopus import quotas, tokens
 from dagboek_octopus.plugin import OctopusPlugin
 from dagboek_schemas.documents import Direction, Document, Kind, Party, PaymentState
 from dagboek_schemas.statuses import Component, ItemKind
@@ -95,12 +96,34 @@ async def test_many_processes_share_one_login_and_one_opening(dossier: Dossier) 
     assert await dossier.calls("connectDossier") == 1
 
 
-async def test_a_token_in_its_last_minute_is_not_used_for_a_write(dossier: Dossier) -> None:
+@pytest.mark.parametrize(("left", "openings"), [(10, 2), (20, 1)])
+async def test_a_token_is_used_until_its_last_seconds(dossier: Dossier, left: int, openings: int) -> None:
     await dossier.plugin().prepare()
     for name, (token, _) in list(dossier.secrets.kept.items()):
-        dossier.secrets.kept[name] = token, datetime.now(UTC) + timedelta(seconds=50)
+        dossier.secrets.kept[name] = token, datetime.now(UTC) + timedelta(seconds=left)
     await dossier.plugin().prepare()
-    assert await dossier.calls("connectDossier") == 2
+    assert await dossier.calls("connectDossier") == openings
+
+
+def test_a_day_of_tokens_stays_within_the_openings_of_a_day() -> None:
+    (openings,) = (one for one in quotas.limits("https://x", "u", "1001") if one.group == quotas.OPEN_DOSSIER)
+    assert timedelta(days=1) / (tokens.LIFETIME - tokens.FRESH) < openings.amount
+
+
+@pytest.mark.parametrize("operation", ["getDossiers", "connectDossier"])
+async def test_a_login_that_died_before_its_time_is_made_again_once(dossier: Dossier, operation: str) -> None:
+    async def ask() -> object:
+        plugin = dossier.plugin()
+        return await (plugin.administrations() if operation == "getDossiers" else plugin.prepare())
+
+    await dossier.tell("faults", kind="token_expired", operation=operation, times=1)
+    await ask()
+    assert await dossier.calls("authenticateUser") == 2
+    dossier.secrets.kept.clear()
+    await dossier.tell("faults", kind="token_expired", operation=operation)
+    with pytest.raises(LoginBroken) as broken:
+        await ask()
+    assert broken.value.issue.code == "O35"
 
 
 async def test_a_read_whose_token_died_logs_in_again(dossier: Dossier) -> None:
@@ -161,6 +184,16 @@ async def test_a_party_is_made_once_and_merged_after_that(dossier: Dossier) -> N
     assert again.entry_id == party
     (relation,) = await dossier.get("relations", dossier=1001)
     assert _external(relation) > plugin.settings.external_id_base
+    assert (relation["client"], relation["supplier"], relation["email"]) == (True, True, "new@example.com")
+
+
+async def test_a_party_whose_relation_is_gone_is_not_made_anew(dossier: Dossier) -> None:
+    plugin, ready, _ = await ready_to_book(dossier)
+    booking = plugin.map_party(THEIRS, Component.CUSTOMERS, ready)
+    with pytest.raises(Refused) as refused:
+        await plugin.push(attempt(booking, ItemKind.PARTY, Op.UPDATE, entry_id="99"))
+    assert [issue.code for issue in refused.value.issues] == ["O14"]
+    assert len(await dossier.get("relations", dossier=1001)) == 1
 
 
 async def test_a_party_written_twice_under_one_number_stays_one(dossier: Dossier) -> None:
@@ -238,6 +271,16 @@ async def test_parties_that_are_there_are_matched_by_number_and_only_perhaps_by_
     assert [(one.entry_id, one.certain) for one in matched["number"]] == [(party, True)]
     assert [(one.name, one.certain) for one in matched["name"]] == [("By hand NV", False)]
     assert matched["none"] == []
+
+
+async def test_parties_are_searched_for_when_all_relations_were_read_too_often(dossier: Dossier) -> None:
+    await dossier.tell("book_by_hand", dossier=1001, journal="V1", date="2025-01-10", name="By hand NV")
+    plugin, _, party = await ready_to_book(dossier)
+    await dossier.tell("faults", kind="rate_limited", operation="getModifiedRelations")
+    parties = {"number": Party(name="Other", vat_number="BE0999999922"), "name": Party(name="by hand nv")}
+    matched = await plugin.match_parties(parties)
+    assert [(one.entry_id, one.certain) for one in matched["number"]] == [(party, True)]
+    assert [(one.name, one.certain) for one in matched["name"]] == [("By hand NV", False)]
 
 
 async def test_a_number_that_is_taken_tells_the_last_one(dossier: Dossier) -> None:
@@ -323,6 +366,7 @@ async def test_what_the_tool_says_decides_what_happens_next(
         assert isinstance(raised.value, Refused)
         assert [issue.code for issue in raised.value.issues] == [code]
         assert raised.value.issues[0].facts["journal"] == "V1"
+        assert raised.value.issues[0].facts["book_year"] == "2025"
     else:
         assert getattr(raised.value, "until", None)
     assert await dossier.get("entries", dossier=1001) == []
@@ -405,6 +449,21 @@ async def test_payments_full_partial_and_undone(dossier: Dossier) -> None:
     assert {one.entry_id: one.state for one in statuses}[ids[0]] is PaymentState.NOT_PAID
 
 
+async def test_a_payment_that_was_undone_is_told_also_when_nobody_asks_for_that_year_or_side(dossier: Dossier) -> None:
+    plugin, ready, party = await ready_to_book(dossier)
+    ids = []
+    for direction, day in ((Direction.PURCHASE, date(2024, 3, 1)), (Direction.SALES, date(2025, 2, 3))):
+        one = document(line("100"), direction=direction, issue_date=day)
+        ids.append((await plugin.push(await booking_attempt(plugin, ready, party, one))).entry_id)
+    bought = {"dossier": 1001, "bookyear": 1, "journal": "A1", "number": 1}
+    await dossier.tell("pay", **bought)
+    statuses, cursor = await plugin.payment_statuses(ids, None)
+    assert {one.entry_id: one.state for one in statuses}[ids[0]] is PaymentState.PAID
+    await dossier.tell("unpay", **bought)
+    statuses, _ = await plugin.payment_statuses(ids[1:], cursor)
+    assert {one.entry_id: one.state for one in statuses} == dict.fromkeys(ids, PaymentState.NOT_PAID)
+
+
 async def test_an_empty_report_at_the_turn_of_the_year_is_not_taken_for_all_paid(dossier: Dossier) -> None:
     plugin, ready, party = await ready_to_book(dossier)
     ids = [(await plugin.push(await booking_attempt(plugin, ready, party))).entry_id for _ in range(3)]
@@ -413,6 +472,14 @@ async def test_an_empty_report_at_the_turn_of_the_year_is_not_taken_for_all_paid
     await dossier.tell("faults", kind="refuse", code=-34, status=404, operation="getReportOpenClient")
     statuses, _ = await plugin.payment_statuses(ids, None)
     assert [(one.entry_id, one.state) for one in statuses] == [(ids[1], PaymentState.PAID)]
+
+
+async def test_a_dossier_of_many_open_years_can_be_set_up_within_a_days_calls(start_dossier: Start) -> None:
+    dossier = await start_dossier(limits=True, years=(2005, 2027))
+    lists = await dossier.plugin(lift_limits=False).lists()
+    read = [row.name for row in lists["book_years"] if row.details["journals_read"]]
+    assert read == [str(year) for year in range(2027, 2019, -1)]
+    assert await dossier.calls("getJournals") == len(read)
 
 
 async def test_accounts_that_were_read_twice_today_are_information(start_dossier: Start) -> None:

@@ -30,11 +30,19 @@ class Octopus:
 
     async def dossiers(self) -> list[dict[str, Any]]:
         """All dossiers of the user, as Octopus gives them."""
-        token = await self.tokens.login()
-        answer = await self._client.read(
-            "GET", f"{self._base}/dossiers", group=quotas.DOSSIERS, headers={"Token": token}
-        )
-        return _rows(_json(answer))
+        for last in (False, True):
+            token = await self.tokens.login()
+            try:
+                answer = await self._client.read(
+                    "GET", f"{self._base}/dossiers", group=quotas.DOSSIERS, headers={"Token": token}
+                )
+            except errors.TokenRefused as error:
+                await self.tokens.refuse_login(token)
+                if last:
+                    raise errors.login_broken("O35", error) from error
+            else:
+                return _rows(_json(answer))
+        raise LoginBroken
 
     async def read(
         self,

@@ -61,15 +61,26 @@ def candidates(bookings: Iterable[Mapping[str, Any]] | None) -> list[Candidate]:
     return [found for booking in bookings or () if (found := candidate(booking))]
 
 
+_TOLD = (
+    "documentDate",
+    "expiryDate",
+    "comment",
+    "reference",
+    "orderReference",
+    "currencyCode",
+    "bookyearPeriodeNr",
+    "paymentMethod",
+)
+
+
 def same_content(payload: Mapping[str, Any], booking: Mapping[str, Any]) -> bool:
     """Whether a booking says what `payload` says: how an uncertain update is settled.
 
     Fields that Octopus leaves out when they are empty, and what it adds of its own, do not count.
     """
-    for key in ("documentDate", "expiryDate", "comment", "reference", "currencyCode", "bookyearPeriodeNr"):
-        if (payload.get(key) or "") != (booking.get(key) or ""):
-            return False
-    if amount(payload["amount"]) != amount(booking.get("amount")):
+    if any((payload.get(key) or "") != (booking.get(key) or "") for key in _TOLD):
+        return False
+    if any(amount(payload[key]) != amount(booking.get(key)) for key in ("amount", "exchangeRate")):
         return False
     return _lines(payload) == _lines(booking)
 
@@ -84,7 +95,8 @@ def _lines(booking: Mapping[str, Any]) -> list[tuple[object, ...]]:
     for line in booking.get("bookingLines") or ():
         centre = (line.get("costCentreKey") or {}).get("id")
         base, vat = amount(line.get("baseAmount")) or 0, amount(line.get("vatAmount")) or 0
-        rows.append((int(line.get("accountKey") or 0), base, line.get("vatCodeKey") or "", vat, centre or 0))
+        text = line.get("comment") or ""
+        rows.append((int(line.get("accountKey") or 0), base, line.get("vatCodeKey") or "", vat, centre or 0, text))
     return sorted(rows)
 
 

@@ -5,7 +5,7 @@ A journal or an account is one row, whatever the number of book years; what diff
 Details are plain JSON: core stores them.
 
     book_years       code ID, details start, end (ISO dates), closed, periods [[number, start, end]],
-                     accounts_complete (whether a missing account is really missing)
+                     accounts_complete, journals_read (whether what is missing is really missing)
     journals         code V1, kind sales | purchase | sales_invoicing | financial | divers | delivery,
                      details book_years {ID: {name, closed, protected_period, closed_period, insertion_type}}
     ledger_accounts  code 700000, details book_years {ID: {cost_centre_type 0 none 1 mandatory 2 optional}}
@@ -37,8 +37,10 @@ FOR_BOOKINGS = 1
 COST_CENTRE_MANDATORY = 1
 
 
-def book_year_rows(years: Iterable[Json], accounts_complete: frozenset[str]) -> tuple[Row, ...]:
-    """Newest first, so that set-up shows what is in use at the top."""
+def book_year_rows(
+    years: Iterable[Json], accounts_complete: frozenset[str], journals_read: frozenset[str] | None = None
+) -> tuple[Row, ...]:
+    """Newest first, so that set-up shows what is in use at the top. Journals: None stands for all years."""
     rows = []
     for year in sorted(years, key=lambda one: str(one["startDate"]), reverse=True):
         code = str(year["bookyearKey"]["id"])
@@ -49,6 +51,7 @@ def book_year_rows(years: Iterable[Json], accounts_complete: frozenset[str]) -> 
             "closed": bool(year.get("closed")),
             "periods": periods,
             "accounts_complete": code in accounts_complete,
+            "journals_read": journals_read is None or code in journals_read,
         }
         name = year.get("bookyearDescription") or f"{year['startDate']} - {year['endDate']}"
         rows.append(Row(code, name, active=not details["closed"], details=details))
@@ -148,6 +151,7 @@ class BookYear:
     closed: bool
     periods: tuple[Period, ...]
     accounts_complete: bool
+    journals_read: bool
 
     def period(self, day: date) -> Period | None:
         """The period that `day` falls in."""
@@ -227,4 +231,5 @@ def _book_year(row: Row) -> BookYear:
             for number, start, end in details["periods"]
         ),
         accounts_complete=details.get("accounts_complete", False),
+        journals_read=details.get("journals_read", True),
     )

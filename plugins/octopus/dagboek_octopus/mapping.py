@@ -78,7 +78,10 @@ def map_document(document: Document, context: MappingContext, tables: Tables, oc
 
 
 def map_party(party: Party, component: Component, context: MappingContext) -> Booking:
-    """The body of PUT /relations but for its keys. What is not known is left out, so that a merge keeps it."""
+    """The body of PUT /relations but for its keys. What is not known is left out, so that a merge keeps it.
+
+    So is a VAT type that is not known: a person may have chosen one on the card.
+    """
     vat_type, known = vat_type_of(party, context.settings.country)
     address = party.address
     payload: dict[str, Any] = {
@@ -86,7 +89,7 @@ def map_party(party: Party, component: Component, context: MappingContext) -> Bo
         "client" if component is Component.CUSTOMERS else "supplier": True,
         "currencyCode": context.settings.currency,
         "active": True,
-        "vatType": vat_type,
+        "vatType": vat_type or None,
         "vatNr": octopus_vat_number(party.vat_number, address.country),
         "streetAndNr": ", ".join(one for one in (address.street, address.additional_street) if one),
         "postalCode": address.postal_code,
@@ -162,21 +165,29 @@ def _place(
     if year is None:
         issues.append(Issue(code="O10", facts={"date": day.isoformat()}, field="issue_date"))
         return None
-    if year.closed:
-        issues.append(_closed(day, year.name, "", chosen or ""))
-        return None
     period = year.period(day)
+    if year.closed:
+        issues.append(_closed(day, year.name, str(period.number) if period else "", chosen or ""))
+        return None
     if period is None:
         facts = {"date": day.isoformat(), "book_year": year.name, "code": ""}
         issues.append(Issue(code="O13", facts=facts, field="issue_date"))
     if chosen is None:
         return None
     journal = tables.journals.get((year.id, chosen))
-    if journal is None:
-        issues.append(Issue(code="O11", facts={"journal": chosen, "book_year": year.name, "code": ""}))
-        return None
-    _check_journal(document, journal, year, period, issues)
+    if journal:
+        _check_journal(document, journal, year, period, issues)
+    elif year.journals_read:
+        issues.append(_no_journal(chosen, year, settings, tables))
     return _Place(year, period, chosen) if period else None
+
+
+def _no_journal(chosen: str, year: BookYear, settings: ConnectionSettings, tables: Tables) -> Issue:
+    """Missing in this book year alone; or in all, as new ones are at first; or so are all: another dossier's."""
+    known = {key for _, key in tables.journals}
+    ours = {side.journal(kind) for side in (settings.sales, settings.purchases) for kind in Kind}
+    code = "O11" if chosen in known or not known else "O03" if known & ours else "O05"
+    return Issue(code=code, facts={"journal": chosen, "book_year": year.name, "code": ""})
 
 
 def _check_journal(

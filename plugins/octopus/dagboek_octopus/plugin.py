@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -40,6 +40,9 @@ from dagboek_octopus.tokens import Tokens
 
 OVERLAP = timedelta(days=1)
 """What a next change pull reads again: the time zone of Octopus' time stamps is not known."""
+
+YEARS_OF_JOURNALS = 8
+"""Book years whose journals are read, one call each: twice a day, and 8 of the 24 calls are left for settling."""
 
 SINGLE_READS = 2
 """Uncertain bookings of one journal that are looked up one by one; more are looked up in one list."""
@@ -118,18 +121,20 @@ class OctopusPlugin(AccountingPlugin):
     async def lists(self) -> Lists:
         """Book years, journals and accounts of the years that are open, VAT codes, cost centres, currencies.
 
-        Most of them may be read twice a day; Throttled when they were: keep the lists of before. Accounts are read of
-        today's book year, and of the others where limits are lifted; a missing account counts as unknown there.
+        Most of them may be read twice a day; Throttled when they were: keep the lists of before. Journals are read of
+        the newest book years, accounts of today's, and both of all where limits are lifted; what is missing in the
+        others counts as unknown there.
         """
         try:
             years = await self._book_years()
             open_years = [year for year in years if not year.get("closed")]
             by_year = {
-                _id(year): await self._list(f"/bookyears/{_id(year)}/journals", quotas.JOURNALS) for year in open_years
+                _id(year): await self._list(f"/bookyears/{_id(year)}/journals", quotas.JOURNALS)
+                for year in open_years[: None if self.settings.lift_limits else YEARS_OF_JOURNALS]
             }
             accounts = await self._accounts(open_years)
             return {
-                "book_years": lists.book_year_rows(years, frozenset(accounts)),
+                "book_years": lists.book_year_rows(years, frozenset(accounts), frozenset(by_year)),
                 "journals": lists.journal_rows(by_year),
                 "vat_codes": lists.vat_code_rows(await self._list("/vatcodes", quotas.VAT_CODES)),
                 "ledger_accounts": lists.account_rows(one for every in accounts.values() for one in every),
@@ -174,7 +179,10 @@ class OctopusPlugin(AccountingPlugin):
 
     async def match_parties(self, parties: Mapping[str, Party]) -> Mapping[str, Sequence[Candidate]]:
         """Relations by VAT or company number (one active: certain), else by whole name (never certain)."""
-        directory = await self._relations()
+        try:
+            directory = await self._relations()
+        except Throttled:  # read too often today; a search has a limit of its own
+            return {identity: (await self._searched(party)).matches(party) for identity, party in parties.items()}
         return {identity: directory.matches(party) for identity, party in parties.items()}
 
     async def entries(self) -> Sequence[Candidate]:
@@ -215,7 +223,7 @@ class OctopusPlugin(AccountingPlugin):
         for row in await self._list(f"/bookyears/{year}/journals", quotas.JOURNALS, settling=True):
             if row.get("journalKey") == journal:
                 return int(row.get("lastBookedDocumentNr") or 0)
-        raise Refused(Issue(code="O11", facts={"journal": journal, "book_year": year, "code": ""}))
+        raise Refused(Issue(code="O11", facts={"journal": journal, "book_year": self._year_name(year), "code": ""}))
 
     def classify(self, answer: Any) -> ToolError | None:
         """What an answer means; see `errors`."""
@@ -249,8 +257,8 @@ class OctopusPlugin(AccountingPlugin):
         asked = [EntryId.parse(entry) for entry in open_entries]
         if not asked:
             return (), cursor
-        items, empty = await self._open_items(asked)
         proof = payments.balanced(await self._balancings(cursor or BEGINNING))
+        items, empty = await self._open_items({*asked, *proof.undone})
         totals: dict[EntryId, Decimal] = {}
         doubtful = [entry for entry in asked if entry not in items]
         if doubtful and cursor and len(payments.statuses(doubtful, items, proof, totals, empty)) < len(doubtful):
@@ -262,6 +270,11 @@ class OctopusPlugin(AccountingPlugin):
         return payments.statuses(asked, items, proof, totals, empty), time_stamp(started - OVERLAP)
 
     # parts of the above
+
+    def _year_name(self, year: str) -> str:
+        """What people call a book year, whose id Octopus shows nowhere."""
+        years = self._tables[1].years if self._tables else ()
+        return next((one.name for one in years if one.id == year), year)
 
     async def _list(self, path: str, group: str, *, settling: bool = False) -> list[Any]:
         answer = await self.octopus.read(path, group, settling=settling)
@@ -289,27 +302,45 @@ class OctopusPlugin(AccountingPlugin):
             self._directory = relations.Directory.of((answer or {}).get("modified") or ())
         return self._directory
 
+    async def _search(self, conditions: dict[str, str], *, settling: bool = False) -> Sequence[Mapping[str, Any]]:
+        """Relations that meet any of the conditions, active or not."""
+        return await self.octopus.read("/relations", quotas.RELATION_SEARCH, conditions, settling=settling) or ()
+
+    async def _searched(self, party: Party) -> relations.Directory:
+        """What a search for one party finds, by its number and its whole name."""
+        number = mapping.octopus_vat_number(party.vat_number or party.company_number, party.address.country)
+        conditions = {"name": party.name} | ({"vatNr": number} if number else {})
+        return relations.Directory.of(await self._search(conditions))
+
     async def _relation_with(self, number: int, *, settling: bool) -> Mapping[str, Any] | None:
-        params = {"extRelationId": str(number)}
-        answer = await self.octopus.read("/relations", quotas.RELATION_SEARCH, params, settling=settling)
-        return next((one for one in answer or () if relations.external_id(one) == number), None)
+        found = await self._search({"extRelationId": str(number)}, settling=settling)
+        return next((one for one in found if relations.external_id(one) == number), None)
 
     def _external(self, attempt: Attempt) -> int:
         return self.settings.external_id_base + attempt.link_no
 
     async def _push_party(self, attempt: Attempt) -> Booked:
         """A relation that we know by its key keeps its external number: it may be another program's."""
+        if attempt.entry_id:
+            return await self._update_party(attempt, attempt.entry_id)
         number = self._external(attempt)
-        if attempt.entry_id:
-            key: dict[str, Any] = {"relationKey": {"id": int(attempt.entry_id)}}
-        else:
-            await self._refuse_foreign(attempt, number)
-            key = {"externalRelationId": number}
-        body = {"relationIdentificationServiceData": key, **attempt.booking.payload}
+        await self._refuse_foreign(attempt, number)
+        body = {"relationIdentificationServiceData": {"externalRelationId": number}, **attempt.booking.payload}
         answer = await self.octopus.write(attempt, "PUT", "/relations", body)
-        if attempt.entry_id:
-            return Booked(attempt.entry_id, attempt.entry_id)
         return await self._new_relation(number, answer.json() if answer.body.strip() else None)
+
+    async def _update_party(self, attempt: Attempt, key: str) -> Booked:
+        """A key that is gone, such as of a relation merged into another, would be made anew: that is refused."""
+        found = await self._search({"relationId": key}, settling=attempt.repeat)
+        relation = next((one for one in found if relations.relation_id(one) == key), None)
+        if relation is None:
+            raise Refused(Issue(code="O14"))
+        body = {
+            "relationIdentificationServiceData": {"relationKey": {"id": int(key)}},
+            **relations.changed(relation, attempt.booking.payload),
+        }
+        await self.octopus.write(attempt, "PUT", "/relations", body)
+        return Booked(key, key)
 
     async def _refuse_foreign(self, attempt: Attempt, number: int) -> None:
         """An upsert on a number that another relation bears would overwrite that relation."""
@@ -353,7 +384,7 @@ class OctopusPlugin(AccountingPlugin):
             taken.last = errors.last_number(taken.tool_words, number, self.link.administration)
             raise
         except Refused as refused:
-            raise _detailed(attempt, refused) from None
+            raise self._detailed(attempt, refused) from None
         return Booked(str(EntryId(str(payload["bookyearKey"]["id"]), payload["journalKey"], number)), str(number))
 
     async def _update_document(self, attempt: Attempt) -> Booked:
@@ -369,9 +400,26 @@ class OctopusPlugin(AccountingPlugin):
                 attempt, "PUT", "/buysellbookings", _body(payload, entry.number, attempt.party_entry)
             )
         except Refused as refused:
-            raise _detailed(attempt, refused, entry) from None
+            raise self._detailed(attempt, refused, entry) from None
         remark = Issue(code="O09", severity=Severity.INFORMATION, facts={"entry": str(entry)})
         return Booked(str(entry), str(entry.number), remarks=(remark,))
+
+    def _detailed(self, attempt: Attempt, refused: Refused, entry: EntryId | None = None) -> Refused:
+        """`refused` with what the booking consists of, since Octopus does not say which part it means."""
+        payload = attempt.booking.payload
+        known = mapping.facts(payload) | {"book_year": self._year_name(str(payload["bookyearKey"]["id"]))}
+        if entry:
+            known["entry"] = str(entry)
+        issues = [
+            issue.model_copy(
+                update={"facts": known | issue.facts, "code": "O08" if entry and issue.code == "O01" else issue.code}
+            )
+            for issue in refused.issues
+        ]
+        detailed = Refused(issues, tool_words=refused.tool_words)
+        if attempt.verdict is refused:
+            attempt.verdict = detailed
+        return detailed
 
     async def _resolve_party(self, attempt: Attempt) -> Resolution:
         """A write by our own number either stands under it or nowhere. An update may simply be sent again."""
@@ -399,7 +447,7 @@ class OctopusPlugin(AccountingPlugin):
         path, group = "/buysellbookings/modified", quotas.BOOKINGS_MODIFIED
         return await self.octopus.read(path, group, params, settling=settling, slow=True) or ()
 
-    async def _open_items(self, asked: Sequence[EntryId]) -> tuple[dict[EntryId, payments.OpenItem], frozenset[str]]:
+    async def _open_items(self, asked: Collection[EntryId]) -> tuple[dict[EntryId, payments.OpenItem], frozenset[str]]:
         """Open items from the oldest book year that is asked for, and the journal letters whose report was empty."""
         years = {_id(year): year for year in await self._book_years()}
         wanted = [years[entry.book_year] for entry in asked if entry.book_year in years]
@@ -453,21 +501,6 @@ def _body(payload: Mapping[str, Any], number: int, relation: str) -> dict[str, A
     return body
 
 
-def _detailed(attempt: Attempt, refused: Refused, entry: EntryId | None = None) -> Refused:
-    """`refused` with what the booking consists of, since Octopus does not say which part it means."""
-    facts = mapping.facts(attempt.booking.payload) | ({"entry": str(entry)} if entry else {})
-    issues = [
-        issue.model_copy(
-            update={"facts": facts | issue.facts, "code": "O08" if entry and issue.code == "O01" else issue.code}
-        )
-        for issue in refused.issues
-    ]
-    detailed = Refused(issues, tool_words=refused.tool_words)
-    if attempt.verdict is refused:
-        attempt.verdict = detailed
-    return detailed
-
-
 def _entry_of(attempt: Attempt) -> EntryId:
     if attempt.op is Op.UPDATE and attempt.entry_id:
         return EntryId.parse(attempt.entry_id)
@@ -480,8 +513,10 @@ def _resolved(attempt: Attempt, bookings: Mapping[str, Mapping[str, Any]]) -> Re
     found = entries.candidate(booking) if booking else None
     if booking is None or found is None:
         return Absent()
-    if attempt.op is Op.UPDATE and not entries.same_content(attempt.booking.payload, booking):
-        return Absent()
+    if attempt.op is Op.UPDATE:
+        same_party = attempt.party_entry in (None, found.party_id)
+        if not (same_party and entries.same_content(attempt.booking.payload, booking)):
+            return Absent()
     return Found((found,))
 
 

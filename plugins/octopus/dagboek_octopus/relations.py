@@ -1,7 +1,7 @@
 """Relations of a dossier, and which of them a party may be (api.md section 4.2).
 
 Matched on VAT number, which is the company number too in Belgium; several active relations with the same number are
-to be expected, and are a person's choice. A name alone never makes one certain.
+to be expected: the one with the party's name is taken, else a person chooses. A name alone never makes one certain.
 """
 
 from collections import defaultdict
@@ -17,6 +17,9 @@ from dagboek_sdk.mapping import country_of
 
 LASTS = 600.0
 """Seconds that a directory is believed; its reading is limited to 48 a day."""
+
+STAYS = ("currencyCode", "expirationType", "expirationDays", "country", "vatType")
+"""Fields of a relation that a change sends back where the party itself does not tell them."""
 
 Relation = Mapping[str, Any]
 
@@ -62,15 +65,18 @@ class Directory:
             self.by_external[number] = relation
         if digits := _digits(relation.get("vatNr")):
             self.by_number[digits].append(relation)
-        if name := normal_text(relation.get("name") or ""):
+        if name := _name(relation):
             self.by_name[name].append(relation)
 
     def matches(self, party: Party) -> list[Candidate]:
-        """Relations that `party` may be. One active relation with its number is certain; a name never is."""
+        """Relations that `party` may be. One active relation with its number is certain; a name alone never is."""
         belgian = country_of(party) in (None, "BE")  # elsewhere a company number may look like a Belgian VAT number
         numbers = (party.vat_number, party.company_number if belgian else None)
         for digits in filter(None, map(_digits, numbers)):
             found = _active(self.by_number.get(digits, ()))
+            if len(found) > 1:
+                named = [one for one in found if _name(one) == normal_text(party.name)]
+                found = named if len(named) == 1 else found
             if found:
                 return [_candidate(one, certain=len(found) == 1) for one in found]
         named = _active(self.by_name.get(normal_text(party.name), ()))
@@ -82,7 +88,16 @@ def is_same(relation: Relation, party: Mapping[str, Any]) -> bool:
     ours, theirs = _digits(party.get("vatNr")), _digits(relation.get("vatNr"))
     if ours and theirs:
         return ours == theirs
-    return normal_text(str(party.get("name") or "")) == normal_text(relation.get("name") or "")
+    return normal_text(str(party.get("name") or "")) == _name(relation)
+
+
+def changed(relation: Relation, party: Mapping[str, Any]) -> dict[str, Any]:
+    """`party` (a payload) as a change of `relation`: what must stay as it is on the card is sent back.
+
+    Changes were seen to set the payment term anew and to ask for country and VAT type (api.md section 4.2).
+    """
+    stays = {name: relation[name] for name in STAYS if str(relation.get(name, "")).strip()}
+    return {**stays, **party, "currencyCode": stays.get("currencyCode", party["currencyCode"])}
 
 
 def _candidate(relation: Relation, *, certain: bool) -> Candidate:
@@ -93,6 +108,10 @@ def _candidate(relation: Relation, *, certain: bool) -> Candidate:
 def as_found(relation: Relation) -> Candidate:
     """The relation that bears our own external number."""
     return _candidate(relation, certain=True)
+
+
+def _name(relation: Relation) -> str:
+    return normal_text(relation.get("name") or "")
 
 
 def _active(relations: Sequence[Relation]) -> list[Relation]:

@@ -1,6 +1,6 @@
 """Login and dossier tokens: ten minutes each, shared by all processes, saved before they are used.
 
-Opening a dossier is limited to 150 a day, so a token is used until its last minute (api.md section 2).
+Opening a dossier is limited to 150 a day, so a token is used until its last seconds (api.md section 2).
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,8 +15,11 @@ from dagboek_octopus import errors, quotas
 from dagboek_octopus.settings import OctopusSettings
 
 LIFETIME = timedelta(minutes=10)
-FRESH = timedelta(minutes=1)
-"""What a token must still last when it is handed out, so that it does not end under way."""
+FRESH = timedelta(seconds=15)
+"""What a token must still last when it is handed out, so that it does not end under way.
+
+A day has room for 148 tokens of what is left of ten minutes; with a minute it would have 160, too many openings.
+"""
 
 _Token = tuple[str, datetime]
 
@@ -47,10 +50,16 @@ class Tokens:
 
     async def refuse(self, token: str, error: errors.TokenRefused) -> None:
         """Drops a token that Octopus did not take. LoginBroken when a fresh one was refused just before."""
-        await self._drop(f"dossier:{self._dossier}", token)
-        self._refusals += 1
+        name = f"dossier:{self._dossier}"
+        if self._known.get(name, ("",))[0] == token:  # else another call had it refused at the same time
+            self._refusals += 1
+        await self._drop(name, token)
         if self._refusals > 1:
             raise errors.login_broken("O35", error) from error
+
+    async def refuse_login(self, token: str) -> None:
+        """Drops a login token that Octopus did not take."""
+        await self._drop("login", token)
 
     async def _get(self, name: str, ask: Callable[[], Awaitable[str]]) -> str:
         known = self._known.get(name)
@@ -104,9 +113,9 @@ class Tokens:
                     headers={"Token": token},
                 )
             except errors.TokenRefused as error:
-                await self._drop("login", token)
-                if last:
-                    raise errors.login_broken("O31", error) from error
+                await self.refuse_login(token)
+                if last:  # a login made just now: user and password are not what is wrong
+                    raise errors.login_broken("O35", error) from error
             except (Refused, AccessDenied) as error:
                 raise errors.login_broken("O32", error) from error
             else:
