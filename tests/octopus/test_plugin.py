@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dagboek_octopus import quotas, tokens
 from dagboek_octopus.plugin import OctopusPlugin
+from dagboek_octopus.sandbox import Rules
 from dagboek_schemas.documents import Direction, Document, Kind, Party, PaymentState
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk.accounting import MappingContext
@@ -174,6 +175,22 @@ async def test_each_kind_of_document_reaches_the_books_as_it_was_shown(
     assert shown == sorted(
         (str(row["account"]), Decimal(row["debit"]), Decimal(row["credit"])) for row in entry["lines"]
     )
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+async def test_a_credit_note_where_the_lines_must_be_negative_too(start_dossier: Start, direction: Direction) -> None:
+    dossier = await start_dossier(rules=Rules(credit_lines="negative"))
+    plugin, ready, party = await ready_to_book(dossier)
+    credit = document(line("100"), kind=Kind.CREDIT_NOTE, direction=direction)
+    with pytest.raises(Refused):
+        await plugin.push(await booking_attempt(plugin, ready, party, credit))
+    plugin = dossier.plugin(credit_note_style="negative_lines")
+    made = await booking_attempt(plugin, ready, party, credit)
+    await plugin.push(made)
+    (entry,) = await dossier.get("entries", dossier=1001)
+    assert (entry["total"], entry["net"], entry["balanced"]) == ("-121.00", "-100.00", True)
+    shown = {(row.account, row.debit, row.credit) for row in made.booking.lines}
+    assert shown == {(str(row["account"]), Decimal(row["debit"]), Decimal(row["credit"])) for row in entry["lines"]}
 
 
 async def test_a_party_is_made_once_and_merged_after_that(dossier: Dossier) -> None:
@@ -472,6 +489,18 @@ async def test_an_empty_report_at_the_turn_of_the_year_is_not_taken_for_all_paid
     await dossier.tell("faults", kind="refuse", code=-34, status=404, operation="getReportOpenClient")
     statuses, _ = await plugin.payment_statuses(ids, None)
     assert [(one.entry_id, one.state) for one in statuses] == [(ids[1], PaymentState.PAID)]
+
+
+async def test_open_items_that_are_not_carried_over_yet_stay_open(dossier: Dossier) -> None:
+    """The trap itself: a report of the new year alone is empty, so the years of the entries are asked for."""
+    plugin, ready, party = await ready_to_book(dossier)
+    ids = []
+    for day in (date(2025, 12, 30), date(2026, 1, 2)):
+        one = await booking_attempt(plugin, ready, party, document(line("100"), issue_date=day))
+        ids.append((await plugin.push(one)).entry_id)
+    await dossier.tell("dossiers", change=1001, open_items_carried=False)
+    statuses, _ = await plugin.payment_statuses(ids, None)
+    assert {one.entry_id: one.state for one in statuses} == dict.fromkeys(ids, PaymentState.NOT_PAID)
 
 
 async def test_a_dossier_of_many_open_years_can_be_set_up_within_a_days_calls(start_dossier: Start) -> None:

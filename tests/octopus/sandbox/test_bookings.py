@@ -11,7 +11,7 @@ from dagboek_octopus.sandbox import Rules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import START, Client, Starter, booking, line
+from .conftest import START, Client, Starter, booking, line, relation
 
 
 def balances(client: Client, dossier: int = 1001) -> dict[int, str]:
@@ -81,6 +81,17 @@ async def test_what_a_credit_note_may_not_be(client: Client) -> None:
     assert (await client.book(negative_lines)).code == -79
     credit_code_on_invoice = booking(bookingLines=[line(code="C21")])
     assert (await client.book(credit_code_on_invoice)).code == -75
+
+
+async def test_the_lines_of_a_credit_note_may_have_to_be_negative(start: Starter) -> None:
+    client = await start(limits=False, rules=Rules(credit_lines="negative"))
+    await client.call("PUT", "relations", relation(5001, "Klant"))
+    assert (await client.book(booking(journal="V2", amount=-121.0))).code == -79
+    negative = booking(journal="V2", amount=-121.0, bookingLines=[line(base=-100.0, vat=-21.0)])
+    assert (await client.book(negative)).status == 201
+    assert balances(client) == {400000: "-121.00", 451000: "21.00", 700021: "100.00"}
+    await client.control("POST", "book_by_hand", {"dossier": 1001, "journal": "V2", "amount": "-12.10"})
+    assert [entry["net"] for entry in client.sandbox.books.entries(1001)] == [Decimal(-100), Decimal("-10.00")]
 
 
 async def test_a_discount_is_a_negative_line(client: Client) -> None:

@@ -6,7 +6,8 @@ rate, then each line (account, heading, VAT code, its side, signs, cost centre),
 
 **Sales and purchases.** The total of a document is the sum of its lines: base + VAT, without the VAT of codes
 under reverse charge, which the buyer works out. A *credit note* has a negative header amount; the lines that make
-it up are positive, so minus the header amount must equal the sum. Codes of type 1 (buy) and 2 (sell) go with
+it up are positive, so minus the header amount must equal the sum (or they are negative too, see
+`Rules.credit_lines`). Codes of type 1 (buy) and 2 (sell) go with
 invoices and credit notes, types 3 and 4 with credit notes only; the other side's codes never. A line that lowers
 the document (a discount) has a negative base and VAT. Which of these a given real dossier wants is not known.
 
@@ -45,6 +46,8 @@ class Rules:
 
     sum_code: int = codes.INVALID_PARAMETER
     """Code when the amount is not the sum of the lines (unknown in reality)."""
+    credit_lines: str = "positive"
+    """"positive": the lines that make up a negative amount are positive, as the manual says; or "negative"."""
     closed_period: str = "up_to"
     """"up_to": a journal's closedPeriod and all before it are closed; "from": it and all after it."""
     empty_search: str = "list"
@@ -121,6 +124,8 @@ class Booking:
     money_lines: tuple[MoneyLine, ...]
     postings: tuple[Posting, ...]
     attachments: list[Attachment]
+    line_sign: int
+    """What brings the amounts of the lines to the sign of the header."""
     origin: str
     """"api" or "hand"."""
     booked: float
@@ -165,7 +170,8 @@ def read_buy_sell(dossier: Dossier, body: Json, rules: Rules, *, at: float, repl
     _check_currency(dossier, currency, rate)
     sale = place.journal.letter == "V"
     vat_codes = [_check_line(dossier, place.bookyear, line, sale=sale, credit=amount < 0) for line in lines]
-    _check_sum(rules, amount, lines, vat_codes)
+    line_sign = -1 if amount < 0 and rules.credit_lines == "positive" else 1
+    _check_sum(rules, amount, line_sign, lines, vat_codes)
     return Booking(
         bookyear=place.bookyear.id,
         journal=place.journal.key,
@@ -183,8 +189,9 @@ def read_buy_sell(dossier: Dossier, body: Json, rules: Rules, *, at: float, repl
         payment_method=wire.integer(body, "paymentMethod"),
         lines=lines,
         money_lines=(),
-        postings=_post(place.bookyear, lines, vat_codes, relation.id, amount, rate, sale=sale),
+        postings=_post(place.bookyear, lines, vat_codes, relation.id, line_sign, rate, sale=sale),
         attachments=[],
+        line_sign=line_sign,
         origin="api",
         booked=at,
         modified=at,
@@ -253,15 +260,14 @@ def _post(
     lines: tuple[Line, ...],
     vat_codes: list[VatCode],
     relation: int,
-    amount: Decimal,
+    line_sign: int,
     rate: Decimal,
     *,
     sale: bool,
 ) -> tuple[Posting, ...]:
     """The journal lines of a sale or purchase; the third party's line comes first."""
     own = _exchange(rate)
-    # Lines are positive on a credit note as on an invoice, so its sign comes from the header.
-    direction = (-1 if sale else 1) * (-1 if amount < 0 else 1)
+    direction = (-1 if sale else 1) * line_sign
     postings: list[Posting] = []
     vat_postings: list[Posting] = []
     for number, (line, code) in enumerate(zip(lines, vat_codes, strict=True), 1):
@@ -332,6 +338,7 @@ def read_money(dossier: Dossier, body: Json, rules: Rules, *, at: float, replace
         money_lines=lines,
         postings=_post_money(lines, rate, place.journal, financial=financial),
         attachments=[],
+        line_sign=1,
         origin="api",
         booked=at,
         modified=at,
@@ -502,9 +509,11 @@ def _check_cost_centre(dossier: Dossier, cost_centre_id: int) -> None:
         raise Refused(400, codes.COST_CENTRE_CLOSED, f"Cost centre {cost_centre_id} is closed")
 
 
-def _check_sum(rules: Rules, amount: Decimal, lines: tuple[Line, ...], vat_codes: list[VatCode]) -> None:
+def _check_sum(
+    rules: Rules, amount: Decimal, line_sign: int, lines: tuple[Line, ...], vat_codes: list[VatCode]
+) -> None:
     total = ZERO
     for line, code in zip(lines, vat_codes, strict=True):
         total += line.base if code.reverse else line.base + line.vat
-    if (-total if amount < 0 else total) != amount:
+    if line_sign * total != amount:
         raise Refused(400, rules.sum_code, f"Amount {amount} is not the sum of the lines, {total}")

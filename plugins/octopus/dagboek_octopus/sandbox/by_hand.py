@@ -12,7 +12,7 @@ from typing import Any
 
 from . import wire
 from .balancing import ItemKey, find_item, items_of, open_amount, open_document_amount, tie
-from .booking import DOCUMENT_LINE, HUNDRED, Booking, read_buy_sell, read_money
+from .booking import DOCUMENT_LINE, HUNDRED, Booking, Rules, read_buy_sell, read_money
 from .books import Books, BooksChange, DossierChange, User
 from .changes import keep
 from .dossier import (
@@ -201,7 +201,7 @@ def book_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
         "reference": body.get("reference", ""),
         "currencyCode": body.get("currency", dossier.currencies[0]),
         "exchangeRate": Decimal(str(body.get("rate", 1))),
-        **_amounts(dossier, body, sale=sale),
+        **_amounts(dossier, body, books.rules, sale=sale),
         **body.get("booking", {}),
     }
     with _journal_free(journal):
@@ -211,10 +211,10 @@ def book_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
     return Result(200, _key(booking))
 
 
-def _amounts(dossier: Dossier, body: Json, *, sale: bool) -> Json:
+def _amounts(dossier: Dossier, body: Json, rules: Rules, *, sale: bool) -> Json:
     amount = wire.cents(Decimal(str(body.get("amount", "121.00"))))
     code = dossier.vat_codes[str(body.get("vat_code", "21" if sale else "D21"))]
-    total = abs(amount)
+    total = amount if rules.credit_lines == "negative" else abs(amount)
     base = total if code.reverse else wire.cents(total * HUNDRED / (HUNDRED + code.percentage))
     account = int(body.get("account", 700021 if sale else 612100))
     line = {"accountKey": account, "baseAmount": base, "vatCodeKey": code.code, "vatAmount": total - base}

@@ -56,7 +56,6 @@ def entry(dossier: Dossier, booking: Booking) -> dict[str, Any]:
 
 
 def _vat_rows(dossier: Dossier, booking: Booking) -> list[dict[str, Any]]:
-    sign = -1 if booking.amount < 0 else 1
     rows: dict[str, dict[str, Any]] = {}
     for line in booking.lines:
         code = dossier.vat_codes.get(line.vat_code)
@@ -70,8 +69,8 @@ def _vat_rows(dossier: Dossier, booking: Booking) -> list[dict[str, Any]]:
                 "reverse_vat": ZERO,
             },
         )
-        row["base"] += sign * line.base
-        row["reverse_vat" if code and code.reverse else "vat"] += sign * line.vat
+        row["base"] += booking.line_sign * line.base
+        row["reverse_vat" if code and code.reverse else "vat"] += booking.line_sign * line.vat
     return list(rows.values())
 
 

@@ -1,0 +1,34 @@
+"""`dagboek sandbox octopus --port N --json`: address and credentials for any client, and a clean end."""
+
+import asyncio
+import json
+import signal
+import sys
+
+import aiohttp
+from aiohttp.test_utils import unused_port
+
+
+async def test_the_command_prints_address_and_credentials_that_work_and_ends_on_ctrl_c() -> None:
+    port = unused_port()
+    command = (sys.executable, "-m", "dagboek", "sandbox", "octopus", "--port", str(port), "--json")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout
+        told = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+        assert told["base_url"] == f"http://127.0.0.1:{port}/octopus-rest-api/v1"
+        known = told["credentials"]
+        async with aiohttp.ClientSession(told["base_url"] + "/") as session:
+            headers = {"softwareHouseUuid": known["softwareHouseUuid"]}
+            body = {"user": known["user"], "password": known["password"]}
+            async with session.post("authentication", json=body, headers=headers) as answer:
+                token = (await answer.json())["token"]
+            dossier = {"dossierId": known["dossierId"]}
+            async with session.post("dossiers", params=dossier, headers={"Token": token}) as answer:
+                assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
