@@ -10,7 +10,7 @@ from dagboek_octopus.plugin import OctopusPlugin
 from dagboek_schemas.documents import Party
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk.accounting import Link
-from dagboek_sdk.attempt import Attempt, Booked
+from dagboek_sdk.attempt import Attempt, Booked, Op
 from dagboek_sdk.errors import (
     AccessDenied,
     LoginBroken,
@@ -130,6 +130,29 @@ async def test_a_write_is_made_once_whatever_comes_back(
     assert (made.verdict is None) is (error is Uncertain)
     if isinstance(raised.value, AccessDenied):
         assert raised.value.issue.facts == {"scope": "sales_invoices"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer", "code"),
+    [
+        (False, (404, {"technicalInfo": "nothing found"}), "O90"),
+        (True, (404, {"technicalInfo": "nothing found"}), "O23"),
+        (True, (400, {"errorCode": -34}), "O23"),
+        (True, (400, {"errorCode": -15}), "O08"),
+        (False, (400, {"errorCode": -15}), "O01"),
+    ],
+)
+async def test_a_refusal_of_a_change_is_told_as_one(
+    plugin: OctopusPlugin, script: Script, changed: bool, answer: Scripted, code: str
+) -> None:
+    script.answers = [answer]
+    made = sale(plugin)
+    if changed:
+        made.op, made.entry_id = Op.UPDATE, "7/V1/3"
+    with pytest.raises(Refused) as refused:
+        await plugin.push(made)
+    assert [issue.code for issue in refused.value.issues] == [code]
+    assert refused.value.issues[0].facts.get("entry") == ("7/V1/3" if changed else None)
 
 
 async def test_a_second_write_of_one_attempt_is_held_back(plugin: OctopusPlugin, script: Script) -> None:

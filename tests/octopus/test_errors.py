@@ -88,6 +88,14 @@ def test_a_refusal_that_nobody_knows_keeps_the_tools_words() -> None:
     assert (issue.code, issue.facts, issue.tool_words) == ("O90", {"code": "-1234", "status": "400"}, "Fout: field x")
 
 
+def test_a_journal_that_somebody_has_open_is_waited_for_and_told() -> None:
+    found = classify(answer(403, refusal(-12, errorMessage="in use")))
+    assert isinstance(found, ToolUnavailable)
+    assert found.issue is not None
+    assert (found.issue.code, found.issue.tool_words) == ("O07", "in use")
+    assert found.until is not None
+
+
 def test_a_failed_login_does_not_show_who_tried_from_where() -> None:
     found = classify(answer(401, refusal(None, technicalInfo="user-name from caller-address failed 3 times")))
     assert found is not None

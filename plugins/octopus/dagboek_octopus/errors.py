@@ -198,8 +198,11 @@ def _refusal(status: int, error: Mapping[str, Any]) -> ToolError:
     elif not code and status == 403:
         found = AccessDenied("octopus", tool_words=words)
     else:
-        known = REFUSED.get(code, "O23" if status == 404 else UNRECOGNISED)
-        issue = Issue(code=known, facts={"code": str(code or ""), "status": str(status)}, tool_words=words)
+        issue = Issue(
+            code=REFUSED.get(code, UNRECOGNISED),
+            facts={"code": str(code or ""), "status": str(status)},
+            tool_words=words,
+        )
         found = Refused(issue, tool_words=words)
     return found
 

@@ -411,9 +411,7 @@ class OctopusPlugin(AccountingPlugin):
         if entry:
             known["entry"] = str(entry)
         issues = [
-            issue.model_copy(
-                update={"facts": known | issue.facts, "code": "O08" if entry and issue.code == "O01" else issue.code}
-            )
+            issue.model_copy(update={"facts": known | issue.facts, "code": _of_update(issue) if entry else issue.code})
             for issue in refused.issues
         ]
         detailed = Refused(issues, tool_words=refused.tool_words)
@@ -499,6 +497,12 @@ def _body(payload: Mapping[str, Any], number: int, relation: str) -> dict[str, A
     body["documentSequenceNr"] = number
     body["relationIdentificationServiceData"] = {"relationKey": {"id": int(relation)}}
     return body
+
+
+def _of_update(issue: Issue) -> str:
+    """What a refusal means where an entry was to be changed: its period is closed by now, or it is gone."""
+    gone = issue.code == errors.UNRECOGNISED and issue.facts.get("status") == "404"
+    return "O08" if issue.code == "O01" else "O23" if gone else issue.code
 
 
 def _entry_of(attempt: Attempt) -> EntryId:
