@@ -87,14 +87,14 @@ def test_spread_keeps_the_sum(values: list[Decimal]) -> None:
     assert all(abs(one - value) < D("0.0100001") for one, value in zip(result, values, strict=True))
 
 
-@given(value=st.decimals(-(10**13), 10**13, places=10))
+@given(value=st.decimals(1 - 10**13, 10**13 - 1, places=10))
 def test_decimals_are_read_as_written(value: Decimal) -> None:
     assert decimal(f"{value:f}") == value
     assert decimal(f"+{abs(value):f}") == abs(value)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1,5", "1 000", "1e3", "NaN", "Infinity", "--1", ".", "0x1", "1_000", "¼", "9" * 15]
+    "text", ["", "1,5", "1 000", "1e3", "NaN", "Infinity", "--1", ".", "0x1", "1_000", "¼", "9" * 14]
 )
 def test_what_is_no_decimal(text: str) -> None:
     assert decimal(text) is None

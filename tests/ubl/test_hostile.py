@@ -49,6 +49,7 @@ def test_declaration_in_another_encoding(read: Read) -> None:
     text = with_prolog('<!DOCTYPE Invoice [<!ENTITY a "b">]>').replace("UTF-8", "UTF-16")
     assert codes(read(text.encode("utf-16"))) == ["U05"]
     assert codes(read(text.encode("utf-16-le"))) == ["U05"]
+    assert codes(read(text.partition("\n")[2].encode("utf-16-be"))) == ["U05"]
 
 
 def test_words_that_look_like_a_declaration_are_text(read: Read) -> None:
@@ -70,6 +71,12 @@ def test_comments_do_not_cut_values(read: Read) -> None:
 def test_encodings(read: Read, encoding: str) -> None:
     declared = {"utf-8-sig": "UTF-8", "utf-16-le": "UTF-16"}.get(encoding, encoding)
     document = read(TEXT.replace("UTF-8", declared).encode(encoding)).document
+    assert document and document.note == "Café à Ostende"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_that_says_nothing_of_itself(read: Read, encoding: str) -> None:
+    document = read(TEXT.partition("\n")[2].encode(encoding)).document
     assert document and document.note == "Café à Ostende"
 
 
@@ -147,6 +154,44 @@ def test_many_wrong_lines_are_not_as_many_issues(read: Read) -> None:
 def test_figures_too_large_to_keep(read: Read) -> None:
     for figure in ("9" * 40, "NaN", "-Infinity", "1E5", "1,000.00", "٤٢", "0x10"):
         assert set(codes(read(TEXT.replace(">58.00<", f">{figure}<")))) == {"U10"}
+
+
+def test_figures_whose_sum_would_be_too_large_to_keep(read: Read) -> None:
+    largest = "9999999999999.9999999999"
+    result = read(TEXT.replace(">58.00<", f">{largest}<"))
+    assert {issue.code for issue in result.issues} == {"U11", "U36"}
+    vat = f'<cac:TaxTotal><cbc:TaxAmount currencyID="USD">{largest}</cbc:TaxAmount></cac:TaxTotal>'
+    document = read(TEXT.replace("<cac:LegalMonetaryTotal>", vat + "<cac:LegalMonetaryTotal>")).document
+    assert document and document.vat_in_tax_currency == 10**13
+
+
+def test_issues_stay_short(read: Read) -> None:
+    result = read(TEXT.replace('currencyID="EUR"', f'currencyID="{"E" * 1_000_000}"'))
+    assert codes(result) == ["U14"]
+    assert all(len(fact) <= 200 for fact in result.issues[0].facts.values())
+    (issue,) = read(TEXT.replace("Bistro", "Bi\x00stro")).issues
+    assert "\n" not in issue.facts["found"]
+
+
+def test_elements_in_a_value_hide_nothing_of_it(read: Read) -> None:
+    document = read(TEXT.replace(">X-1<", ">X<cbc:b>-</cbc:b>1<")).document
+    assert document and document.number == "X-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("ID", "<cbc:ID>X-2</cbc:ID>"),
+        ("IssueDate", "<cbc:IssueDate>2020-01-01</cbc:IssueDate>"),
+        ("DocumentCurrencyCode", "<cbc:DocumentCurrencyCode>USD</cbc:DocumentCurrencyCode>"),
+        ("AccountingSupplierParty", "<cac:AccountingSupplierParty/>"),
+        ("LegalMonetaryTotal", "<cac:LegalMonetaryTotal/>"),
+    ],
+)
+def test_a_field_that_stands_there_twice(read: Read, name: str, again: str) -> None:
+    result = read(TEXT.replace("</Invoice>", f"{again}</Invoice>"))
+    assert codes(result) == ["U21"]
+    assert result.issues[0].facts == {"file": "document.xml", "field": name, "found": "2"}
 
 
 async def fetch(folder: Path, *names: str) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """What the reader makes of the many ways in which UBL is written."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -49,6 +50,16 @@ def test_dates_with_more_than_a_date(read: Read, written: str) -> None:
     assert document and document.issue_date == date(2026, 6, 1)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["0000-00-00", "0001-01-01", "9999-12-31", "2026-W23-1", "2026-153", "20260601", "٢٠٢٦-٠٦-٠١"],
+)
+def test_what_is_no_date(read: Read, written: str) -> None:
+    result = read(render(PLAIN).replace(">2026-06-01<", f">{written}<"))
+    assert result.document is None and told(result) == [("U10", None)]
+    assert result.issues[0].facts["found"] == written
+
+
 def test_a_due_date_that_cannot_be_read_is_left_out(read: Read) -> None:
     result = read(replace(PLAIN, due="30 days"))
     assert result.document and result.document.due_date is None
@@ -91,6 +102,20 @@ def test_a_corrective_invoice_keeps_its_signs(read: Read) -> None:
     document = read(replace(PLAIN, rows=(beans(-4),), type_code="384")).document
     assert document and document.totals.payable == D("-61.48")
     assert document.lines[0].net == D("-58.00")
+
+
+@pytest.mark.parametrize(("root", "code"), [("CreditNote", "380"), ("CreditNote", "384"), ("Invoice", "abc")])
+def test_a_type_code_that_does_not_go_with_the_document_is_told(read: Read, root: str, code: str) -> None:
+    text = render(replace(PLAIN, credit=root == "CreditNote"))
+    result = read(re.sub(rf"({root}TypeCode)>\d+<", rf"\1>{code}<", text))
+    assert result.document and told(result) == [("U40", "BR-CL-01")]
+    assert result.document.kind is (Kind.CREDIT_NOTE if root == "CreditNote" else Kind.INVOICE)
+
+
+@pytest.mark.parametrize("code", ["81", "261", "396", "502"])
+def test_type_codes_of_credit_notes(read: Read, code: str) -> None:
+    result = read(render(replace(PLAIN, credit=True)).replace(">381<", f">{code}<"))
+    assert result.document and not result.issues
 
 
 def test_pro_forma_is_told(read: Read) -> None:
@@ -193,6 +218,36 @@ def test_another_tax_of_zero_is_no_trouble(read: Read) -> None:
     assert result.document and not result.issues and len(result.document.vat_breakdown) == 2
 
 
+@pytest.mark.parametrize(
+    ("category", "rate", "rule"),
+    [("AE", "21", "BR-AE-09"), ("K", "21", "BR-IC-09"), ("E", "6", "BR-E-09"), ("S", "0", "BR-S-05")],
+)
+def test_vat_that_does_not_go_with_its_category_is_told(read: Read, category: str, rate: str, rule: str) -> None:
+    result = read(replace(PLAIN, rows=(Row("Iets", D(1), D(10), category, D(rate)),)))
+    assert result.document and told(result) == [("U41", rule)]
+
+
+def test_a_standard_rate_without_rate_is_told(read: Read) -> None:
+    result = read(replace(PLAIN, rows=(Row("Iets", D(1), D(10), "S", None),)))
+    assert result.document and told(result) == [("U41", "BR-48")]
+
+
+def test_a_breakdown_without_category(read: Read) -> None:
+    result = read(without(render(PLAIN), "<cac:TaxCategory>", "</cac:TaxCategory>"))
+    assert result.document is None and told(result) == [("U09", "BR-47")]
+
+
+@pytest.mark.parametrize("rate", ["-21", "2100", "20.9999999999", "21%", "1E1"])
+def test_what_is_no_vat_rate(read: Read, rate: str) -> None:
+    result = read(render(PLAIN).replace(">21</cbc:Percent>", f">{rate}</cbc:Percent>"))
+    assert result.document is None and ("U10", None) in told(result)
+
+
+def test_a_rate_with_many_zeros_is_that_rate(read: Read) -> None:
+    document = read(render(PLAIN).replace(">21</cbc:Percent>", ">21.0000000000</cbc:Percent>")).document
+    assert document and str(document.lines[0].vat_rate) == "21.000"
+
+
 @pytest.mark.parametrize("scheme", ["VAT", "vat", "UK VAT", "BTW", "TVA", "MwSt", "1"])
 def test_what_is_vat(read: Read, scheme: str) -> None:
     document = read(render(PLAIN).replace("<cbc:ID>VAT</cbc:ID>", f"<cbc:ID>{scheme}</cbc:ID>")).document
@@ -270,10 +325,29 @@ def test_a_line_that_is_not_quantity_times_price_is_told(read: Read) -> None:
 def test_a_charge_without_indicator_is_not_guessed(read: Read) -> None:
     paper = replace(PLAIN, extras=(Extra(True, D(5)),))
     result = read(render(paper).replace("<cbc:ChargeIndicator>true</cbc:ChargeIndicator>", ""))
-    assert result.document is None and ("U10", None) in told(result)
+    assert result.document is None and told(result) == [("U10", None)]
 
 
 # Currency
+
+
+def test_currency_in_small_letters(read: Read) -> None:
+    document = read(render(PLAIN).replace("EUR", "eur")).document
+    assert document and document.currency == "EUR"
+
+
+def test_what_is_no_currency(read: Read) -> None:
+    result = read(render(PLAIN).replace("DocumentCurrencyCode>EUR<", "DocumentCurrencyCode>€<"))
+    assert result.document is None and told(result) == [("U10", "BR-CL-04")]
+
+
+def test_other_currencies_that_are_none(read: Read) -> None:
+    rate = rated("1.0625", "CHF", "Euro")
+    document = read(rate).document
+    assert document and (document.exchange_rate, document.tax_currency) == (None, "EUR")
+    text = without(rate, "<cbc:TaxCurrencyCode>", "</cbc:TaxCurrencyCode>")
+    result = read(text.replace('"EUR"', '"Euro"'))
+    assert result.document is None and told(result) == [("U14", "PEPPOL-EN16931-R051")]
 
 
 def rated(rate: str, source: str, target: str, operator: str = "Multiply") -> str:
@@ -371,6 +445,7 @@ def test_account_of_a_line_only_when_asked(read: Read) -> None:
         ("", "X-1.pdf"),
         ("fac<tu>ur?.pdf", "fac_tu_ur_.pdf"),
         ("a" * 400 + ".pdf", "a" * 146 + ".pdf"),
+        ("x\u202efdp.exe", "x_fdp.exe"),
     ],
 )
 def test_names_of_attachments(read: Read, written: str, name: str) -> None:
@@ -380,7 +455,19 @@ def test_names_of_attachments(read: Read, written: str, name: str) -> None:
     assert (attachment.file_name, attachment.size, attachment.ref) == (name, 4, "document.xml#1")
 
 
-def test_an_attachment_that_is_no_base64_is_a_remark(read: Read) -> None:
-    result = read(replace(PLAIN, attachment=("a.pdf", "application/pdf", "A")))
-    assert result.document and told(result) == [("U39", None)]
+@pytest.mark.parametrize("content", ["A", "VGVz!!dA==", "VGVzdA==VGVzdA==", "é"])
+def test_an_attachment_that_is_no_base64_is_left_out_and_told(read: Read, content: str) -> None:
+    result = read(replace(PLAIN, attachment=("a.pdf", "application/pdf", content)))
+    assert result.document and told(result) == [("U39", None)] and not result.document.attachments
     assert all(issue.severity is Severity.INFORMATION for issue in result.issues)
+
+
+def test_an_attachment_in_parts_is_left_out_and_told(read: Read) -> None:
+    text = render(replace(PLAIN, attachment=("a.pdf", "application/pdf", "VGVzdA==")))
+    result = read(text.replace("VGVzdA==", "VGVz<cbc:b/>dA=="))
+    assert result.document and told(result) == [("U39", None)] and not result.document.attachments
+
+
+def test_base64_in_lines(read: Read) -> None:
+    document = read(replace(PLAIN, attachment=("a.pdf", "application/pdf", "VGVz\n  dA==\n"))).document
+    assert document and document.attachments[0].size == 4

@@ -6,12 +6,13 @@ from decimal import ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
-_DECIMAL = re.compile(r"[+-]?(?:\d{1,14}(?:\.\d*)?|\.\d+)", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:\d{1,13}(?:\.\d*)?|\.\d+)", re.ASCII)
+"""With 13 digits before the point: rounded up and added up they still fit the contract, which has 14."""
 _TENTH_DECIMAL = Decimal("1E-10")
 
 
 def decimal(text: str) -> Decimal | None:
-    """The number that `text` is, with at most ten decimals; None when it is no xs:decimal of 14 digits at most."""
+    """The number that `text` is, with at most ten decimals; None when it is no xs:decimal below 10^13."""
     if not _DECIMAL.fullmatch(text):
         return None
     value = Decimal(text)

@@ -8,7 +8,8 @@ from dagboek_schemas.documents import Attachment
 
 from dagboek_ubl.findings import Element, Findings, attribute, leaf, part, parts, text
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+"""Also what does not show or turns the direction of writing: `x<U+202E>fdp.exe` would be seen as `xexe.pdf`."""
 _EXTENSIONS = {
     "application/pdf": "pdf",
     "image/png": "png",
@@ -20,16 +21,14 @@ _EXTENSIONS = {
 
 
 def read_attachments(root: Element, origin: str, findings: Findings) -> tuple[Attachment, ...]:
-    """References to the embedded files; the n-th is `origin#n`, from 1."""
-    return tuple(
-        Attachment(
-            ref=f"{origin}#{number}",
-            file_name=_file_name(reference, binary, number),
-            media_type=_media_type(binary),
-            size=_size(binary, reference, findings),
-        )
-        for number, (reference, binary) in enumerate(_embedded(root), 1)
-    )
+    """References to the embedded files; the n-th is `origin#n`, from 1. One that is no base64 is left out."""
+    found = []
+    for number, (reference, binary) in enumerate(_embedded(root), 1):
+        size = _size(binary, reference, findings)
+        if size is not None:
+            name, kind = _file_name(reference, binary, number), _media_type(binary)
+            found.append(Attachment(ref=f"{origin}#{number}", file_name=name, media_type=kind, size=size))
+    return tuple(found)
 
 
 def attachment_bytes(root: Element, number: int) -> bytes:
@@ -37,8 +36,8 @@ def attachment_bytes(root: Element, number: int) -> bytes:
     for found, (_, binary) in enumerate(_embedded(root), 1):
         if found == number:
             try:
-                return binascii.a2b_base64(binary.text or "")
-            except (binascii.Error, ValueError):
+                return _decoded(binary)
+            except ValueError:
                 break
     raise FileNotFoundError(f"no readable embedded file {number}")
 
@@ -66,8 +65,15 @@ def _media_type(binary: Element) -> str:
 
 def _size(binary: Element, reference: Element, findings: Findings) -> int | None:
     try:
-        return len(binascii.a2b_base64(binary.text or ""))
-    except (binascii.Error, ValueError):
+        return len(_decoded(binary))
+    except ValueError:
         name = f"EmbeddedDocumentBinaryObject {text(reference, 'ID') or ''}".strip()
         findings.add("U39", field=name[:80], found=(binary.text or "").strip()[:20])
         return None
+
+
+def _decoded(binary: Element) -> bytes:
+    """The bytes; ValueError when it is not base64 alone: what is passed over would be bytes that are lost."""
+    if len(binary):
+        raise ValueError("elements in base64")
+    return binascii.a2b_base64("".join((binary.text or "").split()), strict_mode=True)

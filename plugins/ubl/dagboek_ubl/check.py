@@ -29,6 +29,17 @@ _BASE_RULES = {
 }
 
 
+_TAX_RULES = {
+    "Z": "BR-Z-09",
+    "E": "BR-E-09",
+    "AE": "BR-AE-09",
+    "K": "BR-IC-09",
+    "G": "BR-G-09",
+    "O": "BR-O-09",
+}
+"""Categories without VAT."""
+
+
 @dataclass(slots=True)
 class Row:
     """A row of the VAT breakdown as the file has it."""
@@ -161,6 +172,17 @@ def check_bases(figures: Figures) -> Iterator[Broken]:
             name = f"TaxSubtotal/TaxableAmount (BT-116) {key[0] or ''} {key[1]}%"
             remark = abs(expected - found) < ONE
             yield Broken(_BASE_RULES.get(key[0] or "", "BR-CO-18"), name, str(expected), _figure(found), remark)
+
+
+def check_rates(figures: Figures) -> Iterator[Broken]:
+    """VAT where its category has none, and a standard rate that is none."""
+    for row in figures.rows:
+        if row.tax and row.category in _TAX_RULES:
+            name = f"TaxSubtotal/TaxAmount (BT-117) {row.category} {row.rate or 0}%"
+            yield Broken(_TAX_RULES[row.category], name, "0.00", _figure(row.tax), remark=True)
+        if row.category == "S" and row.taxable and not row.rate:
+            rule = "BR-48" if row.rate is None else "BR-S-05"
+            yield Broken(rule, "TaxSubtotal/Percent (BT-119) S", "> 0", str(row.rate or 0), remark=True)
 
 
 def _sum(parts: list[tuple[Category | None, Decimal]]) -> Decimal:

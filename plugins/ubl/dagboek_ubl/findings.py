@@ -1,5 +1,6 @@
 """What a reader finds in one file: the values it asks for, and the issues that it meets on the way."""
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -15,6 +16,10 @@ CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2
 CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
 _LONGEST_TEXT = 4000
 _MOST_ISSUES = 50
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([TZ+-].*)?", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_YEARS = range(1900, 2200)
+"""Beyond these a date is mistyped, and adding a term of payment to it may not be possible."""
 
 
 def part(element: Element | None, *path: str) -> Element | None:
@@ -43,10 +48,11 @@ def text(element: Element | None, *path: str) -> str | None:
 
 
 def own_text(element: Element | None) -> str | None:
-    """The text of a basic element with single blanks, at most 4,000 characters."""
-    if element is None or not element.text:
+    """The text of a basic element with single blanks, at most 4,000 characters; also that of what is within it."""
+    if element is None:
         return None
-    return " ".join(element.text[: 2 * _LONGEST_TEXT].split())[:_LONGEST_TEXT] or None
+    written = "".join(map(str, element.itertext())) if len(element) else element.text or ""
+    return " ".join(written[: 2 * _LONGEST_TEXT].split())[:_LONGEST_TEXT] or None
 
 
 def texts(element: Element, name: str) -> list[str]:
@@ -55,8 +61,14 @@ def texts(element: Element, name: str) -> list[str]:
 
 
 def attribute(element: Element | None, name: str) -> str | None:
-    """An attribute without blanks around it; None when it is missing or empty."""
-    return None if element is None else (element.get(name) or "").strip() or None
+    """An attribute without blanks around it, at most 4,000 characters; None when it is missing or empty."""
+    return None if element is None else (element.get(name) or "").strip()[:_LONGEST_TEXT] or None
+
+
+def currency_code(written: str | None) -> str | None:
+    """The code of a currency in capitals; None for what is none."""
+    code = (written or "").upper()
+    return code if _CURRENCY.fullmatch(code) else None
 
 
 class Findings:
@@ -101,10 +113,10 @@ class Findings:
         self.missing(field, rule, path)
         return ZERO
 
-    def unreadable(self, field: str, found: str, expected: str) -> None:
+    def unreadable(self, field: str, found: str, expected: str, rule: str | None = None) -> None:
         """Adds that a value cannot be read, which blocks."""
         self._unreadable.add(field)
-        self.add("U10", field=field, found=found[:60], expected=expected)
+        self.add("U10", rule=rule, field=field, found=found[:60], expected=expected)
 
     def number(self, element: Element | None, name: str) -> Decimal | None:
         """The number in the basic element `name`. One that is there and cannot be read blocks."""
@@ -118,7 +130,7 @@ class Findings:
             return None
         expected = currency or self.currency
         unit = attribute(found, "currencyID")
-        if unit and expected and unit != expected:
+        if unit and expected and unit.upper() != expected:
             self.figures_known = False
             self.once("U14", rule="PEPPOL-EN16931-R051", field=name, found=unit, expected=expected)
         return self._number(found, name)
@@ -149,9 +161,9 @@ class Findings:
 
 def _day(written: str) -> date | None:
     # xs:date may end in a time zone, and some write a time: the day as written is what counts.
-    if len(written) > 10 and written[10] not in "TZ+-":
-        return None
+    match = _DAY.fullmatch(written)
     try:
-        return date.fromisoformat(written[:10]) if len(written) >= 10 else None
+        day = date.fromisoformat(match[1]) if match else None
     except ValueError:
         return None
+    return day if day and day.year in _YEARS else None

@@ -21,10 +21,12 @@ def _catalogue() -> tuple[CatalogueEntry, ...]:
 
 
 CATALOGUE: Final = _catalogue()
+_LONGEST_FACT = 200
 _SEVERITY = {entry.code: entry.severity for entry in CATALOGUE}
 
 
 def issue(code: str, file: str, *, rule: str | None = None, path: str | None = None, **facts: str) -> Issue:
     """An issue of the catalogue about `file`; `path` is the field of the canonical document, where there is one."""
-    known = {"file": file, **({"rule": rule} if rule else {}), **facts}
+    cut = {name: value[:_LONGEST_FACT] for name, value in facts.items()}
+    known = {"file": file, **({"rule": rule} if rule else {}), **cut}
     return Issue(code=code, severity=_SEVERITY[code], facts=known, field=path, rule=rule)

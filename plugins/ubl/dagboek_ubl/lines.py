@@ -132,6 +132,7 @@ def read_allowances_charges(root: Element, findings: Findings) -> list[Sum]:
 def _is_allowance(element: Element, findings: Findings) -> bool:
     written = (text(element, "ChargeIndicator") or "").lower()
     if written not in ("true", "false", "1", "0"):
+        findings.figures_known = False
         findings.unreadable("ChargeIndicator", written, "true, false")
     return written in ("false", "0")
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from dagboek_ubl.amounts import ten_decimals
-from dagboek_ubl.findings import Element, Findings, part, text
+from dagboek_ubl.findings import Element, Findings, currency_code, part, text
 from dagboek_ubl.vat import TaxTotals
 
 _LARGEST = Decimal(10) ** 12
@@ -16,7 +16,7 @@ def read_rate(root: Element, currency: str, taxes: TaxTotals, findings: Findings
     """
     for name in ("TaxExchangeRate", "PaymentExchangeRate", "PricingExchangeRate"):
         found = part(root, name)
-        source, target = text(found, "SourceCurrencyCode"), text(found, "TargetCurrencyCode")
+        source, target = (currency_code(text(found, f"{end}CurrencyCode")) for end in ("Source", "Target"))
         if found is None or source is None or target is None or source == target or currency not in (source, target):
             continue
         other = target if source == currency else source

@@ -4,6 +4,7 @@ The document is read as its seller sees it; who the entity is, is decided afterw
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from dagboek_ubl import issues, xml
 from dagboek_ubl.amounts import ZERO, cents
 from dagboek_ubl.attachments import read_attachments
 from dagboek_ubl.check import Figures
-from dagboek_ubl.findings import Element, Findings, part, parts, text, texts
+from dagboek_ubl.findings import CAC, CBC, Element, Findings, currency_code, part, parts, text, texts
 from dagboek_ubl.lines import (
     Sum,
     assign_vat,
@@ -36,11 +37,19 @@ _ROOTS = {
     "{urn:oasis:names:specification:ubl:schema:xsd:CreditNote-2}CreditNote": Kind.CREDIT_NOTE,
 }
 _ENVELOPE = "StandardBusinessDocument"
-_CREDIT_CODES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "503", "532"}
+_CREDIT_CODES = {"81", "83", "261", "262", "296", "308", "381", "396", "420", "458", "502", "503", "532"}
 """UNCL1001: credit notes of one sort or another."""
 _PRO_FORMA = "325"
 _REFERENCES = ("InvoiceDocumentReference", "CreditNoteDocumentReference", "SelfBilledInvoiceDocumentReference")
-_CURRENCY = re.compile(r"[A-Z]{3}")
+_CODE = re.compile(r"\d{2,3}", re.ASCII)
+_SINGLE = {
+    **{
+        CBC + name: name
+        for name in ("ID", "IssueDate", "DocumentCurrencyCode", "InvoiceTypeCode", "CreditNoteTypeCode")
+    },
+    **{CAC + name: name for name in ("AccountingSupplierParty", "AccountingCustomerParty", "LegalMonetaryTotal")},
+}
+"""What a document has once. Programs do not agree on which one of two they read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +108,14 @@ class _Reading:
         self.kind = Kind.CREDIT_NOTE if self.type_code in _CREDIT_CODES else kind
         self.number = text(root, "ID")
         self.day = findings.day(root, "IssueDate", required=True)
-        self.currency = findings.currency = self._currency("DocumentCurrencyCode")
+        self.currency = findings.currency = self._currency()
         self.seller = read_party(part(root, "AccountingSupplierParty"))
         self.buyer = read_party(part(root, "AccountingCustomerParty"))
 
     def result(self) -> ReadResult:
         root, findings = self.root, self.findings
-        taxes = read_tax_totals(root, self.currency, self._currency("TaxCurrencyCode"), findings)
+        tax_currency = currency_code(text(root, "TaxCurrencyCode"))
+        taxes = read_tax_totals(root, self.currency, tax_currency, findings)
         lines, rows = read_lines(root, findings), read_allowances_charges(root, findings)
         assign_vat(lines + rows, taxes, findings)
         figures = read_figures(root, lines, rows, taxes, findings)
@@ -115,9 +125,12 @@ class _Reading:
             document = None
         return ReadResult(findings.file, document, self.seller, self.buyer, tuple(findings.issues))
 
-    def _currency(self, name: str) -> str | None:
-        written = (text(self.root, name) or "").upper()
-        return written if _CURRENCY.fullmatch(written) else None
+    def _currency(self) -> str | None:
+        written = text(self.root, "DocumentCurrencyCode")
+        code = currency_code(written)
+        if written and code is None:
+            self.findings.unreadable("DocumentCurrencyCode", written, "EUR", "BR-CL-04")
+        return code
 
     def _check(self, figures: Figures) -> None:
         findings = self.findings
@@ -132,12 +145,23 @@ class _Reading:
         ):
             if value is None:
                 findings.missing(name, rule, path)
+        for tag, times in Counter(child.tag for child in self.root).items():
+            if times > 1 and tag in _SINGLE:
+                findings.add("U21", field=_SINGLE[tag], found=str(times))
         check_figures(figures, findings)
         gross = figures.gross or ZERO
         if self.kind is Kind.CREDIT_NOTE and gross < 0 and not findings.blocked:
             findings.add("U17", path="totals.gross", found=str(gross))
         if self.type_code == _PRO_FORMA:
             findings.add("U35", path="type_code", found=self.type_code)
+        self._check_type_code()
+
+    def _check_type_code(self) -> None:
+        """A type that is none, or a credit note of another type. An Invoice of type 381 is plain: older files do so."""
+        name, code = etree.QName(self.root).localname, self.type_code
+        if code and (not _CODE.fullmatch(code) or (name == "CreditNote" and code not in _CREDIT_CODES)):
+            read_as = "CreditNote" if self.kind is Kind.CREDIT_NOTE else "Invoice"
+            self.findings.add("U40", rule="BR-CL-01", path="type_code", field=name, found=code[:40], expected=read_as)
 
     def _document(self, lines: list[Sum], rows: list[Sum], taxes: TaxTotals, figures: Figures) -> Document | None:
         root, findings = self.root, self.findings

@@ -6,7 +6,7 @@ from decimal import Decimal
 from dagboek_schemas.documents import Totals, VatSubtotal
 
 from dagboek_ubl.amounts import ZERO, cents, has_fractions
-from dagboek_ubl.check import Figures, check_bases, check_totals, rounded_in_gross, settled
+from dagboek_ubl.check import Figures, check_bases, check_rates, check_totals, rounded_in_gross, settled
 from dagboek_ubl.findings import Element, Findings, part
 from dagboek_ubl.lines import Sum
 from dagboek_ubl.vat import TaxTotals
@@ -56,6 +56,9 @@ def check_figures(figures: Figures, findings: Findings) -> None:
             code = "U37" if broken.remark else "U11"
             facts = {"field": broken.field, "expected": broken.expected, "found": broken.found}
             findings.add(code, rule=broken.rule, path=_PATHS.get(broken.rule, "vat_breakdown"), **facts)
+    for broken in check_rates(figures):
+        facts = {"field": broken.field, "expected": broken.expected, "found": broken.found}
+        findings.add("U41", rule=broken.rule, path="vat_breakdown", **facts)
 
 
 def document_totals(figures: Figures, findings: Findings) -> Totals:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from dagboek_ubl.amounts import ZERO, cents
 from dagboek_ubl.check import Row
-from dagboek_ubl.findings import Element, Findings, attribute, leaf, part, parts, text
+from dagboek_ubl.findings import Element, Findings, attribute, currency_code, leaf, part, parts, text
 
 CATEGORIES = ("S", "Z", "E", "AE", "K", "G", "O", "L", "M", "B")
 _POSITIVE = {"AA": "S", "H": "S"}
@@ -16,6 +16,7 @@ _POSITIVE = {"AA": "S", "H": "S"}
 
 _VAT_WORDS = re.compile(r"(?i)\b(VAT|BTW|TVA|MWST|UST|IVA|MOMS|MVA)\b")
 _LETTERS = re.compile(r"[A-Za-z]")
+_RATE_STEP = Decimal("0.001")
 
 
 @dataclass(slots=True)
@@ -80,10 +81,12 @@ def read_vat(element: Element | None, findings: Findings) -> Vat | None:
 
 def _percent(element: Element, findings: Findings) -> Decimal | None:
     rate = findings.number(element, "Percent")
-    if rate is not None and not 0 <= rate <= 100:
-        findings.unreadable("Percent", str(rate), "0-100")
+    if rate is None:
         return None
-    return rate
+    if not 0 <= rate <= 100 or rate != (exact := rate.quantize(_RATE_STEP)):
+        findings.unreadable("Percent", format(rate, "f"), "0-100, 12.345")
+        return None
+    return exact if rate.as_tuple().exponent < exact.as_tuple().exponent else rate  # type: ignore[operator]
 
 
 def _known(code: str, rate: Decimal | None, findings: Findings) -> str:
@@ -114,7 +117,7 @@ def read_tax_totals(root: Element, currency: str | None, tax_currency: str | Non
 
 
 def _unit(total: Element) -> str | None:
-    return attribute(leaf(total, "TaxAmount"), "currencyID")
+    return currency_code(attribute(leaf(total, "TaxAmount"), "currencyID"))
 
 
 def _rows(total: Element, findings: Findings) -> list[BreakdownRow]:
@@ -134,6 +137,8 @@ def _rows(total: Element, findings: Findings) -> list[BreakdownRow]:
             vat.rate = _percent(subtotal, findings)  # where UBL 2.0 had it
         if vat.category is None and vat.rate:
             vat.category = "S"
+        if vat.category is None and (taxable or tax):
+            findings.missing("TaxSubtotal/TaxCategory/ID (BT-118)", "BR-47", "vat_breakdown")
         code, reason = text(category, "TaxExemptionReasonCode"), text(category, "TaxExemptionReason")
         rows.append(BreakdownRow(vat, taxable, tax, code, reason))
     return rows

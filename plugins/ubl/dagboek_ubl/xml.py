@@ -23,7 +23,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_BARE_UTF16 = ((b"<\x00?\x00", "utf-16-le"), (b"\x00<\x00?", "utf-16-be"))
+_BARE_UTF16 = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""^<\?xml[^>]{0,80}?encoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _DECLARATION = re.compile(r"^<\?xml[^>]*\?>")
 _PROLOG = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
@@ -107,7 +107,7 @@ def _decoded(data: bytes, encoding: str) -> bytes:
 
 
 def _refused(error: etree.XMLSyntaxError) -> Refused:
-    words = error.msg or "no element"
+    words = " ".join((error.msg or "no element").split())
     if "Excessive depth" in words:
         return Refused("U08", found="depth", expected="2,048")
     if "encoding" in words.lower() or "not proper UTF-8" in words or "Invalid bytes" in words:
