@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from dagboek_schemas.documents import Document
 from dagboek_sdk.settings import ConnectionSettings
 
 from dagboek.cli import tables
@@ -36,6 +37,9 @@ SAMPLE_RATES: Final = {
 AGAIN: Final = frozenset({"D05", "D06"})
 """Issues of a document that came a second time."""
 AT_ONCE: Final = 4
+EARLIEST: Final = 1990
+YET_TO_COME: Final = 5
+"""Book years that books may get; a document of another year has a mistyped date, and an issue will say so."""
 SECONDS: Final = 900.0
 
 
@@ -88,8 +92,7 @@ async def _set_up(
 
 async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> tuple[Company, ConnectionSettings]:
     documents = await documents_of(stage, pile.folder, pile.entity)
-    years = [one.issue_date.year for one in documents] or [datetime.now(UTC).year]
-    dossier = await stage.books.add_dossier(pile.entity.name, (min(years), max(years)))
+    dossier = await stage.books.add_dossier(pile.entity.name, book_years(documents))
     company = await connect(stage, pile.tenant, pile.entity, pile.folder, dossier, lift_limits=True)
     context = await read_lists(stage, company.connection_id)
     lacking = missing_codes(documents, context.lists)
@@ -100,6 +103,14 @@ async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> 
     settings = fitted(await proposed(stage, company, rates), documents, context.lists)
     await save(stage, company, settings)
     return company, settings
+
+
+def book_years(documents: Sequence[Document]) -> tuple[int, int]:
+    """The first and the last book year that these documents need."""
+    now = datetime.now(UTC).year
+    years = [one.issue_date.year for one in documents]
+    sound = [year for year in years if EARLIEST <= year <= now + YET_TO_COME] or [now]
+    return min(sound), max(sound)
 
 
 def _show(teller: Teller, result: Sequence[FileOutcome], found: Sequence[Proof], wording: Wording) -> None:

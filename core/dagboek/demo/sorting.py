@@ -13,6 +13,9 @@ from dagboek_sdk.source import EntityRef
 from dagboek.demo.company import SOURCE, DemoTrouble
 from dagboek.demo.stage import Stage
 
+_NOWHERE = ".missing"
+"""What stands for a file that cannot be read leads to this name, which is never there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pile:
@@ -62,7 +65,7 @@ async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
             target = stage.settings.data_dir / "apart" / f"{len(found):03}"
             shutil.rmtree(target, ignore_errors=True)
             for file in files:
-                _put(pile.folder / file, target / file)
+                _put(pile.folder, file, target / file)
             tenant = f"{pile.tenant}, again {at}" if at else pile.tenant
             found.append(Pile(tenant, pile.entity, target, tuple(files)))
     return found
@@ -110,15 +113,21 @@ def _known(groups: Sequence[tuple[EntityRef | None, Sequence[str]]], vat_number:
 
 def _pile(target: Path, folder: Path, entity: EntityRef, files: Sequence[str], number: int) -> Pile:
     for file in files:
-        _put(folder / file, target / file)
+        _put(folder, file, target / file)
     return Pile(f"{entity.name} ({number})", entity, target, tuple(files))
 
 
-def _put(origin: Path, target: Path) -> None:
+def _put(folder: Path, file: str, target: Path) -> None:
     """The same file under another folder: linked where that can be, else copied. What cannot be read stays so."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    # os.path.realpath: unlike Path.resolve() it does not raise for links that go round in circles.
+    origin = Path(os.path.realpath(folder / file))
+    elsewhere = origin.is_dir() or not origin.is_relative_to(os.path.realpath(folder))
+    if elsewhere and (folder / file).is_symlink():
+        target.symlink_to(origin)  # so it does here
+        return
     if origin.is_symlink():
-        target.symlink_to(origin.resolve())
+        target.symlink_to(target.name)  # round in a circle, as there
         return
     try:
         os.link(origin, target)
@@ -126,4 +135,4 @@ def _put(origin: Path, target: Path) -> None:
         try:
             shutil.copy2(origin, target)
         except OSError:
-            target.symlink_to(origin.resolve())
+            target.symlink_to(_NOWHERE)
