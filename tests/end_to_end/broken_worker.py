@@ -96,6 +96,7 @@ def main() -> None:
         topic_prefix=settings.topic_prefix,
         slot=sys.argv[1],
         partitions=settings.partitions,
+        security=settings.kafka_security,
     )
     run_worker(options, plugins(), vault_for(settings))
 

@@ -81,6 +81,7 @@ class Installation:
             data_dir=self.folder / "data",
             secret_keys=[self.key],
             kafka_bootstrap=self.services.kafka_bootstrap,
+            kafka_security=dict(self.services.kafka_security),
             database_url=self.database_url,
         )
         await asyncio.to_thread(migrate, self.database_url)
@@ -88,7 +89,7 @@ class Installation:
         self.db = await Database(self.database_url).open()
         self.plugins = Plugins()
         self.vault = Vault([self.key])
-        self.publisher = Publisher(self.services.kafka_bootstrap, self.prefix)
+        self.publisher = Publisher(self.services.kafka_bootstrap, self.prefix, self.services.kafka_security)
 
     async def close(self) -> None:
         """Stops all processes by their own ids, closes the clients."""
@@ -111,6 +112,7 @@ class Installation:
         return {
             **os.environ,
             "DAGBOEK_KAFKA_BOOTSTRAP": self.services.kafka_bootstrap,
+            "DAGBOEK_KAFKA_SECURITY": json.dumps(dict(self.services.kafka_security)),
             "DAGBOEK_DATABASE_URL": self.database_url,
             "DAGBOEK_TOPIC_PREFIX": self.prefix,
             "DAGBOEK_PARTITIONS": str(PARTITIONS),
@@ -286,6 +288,7 @@ def _known_names(given: dict[str, Any]) -> dict[str, Any]:
 def _read(services: Services, topic: str, seconds: float, until: int | None) -> Iterator[Any]:
     consumer = Consumer(
         {
+            **services.kafka_security,
             "bootstrap.servers": services.kafka_bootstrap,
             "group.id": uuid4().hex,
             "auto.offset.reset": "earliest",

@@ -5,7 +5,8 @@ import contextlib
 import gc
 import os
 import signal
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from tempfile import mkdtemp
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from dagboek.vault import Vault
 from dagboek_schemas.topics import Topic
 
 from dagboek_workers.dispatcher import Dispatcher
+from dagboek_workers.security import credentials_of
 from dagboek_workers.tool_loop import CALLS, Parts
 
 log = structlog.get_logger()
@@ -36,7 +38,7 @@ class WorkerOptions:
     """What a worker is started with."""
 
     bootstrap: str
-    database_url: str
+    database_url: str = field(repr=False)
     topic_prefix: str = "dagboek"
     slot: str = "1"
     """Static member of the group: keeps its partitions over a quick restart."""
@@ -44,14 +46,20 @@ class WorkerOptions:
     calls: int = CALLS
     session_timeout: float = 10.0
     commit_interval: float = 1.0
+    security: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """librdkafka properties for TLS and SASL."""
 
 
 def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.App:
-    """The application of one worker. Made inside the loop that it runs on."""
+    """The application of one worker. Made inside the loop that it runs on.
+
+    SettingsError for a security property that cannot be used.
+    """
     group = f"{options.topic_prefix}.workers"
     app = faust.App(
         group,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
+        broker_credentials=credentials_of(options.security),
         store="memory://",
         datadir=mkdtemp(prefix="dagboek-worker-"),
         web_enabled=False,
@@ -68,7 +76,7 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
         consumer_group_instance_id=f"{group}-{options.slot}",
         worker_redirect_stdouts=False,
     )
-    publisher = Publisher(options.bootstrap, options.topic_prefix)
+    publisher = Publisher(options.bootstrap, options.topic_prefix, options.security)
     parts = Parts(options.database_url, plugins, vault, publisher, options.slot, options.calls)
     name = Topic.DOCUMENTS.named(options.topic_prefix)
     topic = app.topic(name, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")

@@ -32,5 +32,6 @@ def register(app: typer.Typer) -> None:
                 topic_prefix=settings.topic_prefix,
                 slot=slot,
                 partitions=settings.partitions,
+                security=services.kafka_security,
             )
             run_worker(options, Plugins(), vault_for(settings))

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from dagboek.embedded.answers import wait_for_kafka
@@ -28,10 +29,20 @@ START_SECONDS = 60.0
 
 
 class EmbeddedKafka:
-    """A broker whose data lives in `folder`; `port` for clients, `controller_port` for itself."""
+    """A broker whose data lives in `folder`; `port` for clients, `controller_port` for itself.
+
+    `properties` of the server win over ours, such as more listeners.
+    """
 
     def __init__(
-        self, folder: Path, *, port: int, controller_port: int, progress: Progress, repository: str | None = None
+        self,
+        folder: Path,
+        *,
+        port: int,
+        controller_port: int,
+        progress: Progress,
+        repository: str | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> None:
         self.bootstrap = f"{HOST}:{port}"
         self._folder = folder
@@ -39,6 +50,7 @@ class EmbeddedKafka:
         self._controller_port = controller_port
         self._progress = progress
         self._repository = repository
+        self._properties = properties or {}
         self._process: ServiceProcess | None = None
 
     @property
@@ -167,6 +179,7 @@ class EmbeddedKafka:
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
             "log.segment.bytes": 64 * 1024 * 1024,
             "log.index.size.max.bytes": 1024 * 1024,
+            **self._properties,
         }
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
