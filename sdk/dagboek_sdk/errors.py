@@ -4,23 +4,10 @@ All public exceptions of the SDK are here. `tool_words` is the tool's own messag
 cut and redacted when the error is made.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from dagboek_schemas.issues import Issue, Severity
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_SECRET = re.compile(r"(?i)(\bbearer\s+|(?:token|password|passwd|secret|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&<>]+")
-_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
-
-
-def clean_words(words: str | None, limit: int = 500) -> str | None:
-    """A tool's message without control characters and secrets, at most `limit` characters; None for nothing."""
-    if not words:
-        return None
-    text = _JWT.sub("[redacted]", _SECRET.sub(r"\1[redacted]", _CONTROL.sub(" ", words))).strip()
-    return (text if len(text) <= limit else text[: limit - 1] + "…") or None
+from dagboek_schemas.issues import Issue, Severity, clean_words
 
 
 class ToolError(Exception):

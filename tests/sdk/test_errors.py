@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.issues import Issue, Severity, clean_words
 from dagboek_sdk.errors import (
     AccessDenied,
     AlreadyThere,
@@ -15,7 +15,6 @@ from dagboek_sdk.errors import (
     Throttled,
     ToolUnavailable,
     Uncertain,
-    clean_words,
 )
 from hypothesis import given
 from hypothesis import strategies as st
