@@ -57,6 +57,8 @@ class Exchange:
     request_body: str | None
     answer_body: str | None
     trouble: str | None = None
+    link_id: int | None = None
+    """The link that was written, where it was a write."""
 
 
 Classify = Callable[[Answer], ToolError | None]
@@ -177,7 +179,7 @@ class Client:
         except (NotProcessed, Uncertain):
             raise
         except BaseException as trouble:
-            self._recorded(method, url, request, None, trouble)
+            self._recorded(method, url, request, None, trouble, attempt)
             if attempt.sent:
                 if isinstance(trouble, Exception):
                     raise Uncertain(f"{type(trouble).__name__} after sending") from trouble
@@ -197,7 +199,7 @@ class Client:
         if verdict is None:
             attempt.answer_ok = True
             return answer
-        self._recorded(method, url, request, answer, verdict)
+        self._recorded(method, url, request, answer, verdict, attempt)
         if not isinstance(verdict, Uncertain):
             attempt.verdict = verdict
         raise verdict
@@ -214,7 +216,13 @@ class Client:
             return Answer(response.status, response.headers, bytes(body))
 
     def _recorded(
-        self, method: str, url: str, request: dict[str, Any], answer: Answer | None, trouble: BaseException | None
+        self,
+        method: str,
+        url: str,
+        request: dict[str, Any],
+        answer: Answer | None,
+        trouble: BaseException | None,
+        attempt: Attempt | None = None,
     ) -> None:
         if self.record is None:
             return
@@ -229,6 +237,7 @@ class Client:
                 request_body=self._struck(shown)[:20_000] if shown else None,
                 answer_body=self._struck(answer.text)[:20_000] if answer else None,
                 trouble=self._struck(f"{type(trouble).__name__}: {trouble}") if trouble else None,
+                link_id=attempt.link_id if attempt else None,
             )
         )
 

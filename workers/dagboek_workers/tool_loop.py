@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from dagboek_sdk.attempt import Candidate
 from dagboek_sdk.http import new_session
 from dagboek_sdk.source import DocumentSource
 
+from dagboek_workers.exchanges import Exchanges
 from dagboek_workers.lane import Lane, Work
 from dagboek_workers.recorder import Recorder
 from dagboek_workers.window import load_entries
@@ -144,6 +146,8 @@ class ToolLoop:
         if not await self._open():
             return
         self.recorder = Recorder(self.parts.database_url, self.parts.publisher, self.busy)
+        self.exchanges = Exchanges(self.db)
+        keeping = asyncio.create_task(self.exchanges.serve())
         self._opened = True
         self._take()
         while not self._stop.is_set():
@@ -152,6 +156,7 @@ class ToolLoop:
                 await asyncio.wait_for(self._stop.wait(), timeout=0.5)
             except TimeoutError:
                 continue
+        keeping.cancel()
         await self._finish()
 
     async def _open(self) -> bool:
@@ -176,6 +181,7 @@ class ToolLoop:
             for task in late:
                 task.cancel()
         await self.recorder.stop()
+        await self.exchanges.store()
         for _, tool in self._tools.values():
             await tool.close()
         if self._session is not None:
@@ -202,11 +208,12 @@ class ToolLoop:
             epochs = await raise_epoch(connection, [administration_id], self.parts.slot)
         return epochs[administration_id]
 
-    async def tool(self, connection_id: UUID, run_id: UUID) -> AccountingPlugin:
-        """The plugin object of a connection; made anew for each run, since its login may have changed.
+    async def tool(self, run: Mapping[str, Any]) -> AccountingPlugin:
+        """The plugin object of a run's connection; made anew for each run, since its login may have changed.
 
         ConnectionProblem when the connection cannot be used.
         """
+        connection_id, run_id = run["connection_id"], run["id"]
         found = self._tools.get(connection_id)
         if found is not None and found[0] == run_id:
             return found[1]
@@ -215,7 +222,12 @@ class ToolLoop:
                 about = self.parts.plugins.tool(self.name).about
                 self._session = new_session(about.call_deadline, self.parts.calls)
             tool = await connections.open_tool(
-                self.db, self.parts.plugins, self.parts.vault, connection_id, session=self._session
+                self.db,
+                self.parts.plugins,
+                self.parts.vault,
+                connection_id,
+                session=self._session,
+                record=partial(self.exchanges.keep, run["administration_id"], run_id),
             )
             self._tools[connection_id] = (run_id, tool)
             return tool

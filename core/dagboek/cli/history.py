@@ -11,6 +11,7 @@ from dagboek.cli import tables
 from dagboek.cli.selecting import target, tenant_of_run, tenants
 from dagboek.cli.session import language_of, open_session, run
 from dagboek.cli.wording import Wording
+from dagboek.exchanges import Kept, of_run
 from dagboek.history import Detail, RunDetails, RunSummary, recent_runs, run_details
 
 _COUNTS = ("total", "synced", "unchanged", "skipped", "not_ready", "not_tried", "to_settle", "planned")
@@ -24,6 +25,9 @@ def register(app: typer.Typer) -> None:
         run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="a run, by the start of its id")] = None,
         details: Annotated[bool, typer.Option("--details", help="each item: cause, remedy, the tool's words")] = False,
         everything: Annotated[bool, typer.Option("--all", help="with --details: also what went well")] = False,
+        exchanges: Annotated[
+            bool, typer.Option("--exchanges", help="what was asked of the tool and answered, where it was no success")
+        ] = False,
         connection: Annotated[str | None, typer.Option(help="runs of one connection")] = None,
         tenant: Annotated[str | None, typer.Option(help="runs of one tenant")] = None,
         language: Annotated[str | None, typer.Option(help="of causes and remedies: nl, fr or en")] = None,
@@ -33,7 +37,7 @@ def register(app: typer.Typer) -> None:
         if run_id is None:
             run(lambda: _list(tenant, connection, as_json))
         else:
-            run(lambda: _one(run_id, tenant, details or everything, everything, language, as_json))
+            run(lambda: _one(run_id, tenant, details or everything, everything, exchanges, language, as_json))
 
 
 async def _list(tenant: str | None, connection: str | None, as_json: bool) -> None:
@@ -82,18 +86,28 @@ def print_runs(out: Console, runs: list[RunSummary]) -> None:
 
 
 async def _one(
-    run_id: str, tenant: str | None, details: bool, everything: bool, language: str | None, as_json: bool
+    run_id: str,
+    tenant: str | None,
+    details: bool,
+    everything: bool,
+    exchanges: bool,
+    language: str | None,
+    as_json: bool,
 ) -> None:
     chosen = language_of(language)
     async with open_session() as session:
         tenant_id = await tenant_of_run(session.db, run_id, tenant)
         found = await run_details(session.db, tenant_id, run_id, everything=everything)
+        kept = await of_run(session.db, tenant_id, found.summary.id) if exchanges else []
         wording = Wording(session.plugins, chosen)
     if as_json:
-        tables.print_json(details_json(found, wording))
+        shown = details_json(found, wording)
+        tables.print_json(shown | {"exchanges": tables.json_of(kept)} if exchanges else shown)
         return
     out = tables.console()
     print_run(out, found, wording)
+    if exchanges:
+        print_exchanges(out, kept)
     if details:
         print_details(out, found.details, wording)
     elif found.details:
@@ -150,6 +164,26 @@ def print_details(out: Console, details: tuple[Detail, ...], wording: Wording) -
             print_issue(out, issue, wording, indent=2)
         if item.source_url:
             out.print(Padding(tables.cell(item.source_url), (0, 0, 0, 2), expand=False), style="dim")
+
+
+def print_exchanges(out: Console, kept: list[Kept]) -> None:
+    """What was asked of the tool and answered, for support. Passwords and tokens are struck out."""
+    if not kept:
+        out.print("\nThe tool answered everything with success.", style="green")
+    for one in kept:
+        answer = str(one.status) if one.status else "no answer"
+        out.print(
+            Text.assemble(
+                (f"\n{one.at:%H:%M:%S}", "dim"),
+                f"  {tables.cell(one.title or '').plain}  ",
+                (f"{one.method} {tables.cell(one.url).plain}", "bold"),
+                f"  {answer}",
+            )
+        )
+        for label, words in (("Trouble", one.trouble), ("Asked", one.request), ("Answered", one.answer)):
+            if words:
+                block = Text.assemble((f"{label}: ", "dim"), tables.cell(words).plain)
+                out.print(Padding(block, (0, 0, 0, 2), expand=False))
 
 
 def print_issue(out: Console, issue: Any, wording: Wording, indent: int) -> None:
