@@ -1,5 +1,6 @@
 """UBL documents for tests, written by us: small, complete, and easy to bend."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -34,6 +35,8 @@ class Ubl:
     rate: str | None = None
     """Euros for one unit of the currency, when the document says so."""
     wrong_total: Decimal = field(default=Decimal(0))
+    file: tuple[str, bytes] | None = None
+    """An embedded PDF: its name and its bytes."""
 
     def xml(self) -> str:
         """The document as UBL 2.1."""
@@ -63,6 +66,7 @@ class Ubl:
             f"<cbc:ID>{self.number}</cbc:ID><cbc:IssueDate>{self.date}</cbc:IssueDate>{due}<cbc:{code}>"
             f"{f'<cbc:Note>{self.note}</cbc:Note>' if self.note else ''}"
             f"<cbc:DocumentCurrencyCode>{self.currency}</cbc:DocumentCurrencyCode>"
+            + self._attachment()
             + _party("AccountingSupplierParty", self.supplier_name, self.supplier)
             + _party("AccountingCustomerParty", self.customer_name, self.customer)
             + self._exchange_rate()
@@ -95,6 +99,17 @@ class Ubl:
                 for at, one in enumerate(self.lines, 1)
             )
             + f"</{root}>"
+        )
+
+    def _attachment(self) -> str:
+        if self.file is None:
+            return ""
+        name, content = self.file
+        return (
+            f"<cac:AdditionalDocumentReference><cbc:ID>{name}</cbc:ID><cac:Attachment>"
+            f'<cbc:EmbeddedDocumentBinaryObject mimeCode="application/pdf" filename="{name}">'
+            f"{b64encode(content).decode()}</cbc:EmbeddedDocumentBinaryObject></cac:Attachment>"
+            "</cac:AdditionalDocumentReference>"
         )
 
     def _exchange_rate(self) -> str:

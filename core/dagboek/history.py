@@ -159,7 +159,7 @@ SELECT item.*, document.source_url
   FROM item
   LEFT JOIN document ON document.tenant_id = %(tenant)s AND document.identity = item.identity
  WHERE item.run_id = %(run)s
-   AND (%(everything)s OR item.state = ANY(%(states)s) OR jsonb_array_length(item.issues) > 0)
+   AND (%(everything)s OR item.state = ANY(%(states)s) OR (item.state <> 'not_tried' AND item.issues <> '[]'))
  ORDER BY item.sequence NULLS LAST, item.component, item.title
 """
 

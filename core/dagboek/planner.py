@@ -26,7 +26,6 @@ from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailabl
 from dagboek import contexts, sources
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.fault_points import reached
-from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.publisher import Publisher
 from dagboek.runs import Next, advance, finish_run, held_back, park
@@ -154,11 +153,19 @@ class Planner:
         version, _ = await contexts.current(self.db, run["connection_id"])
         entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
         assert entity is not None
-        for source in await self.db.all("SELECT * FROM source WHERE tenant_id = %s", run["tenant_id"]):
-            await self._list(run, source, entity)
+        listed = await self.db.all("SELECT * FROM source WHERE tenant_id = %s ORDER BY created_at", run["tenant_id"])
+        away: dict[UUID, Exception] = {}
+        for source in listed:
+            try:
+                await self._list(run, source, entity)
+            except _INFRASTRUCTURE:
+                raise
+            except Exception as trouble:  # the others are not held up
+                away[source["id"]] = trouble
+        if listed and len(away) == len(listed):
+            raise away[listed[0]["id"]]
         async with self.db.transaction() as connection:
-            await self._write_items(connection, run, version)
-        await self._deliver_unreadable(run)
+            await self._write_items(connection, run, version, away)
 
     async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
         reader = sources.open_source(self.plugins, source, entity)
@@ -224,7 +231,10 @@ class Planner:
                 for one in fetched:
                     await _register(connection, run, source, entity, by_id[one.origin_id], one)
 
-    async def _write_items(self, connection: Connection, run: Mapping[str, Any], version: int) -> None:
+    async def _write_items(
+        self, connection: Connection, run: Mapping[str, Any], version: int, away: Mapping[UUID, Exception]
+    ) -> None:
+        """Items of what is known, without what comes from sources that are `away`: those are told themselves."""
         held = await connection.execute(
             "SELECT id FROM run WHERE id = %s AND state = 'active' AND NOT selected FOR UPDATE", (run["id"],)
         )
@@ -238,10 +248,16 @@ class Planner:
             "connection": run["connection_id"],
             "scope": Jsonb(run["scope"]) if run["scope"] is not None else None,
             "version": version,
+            "away": list(away),
         }
         about = (await self._tool(run)).about
         for statement in _select_statements(about.components, parties=not about.parties_inside_documents):
             await connection.execute(statement, given)
+        for source_id, trouble in away.items():
+            issue = _source_issue(trouble)
+            await connection.execute(
+                _AWAY, given | {"source": source_id, "issues": Jsonb([issue.model_dump(mode="json")])}
+            )
         await _make_links(connection, given)
         await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
         await connection.execute(
@@ -252,22 +268,6 @@ class Planner:
         row = await self.db.one("SELECT plugin FROM connection WHERE id = %s", run["connection_id"])
         assert row is not None
         return self.plugins.tool(row["plugin"])
-
-    async def _deliver_unreadable(self, run: Mapping[str, Any]) -> None:
-        """Stores the outcome events of items that were skipped while selecting; the sweeper delivers them."""
-        rows = await self.db.all(
-            "SELECT * FROM item WHERE run_id = %s AND state <> 'planned' AND event IS NULL ORDER BY sequence", run["id"]
-        )
-        for at in range(0, len(rows), 500):
-            part = rows[at : at + 500]
-            await self.db.run(
-                """UPDATE item i SET event = e.event, outcome_at = now()
-                   FROM unnest(%s::int[], %s::bytea[]) AS e(sequence, event)
-                   WHERE i.run_id = %s AND i.sequence = e.sequence AND i.event IS NULL""",
-                [row["sequence"] for row in part],
-                [item_event(run, row).value for row in part],
-                run["id"],
-            )
 
     # window
 
@@ -365,6 +365,13 @@ class Planner:
             await self._publish_window(run["id"], run["generation"], number)
 
 
+def _source_issue(trouble: Exception) -> Issue:
+    """What a person reads about a source that could not be listed."""
+    if isinstance(trouble, SourceUnavailable | UnknownPlugin):
+        return Issue(code="D20", facts={"reason": str(trouble)})
+    return unexpected("source", trouble)
+
+
 def _error(code: str, **facts: str) -> Issue:
     return Issue(code=code, severity=Severity.ERROR, facts=facts)
 
@@ -432,17 +439,10 @@ async def _store_window(
 
 
 async def _skip(connection: Connection, run: Mapping[str, Any], sequence: int, issues: Sequence[Issue]) -> None:
-    found = await connection.execute(
-        """UPDATE item SET state = 'skipped', issues = %s, outcome_at = now() WHERE run_id = %s AND sequence = %s
-           RETURNING *""",
+    await connection.execute(
+        "UPDATE item SET state = 'skipped', issues = %s, outcome_at = now() WHERE run_id = %s AND sequence = %s",
         (Jsonb([issue.model_dump(mode="json") for issue in issues]), run["id"], sequence),
     )
-    row = await found.fetchone()
-    if row is not None:
-        await connection.execute(
-            "UPDATE item SET event = %s WHERE run_id = %s AND sequence = %s",
-            (item_event(run, row).value, run["id"], sequence),
-        )
 
 
 def _snapshot(
@@ -662,11 +662,12 @@ _PAYMENTS_DUE = """EXISTS (SELECT 1 FROM link l LEFT JOIN payment_status p ON p.
       AND name = 'payment_statuses' AND pulled_at > now() - interval '1 hour')"""
 
 _NEW_DOCUMENTS = """
-INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, party_identity, revision)
+INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, party_identity, revision,
+                  issues)
 SELECT %(run)s, o.component, o.identity, 'document', o.sort_key, o.source_id, o.origin_id, o.title, o.party_identity,
-       o.revision
+       o.revision, o.issues -- remarks of its source: they stand beside the booking
 FROM origin o
-JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s
+JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s AND s.id <> ALL(%(away)s)
 LEFT JOIN link l ON l.administration_id = %(administration)s AND l.identity = o.identity AND l.current
 WHERE o.entity_id = %(entity)s AND o.identity IS NOT NULL AND o.duplicate_of IS NULL AND o.revision IS NOT NULL
   AND (%(scope)s::jsonb IS NULL OR %(scope)s::jsonb ? o.identity)
@@ -700,16 +701,23 @@ ON CONFLICT DO NOTHING
 """
 
 _UNREADABLE = """
-INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, state, issues)
+INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, state, issues, outcome_at)
 SELECT %(run)s, coalesce(o.component, 'sales_invoices'),
        'o1:' || left(encode(sha256(convert_to(o.source_id || '/' || o.origin_id, 'UTF8')), 'hex'), 40),
        'document', 'a' || o.origin_id, o.source_id, o.origin_id, o.title,
        CASE WHEN o.issues @> '[{"severity": "warning"}]' OR o.issues @> '[{"severity": "error"}]'
-            THEN 'skipped' ELSE 'not_ready' END, o.issues
-FROM origin o JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s
+            THEN 'skipped' ELSE 'not_ready' END, o.issues, now()
+FROM origin o JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s AND s.id <> ALL(%(away)s)
 WHERE o.entity_id = %(entity)s AND %(scope)s::jsonb IS NULL AND o.issues <> '[]'
   AND (o.identity IS NULL OR o.duplicate_of IS NOT NULL OR o.issues @> '[{"code": "D07"}]')
 ON CONFLICT DO NOTHING
+"""
+
+_AWAY = """
+INSERT INTO item (run_id, component, identity, kind, title, state, issues, outcome_at)
+SELECT %(run)s, 'sales_invoices', 'o1:' || left(encode(sha256(convert_to(s.id::text, 'UTF8')), 'hex'), 40), 'document',
+       s.name, 'skipped', %(issues)s, now()
+FROM source s WHERE s.id = %(source)s
 """
 
 _NUMBER_ITEMS = """

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from dagboek_schemas.cloudevents import encode
 from dagboek_schemas.events import ComponentFinished, ContinueSync, RunFinished, StartSync, stable_id
-from dagboek_schemas.issues import Issue
+from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, RunStatus, Trigger
 from dagboek_schemas.topics import Topic
 
@@ -305,8 +305,9 @@ async def finish_run(
         if run is None:
             return False
         await connection.execute(
-            "UPDATE item SET state = 'not_tried', outcome_at = now() WHERE run_id = %s AND state = 'planned'",
-            (run_id,),
+            """UPDATE item SET state = 'not_tried', issues = %s, event = NULL, reported_at = NULL, outcome_at = now()
+               WHERE run_id = %s AND state = 'planned'""",
+            (Jsonb([Issue(code="D27", severity=Severity.INFORMATION).model_dump(mode="json")]), run_id),
         )
         run |= {"state": "ended"}
         rows = await component_rows(connection, run)

@@ -14,7 +14,7 @@ from dagboek.publisher import Publisher
 from dagboek.retention import drop_old
 from dagboek.settings import Settings
 from dagboek.settle import Settler
-from dagboek.sweeper import deliver_items, deliver_run_events
+from dagboek.sweeper import deliver_items, deliver_run_events, write_events
 from dagboek.vault import Vault, vault_for
 from dagboek.watchdog import Watchdog
 
@@ -61,6 +61,7 @@ class CoreService:
                 ("replan", 5, watchdog.plan_forgotten),
                 ("lost", 5, watchdog.find_lost),
                 ("settle", 1, settler.settle_due),
+                ("events", 0.5, lambda: write_events(db)),
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
                 ("retention", 3600, lambda: drop_old(db)),

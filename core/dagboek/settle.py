@@ -5,14 +5,13 @@ The job asks the tool and records what it says. It never pushes: what the tool d
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 import structlog
-from dagboek_schemas.issues import Issue
-from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Op, Resolution, Unknown
 
@@ -20,7 +19,6 @@ from dagboek import connections
 from dagboek.booking_json import booking_from
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.matching import Likeness, describe, match
-from dagboek.outcome_events import item_event
 from dagboek.plugins import Plugins
 from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, write
 from dagboek.vault import Vault
@@ -91,24 +89,18 @@ ORDER BY l.settle_due LIMIT 500
 async def _settle(
     db: Database, plugins: Plugins, vault: Vault, connection_id: UUID | None, due: Sequence[Mapping[str, Any]]
 ) -> None:
-    updates = [row for row in due if row["op"] == Op.UPDATE]
-    for row in updates:  # an update sends the whole document: it may be sent again
-        await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT))
-    creates = [row for row in due if row["op"] != Op.UPDATE]
-    if not creates:
-        return
     if connection_id is None:
-        await _postpone(db, creates, RETRY * 10)
+        await _postpone(db, due, RETRY * 10)
         return
     try:
         tool = await connections.open_tool(db, plugins, vault, connection_id)
     except Exception as trouble:
         log.warning("settle.not_opened", error=type(trouble).__name__)
-        await _postpone(db, creates, RETRY)
+        await _postpone(db, due, RETRY)
         return
     try:
-        for at in range(0, len(creates), PACK):
-            await _ask(db, tool, creates[at : at + PACK])
+        for at in range(0, len(due), PACK):
+            await _ask(db, tool, due[at : at + PACK])
     finally:
         await tool.close()
 
@@ -141,6 +133,8 @@ async def _decide(
     found = match(booking, row["party_entry"], (one for one in candidates if one.entry_id not in others))
     if found.likeness is Likeness.OURS:
         await _record(db, row, _booked(row, found.candidates[0]))
+    elif row["op"] == Op.UPDATE:  # it sends the whole document, so it may be sent again
+        await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT))
     elif found.likeness is Likeness.PERHAPS or isinstance(resolution, Unknown):
         facts = {"number": row["identity"], "candidates": describe(found.candidates) or "?"}
         issue = Issue(code="D10", facts=facts)
@@ -221,8 +215,9 @@ async def _still_due(connection: Connection, row: Mapping[str, Any]) -> bool:
 
 
 async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: AttemptOutcome) -> None:
+    """What settling found, for the item that waits for it; the sweeper tells it. Back to planned: it comes again."""
     found = await connection.execute(
-        """SELECT i.*, r.state AS run_state FROM item i JOIN run r ON r.id = i.run_id
+        """SELECT i.issues, r.state AS run_state FROM item i JOIN run r ON r.id = i.run_id
            WHERE i.run_id = %s AND i.sequence = %s AND i.state IN ('planned', 'to_settle', 'not_tried')
            FOR UPDATE OF i FOR SHARE OF r""",
         (row["run_id"], row["sequence"]),
@@ -230,39 +225,43 @@ async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: At
     item = await found.fetchone()
     if item is None:
         return
-    state, issues = _OUTCOME_STATES.get(outcome.outcome), orjson.loads(outcome.issues)
-    if outcome.outcome is Outcome.ABSENT and item["run_state"] != "ended" and await _in_vain(connection, row):
-        issue = Issue(code="D32", facts={"reference": f"{row['id']}/{row['attempt']}"})
-        state, issues = "skipped", [issue.model_dump(mode="json")]
-    if state is None:
-        state = "not_tried" if item["run_state"] == "ended" else "planned"
-        await connection.execute(
-            """UPDATE item SET state = %s, generation = NULL, event = NULL, reported_at = NULL
-               WHERE run_id = %s AND sequence = %s""",
-            (state, row["run_id"], row["sequence"]),
-        )
-        return
-    run = await (await connection.execute("SELECT * FROM run WHERE id = %s", (row["run_id"],))).fetchone()
-    assert run is not None
-    item |= {
-        "state": state,
-        "issues": issues,
-        "attempt": row["attempt"],
-        "link_version": row["link_version"] + 1,
-        "booking_number": outcome.entry_number if row["kind"] == ItemKind.DOCUMENT else None,
-        "entry_id": outcome.entry_id,
-        "outcome_at": datetime.now(UTC),
-    }
+    remarks = [one for issue in item["issues"] if (one := Issue.model_validate(issue)).code not in ("D27", "D28")]
+    state, issues = await _state_of(connection, row, outcome, remarks, ended=item["run_state"] == "ended")
+    again = state is ItemState.PLANNED
     await connection.execute(
-        """UPDATE item SET state = %(state)s, issues = %(stored_issues)s, attempt = %(attempt)s,
-                  link_version = %(link_version)s, booking_number = %(booking_number)s, entry_id = %(entry_id)s,
-                  outcome_at = %(outcome_at)s, event = %(stored)s, reported_at = NULL
-           WHERE run_id = %(run_id)s AND sequence = %(sequence)s""",
-        item | {"stored": item_event(run, item).value, "stored_issues": Jsonb(issues)},
+        """UPDATE item SET state = %(state)s, issues = %(issues)s, attempt = %(attempt)s,
+                  link_version = %(version)s, booking_number = %(number)s, entry_id = %(entry)s,
+                  updated = %(updated)s, event = NULL,
+                  reported_at = NULL, generation = CASE WHEN %(again)s THEN NULL ELSE generation END,
+                  outcome_at = CASE WHEN NOT %(again)s THEN now() END
+           WHERE run_id = %(run)s AND sequence = %(sequence)s""",
+        {
+            "state": state,
+            "issues": Jsonb([issue.model_dump(mode="json") for issue in issues]),
+            "attempt": row["attempt"],
+            "version": row["link_version"] + 1,
+            "number": outcome.entry_number if row["kind"] == ItemKind.DOCUMENT else None,
+            "entry": outcome.entry_id,
+            "updated": state is ItemState.SYNCED and row["op"] == Op.UPDATE,
+            "again": again,
+            "run": row["run_id"],
+            "sequence": row["sequence"],
+        },
     )
 
 
-_OUTCOME_STATES = {Outcome.BOOKED: "synced", Outcome.PERSON: "needs_person"}
+async def _state_of(
+    connection: Connection, row: Mapping[str, Any], outcome: AttemptOutcome, remarks: list[Issue], *, ended: bool
+) -> tuple[ItemState, list[Issue]]:
+    if outcome.outcome is Outcome.BOOKED:
+        return ItemState.SYNCED, remarks
+    if outcome.outcome is Outcome.PERSON:
+        return ItemState.NEEDS_PERSON, [Issue.model_validate(issue) for issue in orjson.loads(outcome.issues)]
+    if ended:
+        return ItemState.NOT_TRIED, [Issue(code="D27", severity=Severity.INFORMATION)]
+    if await _in_vain(connection, row):
+        return ItemState.SKIPPED, [Issue(code="D32", facts={"reference": f"{row['id']}/{row['attempt']}"})]
+    return ItemState.PLANNED, remarks
 
 
 async def _in_vain(connection: Connection, row: Mapping[str, Any]) -> bool:
@@ -310,14 +309,20 @@ async def wake_settled(db: Database) -> None:
         """WITH waiting AS MATERIALIZED (
                SELECT id FROM run WHERE state = 'parked' AND park_reason IN ('settling', 'series') FOR SHARE
            )
-           UPDATE item i SET state = 'planned', generation = NULL, event = NULL, reported_at = NULL
+           UPDATE item i SET state = 'planned', generation = NULL, event = NULL, reported_at = NULL, outcome_at = NULL,
+                  issues = jsonb_path_query_array(i.issues, '$[*] ? (@.code != "D28")')
            FROM waiting r, link l
            WHERE r.id = i.run_id AND i.state = 'to_settle' AND l.id = i.link_id AND l.state <> 'intent'"""
     )
     await db.run(
         """UPDATE item i SET state = CASE l.state WHEN 'booked' THEN 'unchanged' WHEN 'needs_person' THEN l.state
                                                   ELSE 'not_tried' END,
-                  booking_number = l.entry_number, entry_id = l.entry_id
+                  issues = CASE l.state WHEN 'booked' THEN '[]'
+                                        WHEN 'needs_person' THEN jsonb_build_array(coalesce(l.needs_person_issue,
+                                                                                               '{"code": "D10"}'))
+                                        ELSE '[{"code": "D27", "severity": "information"}]' END,
+                  attempt = l.attempt, link_version = l.link_version, booking_number = l.entry_number,
+                  entry_id = l.entry_id, event = NULL, reported_at = NULL, outcome_at = now()
            FROM run r, link l
            WHERE i.state = 'to_settle' AND r.id = i.run_id AND r.state = 'ended' AND l.id = i.link_id
              AND l.state <> 'intent' AND (l.run_id, l.sequence) IS DISTINCT FROM (i.run_id, i.sequence)"""

@@ -14,7 +14,8 @@ from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.push_record import Outcome, repeat_intent, start_series
 from dagboek.settle import TRIES, Settler, free_series, wake_settled
-from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution
+from dagboek.sweeper import write_events
+from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
 from push_books import SERIES, Books, migrated, new_books
 
 BOOKING = booking_json(Booking({}, reference="2026/1"))
@@ -100,6 +101,15 @@ async def run_row(books: Books, run: UUID | None = None) -> dict[str, Any]:
     return row
 
 
+async def told(books: Books) -> dict[str, Any]:
+    """The event of the item, as the sweeper is about to deliver it."""
+    await write_events(books.db)
+    item = await books.item_row()
+    assert item["reported_at"] is None
+    event: dict[str, Any] = orjson.loads(item["event"])
+    return event
+
+
 async def test_an_attempt_that_is_sent_again_while_the_tool_is_asked_is_not_called_absent(
     books: Books, settling: Callable[..., Settler]
 ) -> None:
@@ -145,8 +155,7 @@ async def test_what_is_sent_in_vain_again_and_again_is_skipped_and_holds_nobody_
 
     item = await books.item_row()
     assert (item["state"], item["issues"][0]["code"]) == ("skipped", "D32")
-    assert orjson.loads(item["event"])["state"] == "skipped"
-    assert item["reported_at"] is None
+    assert (await told(books))["state"] == "skipped"
     assert (await books.link(link))["state"] == "free"  # another run tries it again
 
 
@@ -221,9 +230,11 @@ async def test_a_number_is_held_by_nothing_but_an_open_attempt(books: Books) -> 
     assert (series["open_link"], series["next_number"]) == (None, 42)
 
 
-@pytest.mark.parametrize(("became", "told"), [("booked", "unchanged"), ("free", "not_tried")])
+@pytest.mark.parametrize(
+    ("became", "state"), [("booked", "unchanged"), ("free", "not_tried"), ("needs_person", "needs_person")]
+)
 async def test_an_item_of_a_run_that_ended_is_final_once_the_attempt_of_another_run_is(
-    books: Books, became: str, told: str
+    books: Books, became: str, state: str
 ) -> None:
     (link,) = await books.links(state="intent", run_id=await another_run(books), sequence=7)
     await books.item(link_id=link, state="to_settle")
@@ -231,10 +242,37 @@ async def test_an_item_of_a_run_that_ended_is_final_once_the_attempt_of_another_
     await wake_settled(books.db)
     assert (await books.item_row())["state"] == "to_settle"
 
-    await books.db.run("UPDATE link SET state = %s WHERE id = %s", became, link)
+    await books.db.run("UPDATE link SET state = %s, link_version = 7 WHERE id = %s", became, link)
     await wake_settled(books.db)
 
-    assert (await books.item_row())["state"] == told
+    assert (await books.item_row())["state"] == state
+    event = await told(books)
+    assert (event["state"], event["link_version"]) == (state, 7)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "state", "revision"),
+    [
+        (Found((Candidate("e1", number="1", certain=True),)), "synced", "rev1:new"),
+        (Absent(), "planned", "rev1:old"),
+        (Unknown(), "planned", "rev1:old"),
+    ],
+)
+async def test_an_uncertain_update_is_settled_by_what_the_tool_says_of_it(
+    books: Books, settling: Callable[..., Settler], resolution: Resolution, state: str, revision: str
+) -> None:
+    """What did arrive is not sent again, since updates are few; what did not keeps its entry, and is."""
+    (link,) = await books.links(state="booked", entry_id="e1", entry_number="1", revision="rev1:old")
+    await books.item(0, link_id=link, state="to_settle", generation=1)
+    await books.intend(
+        books.intent(link, op="update", expected="booked", booking=BOOKING, settle_seconds=-1, revision="rev1:new")
+    )
+
+    await settling(Tool(resolution)).settle_due(5)
+
+    item, found = await books.item_row(), await books.link(link)
+    assert (item["state"], item["updated"]) == (state, state == "synced")
+    assert (found["state"], found["entry_id"], found["revision"]) == ("booked", "e1", revision)
 
 
 async def test_documents_wait_for_a_party_that_another_run_has_sent(books: Books) -> None:

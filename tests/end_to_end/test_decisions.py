@@ -39,11 +39,16 @@ async def test_a_cancelled_run_ends_and_the_next_goes_on_where_it_was(
 
     assert run["status"] == "Cancelled"
     states = await house.states(run_id)
-    assert set(states.values()) == {"synced", "not_tried"}
+    assert set(states.values()) == {"synced", "not_tried D27"}
     booked = sandbox.books.entries(1001, journal="V1")
     assert sum(state == "synced" for state in states.values()) == len(booked) < len(MANY)
     told = await house.told(run_id)
     assert told[-1][0] == "dagboek.run.finished.v1" and told[-1][1]["status"] == "Cancelled"
+    outcomes = [data for _, data in told if data.get("document_number")]
+    assert {data["document_number"]: data["state"] for data in outcomes} == {
+        number: state.partition(" ")[0] for number, state in states.items()
+    }
+    assert len(outcomes) == len(MANY)
     assert not await runs.cancel(house.db, run_id)
 
     sandbox.control.faults(off=True)
@@ -138,7 +143,7 @@ async def test_a_password_that_no_longer_works_ends_the_run_and_loses_nothing(
     assert run["park_issue"]["code"] == "O31"
     assert old not in str(run)
     states = set((await house.states(run_id)).values())
-    assert states == {"synced", "not_tried"}
+    assert states == {"synced", "not_tried D27"}
     row = await house.db.one("SELECT state FROM connection WHERE id = %s", connection)
     assert row == {"state": "reconnect"}
     with pytest.raises(NotReadyToSync, match="Connect it again"):

@@ -107,7 +107,7 @@ async def test_nothing_is_booked_before_it_is_known_what_is_there(
 
     assert run["status"] == "Error"
     assert run["component_errors"]["sales_invoices"]["code"] == "B07"
-    assert set((await house.states(run["id"])).values()) == {"not_tried"}
+    assert set((await house.states(run["id"])).values()) == {"not_tried D27"}
     assert len(sandbox.books.entries(1001, journal="V1")) == 1
 
     sandbox.control.faults(off=True)

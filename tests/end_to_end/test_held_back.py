@@ -145,3 +145,18 @@ async def test_what_the_books_do_not_have_is_named(house: Installation, tmp_path
 
         states = await house.states(run["id"])
         assert {number for number, state in states.items() if state == "synced"} == {"1", "3", "5"}
+
+
+async def test_what_its_source_remarks_stands_beside_a_booked_document(
+    house: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    """A file whose attachment cannot be read is booked, and that is told."""
+    whole = Ubl("2026/001", file=("paper.pdf", b"%PDF-1.7")).xml()
+    (tmp_path / "ubl").mkdir()
+    (tmp_path / "ubl" / "1.xml").write_text(whole.replace("JVBERi0xLjc=", "no base64!"))
+    connection = await house.connection(sandbox, tenant="Remarks", folder=tmp_path / "ubl")
+
+    run = await house.sync(connection)
+
+    assert run["status"] == "Success"
+    assert await house.states(run["id"]) == {"2026/001": "synced U39"}

@@ -88,7 +88,7 @@ async def test_a_login_that_is_refused_is_tried_once_and_ends_the_run(
 
     assert run["status"] == "Error"
     assert run["park_issue"]["code"] == "O31"
-    assert set((await house.states(run["id"])).values()) == {"not_tried"}
+    assert set((await house.states(run["id"])).values()) == {"not_tried D27"}
     assert sandbox.books.entries(1001) == []
     after = len(sandbox.control.requests(operation="authenticateUser", last=1000)["requests"])
     assert after - before == 1

@@ -118,7 +118,7 @@ class ItemTask:
         self.finished = finished
         self.loop = lane.loop
         self.document: Document | None = None
-        self.remarks: list[Issue] = []
+        self.remarks: list[Issue] = list(item.remarks)
         """Information that does not change the outcome."""
         self.open = False
         """An attempt of the item has no outcome yet."""
@@ -133,7 +133,7 @@ class ItemTask:
             self.finished()
             return
         try:
-            tool = await self.loop.tool(self.window.run["connection_id"], self.window.run["id"])
+            tool = await self.loop.tool(self.window.run)
         except ConnectionProblem as problem:
             await self.break_login(LoginBroken(tool_words=str(problem)))
             return
@@ -286,7 +286,7 @@ class ItemTask:
             waits = any(one.severity is Severity.INFORMATION for one in issues)
             self.tell(ItemState.NOT_READY if waits else ItemState.SKIPPED, issues)
         else:
-            self.remarks += booking.remarks
+            self.remarks = [*item.remarks, *booking.remarks]
         return booking
 
     async def _known_party(self, tool: AccountingPlugin, link: LinkSeen) -> bool:
@@ -388,8 +388,7 @@ class ItemTask:
         await tool.prepare()
         if booking.series is not None and op is Op.CREATE:
             await self._series_known(tool, booking.series)
-        if tool.about.attachments and self.document is not None and self.document.attachments and op is Op.CREATE:
-            attempt.attachments = await self._attachments(self.document)
+        await self._attach(tool, attempt)
         t0 = boot_time()
         intent = self._intent(tool, link, booking, op)
         reached("before_intent")
@@ -438,8 +437,15 @@ class ItemTask:
             party_entry=self._party_entry(),
         )
 
-    async def _attachments(self, document: Document) -> tuple[AttachedFile, ...]:
-        """The files of a document; one that its source no longer gives is left out, and that is told."""
+    async def _attach(self, tool: AccountingPlugin, attempt: Attempt) -> None:
+        """Gives a new booking the files of its document; one that its source no longer has is told and left out."""
+        if not (tool.about.attachments and attempt.op is Op.CREATE and self.item.kind is ItemKind.DOCUMENT):
+            return
+        document = self.document or self.item.document()
+        if document.attachments:
+            attempt.attachments = await self._files(document)
+
+    async def _files(self, document: Document) -> tuple[AttachedFile, ...]:
         assert self.item.source_id is not None
         files: list[AttachedFile] = []
         async with self.loop.source(self.item.source_id, self.window.run["entity_id"]) as source:
@@ -500,7 +506,7 @@ class ItemTask:
         own = link.run_id == self.window.run["id"] and link.sequence == self.item.sequence
         settling = tool.about.party_settling if self.item.kind is ItemKind.PARTY else tool.about.settling
         if not (own and settling.repeatable and link.op == Op.CREATE):
-            self.tell(ItemState.TO_SETTLE, link=link)
+            self._tell_to_settle(link)
             return
         row = await self.loop.db.one(
             "SELECT booking, series_number FROM attempt WHERE link_id = %s AND number = %s", link.id, link.attempt
@@ -510,6 +516,7 @@ class ItemTask:
         attempt = self._new_attempt(link, booking, Op.CREATE)
         self.open = True
         attempt.number, attempt.series_number = link.attempt, row["series_number"]
+        await self._attach(tool, attempt)
         granted = Granted(link.id, link.attempt, link.version, row["series_number"])
         verdict = await self._repeat(tool, attempt, granted)
         after = await self._take(tool, link, booking, attempt, granted, verdict)
@@ -639,12 +646,16 @@ class ItemTask:
         self._party_changed(link)
         self.lane.uncertain += 1
         log.warning("item.uncertain", run=str(self.window.run["id"]), sequence=self.item.sequence, why=str(verdict))
-        self.tell(ItemState.TO_SETTLE, link=link)
+        self._tell_to_settle(link)
         if self.window.unsettled is None:
             self.window.unsettled = self.item.component
         if self.lane.uncertain >= 2:
             self.lane.uncertain = 0
             await self.lane.park(self.window, 60, "tool_unavailable", Issue(code="B06", severity=Severity.ERROR))
+
+    def _tell_to_settle(self, link: LinkSeen) -> None:
+        issue = Issue(code="D28", severity=Severity.INFORMATION, facts={"tool": self.loop.title})
+        self.tell(ItemState.TO_SETTLE, [issue], link=link)
 
     async def _taken(
         self,
@@ -778,7 +789,7 @@ class ItemTask:
         """Gives the item its outcome; its event is delivered once that is committed."""
         run, item = self.window.run, self.item
         link = link or item.link
-        if state in (ItemState.SYNCED, ItemState.ACCEPTED):
+        if state in (ItemState.SYNCED, ItemState.ACCEPTED, ItemState.TO_SETTLE):
             issues = [*issues, *self.remarks]
         booking_number = number or (link.entry_number if link and item.kind is ItemKind.DOCUMENT else None)
         outcome = events.ItemOutcome(

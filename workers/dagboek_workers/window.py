@@ -11,6 +11,7 @@ from dagboek import contexts
 from dagboek.database import Database
 from dagboek.runs import held_back
 from dagboek_schemas.documents import Document, Party
+from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import MappingContext
 from dagboek_sdk.attempt import Candidate
@@ -55,6 +56,8 @@ class ItemSeen:
     origin_id: str | None
     event: bytes | None
     reported: bool
+    remarks: tuple[Issue, ...]
+    """What its source says about it and that does not keep it from being booked."""
     body: bytes | None
     link: LinkSeen | None
 
@@ -119,7 +122,8 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         rows = await (
             await connection.execute(
                 f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
-                           i.source_id, i.origin_id, i.event, i.reported_at, s.body, {_LINK}
+                           i.source_id, i.origin_id, i.event, i.reported_at, i.issues, s.body,
+                           {_LINK}
                     FROM item i
                     LEFT JOIN snapshot s ON s.run_id = i.run_id AND s.sequence = i.sequence
                     LEFT JOIN link l ON l.id = i.link_id
@@ -174,6 +178,7 @@ def _item(row: Mapping[str, Any]) -> ItemSeen:
         origin_id=row["origin_id"],
         event=row["event"],
         reported=row["reported_at"] is not None,
+        remarks=tuple(map(Issue.model_validate, row["issues"])) if row["state"] == ItemState.PLANNED else (),
         body=row["body"],
         link=_link(row) if row["l_id"] is not None else None,
     )

@@ -221,14 +221,16 @@ CREATE TABLE item (
     entry_id text,
     updated boolean NOT NULL DEFAULT false,
     outcome_at timestamptz,
-    event bytea, -- the value of its outcome event, as delivered or to be delivered
+    event bytea, -- value of its outcome event, delivered or to be; with an outcome and empty: to be written
     reported_at timestamptz,
     PRIMARY KEY (run_id, component, identity)
 );
 
 CREATE UNIQUE INDEX item_sequence ON item (run_id, sequence);
 
-CREATE INDEX item_unreported ON item (outcome_at) WHERE event IS NOT NULL AND reported_at IS NULL;
+CREATE INDEX item_unreported ON item (outcome_at) WHERE outcome_at IS NOT NULL AND reported_at IS NULL;
+
+CREATE INDEX item_untold ON item (run_id) WHERE outcome_at IS NOT NULL AND reported_at IS NULL;
 
 CREATE INDEX item_unsettled ON item (link_id) WHERE state = 'to_settle';
 
