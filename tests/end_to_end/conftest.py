@@ -1,11 +1,12 @@
 """Fixtures of the end-to-end tests."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import temporary_folder
 from dagboek.embedded import Services
 from end_to_end.harness import Installation, installation, new_database, octopus, topics_deleted
 
@@ -41,3 +42,10 @@ async def sandbox() -> AsyncIterator[Any]:
     """An Octopus sandbox of this test's own."""
     async with octopus() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """A data folder that all demos share: a second start is quicker."""
+    with temporary_folder() as folder:
+        yield folder

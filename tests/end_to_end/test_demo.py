@@ -1,50 +1,13 @@
 """`dagboek demo` as a stranger runs it: one command, nothing but Python, and nothing left running."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
 import pytest
-from conftest import temporary_folder
+from end_to_end.demo_command import demo
 from end_to_end.harness import write_files
 from ubl_text import Ubl, UblLine
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
-    """A data folder that the demos of this module share: the second start is quicker."""
-    with temporary_folder() as folder:
-        yield folder
-
-
-def demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the demo; fails when a process that it started is still there afterwards."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGBOEK_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "dagboek.cli.main", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env={**environment, "DAGBOEK_DATA_DIR": str(home), "LANG": "C.UTF-8"},
-    )
-    assert left_running(home) == []
-    return done
-
-
-def left_running(home: Path) -> list[str]:
-    """Command lines of processes that work in `home`."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "pid", "environ"]):
-        words = [*(process.info["cmdline"] or []), (process.info["environ"] or {}).get("DAGBOEK_DATA_DIR", "")]
-        if process.info["pid"] != os.getpid() and any(str(home) in word for word in words):
-            found.append(" ".join(words)[:200])
-    return found
 
 
 def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:

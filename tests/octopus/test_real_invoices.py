@@ -1,101 +1,74 @@
-"""All sound files written by others (../shared/data/ubl beside the checkout) can be booked, to the cent."""
+"""All sound files of ../shared/data/ubl as purchases: they stand in the books with the amounts of the facts.
 
-import json
+As sales they go through the whole product in `end_to_end/test_real_invoices.py`.
+"""
+
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from dagboek_octopus import lists, mapping
-from dagboek_schemas.documents import Direction, Document
+import real_invoices
+from dagboek_schemas.documents import Direction
 from dagboek_schemas.statuses import Component, ItemKind
-from dagboek_sdk.attempt import Booking
-from dagboek_sdk.mapping import ZERO, cents
-from octopus_books import CONNECTION, OCTOPUS, Dossier, attempt, book_year, context, journal, made_lists
+from octopus_books import CONNECTION, Dossier, attempt, context
 
 reader = pytest.importorskip("dagboek_ubl.reader")
-
-FOLDER = Path(__file__).parents[3] / "shared" / "data" / "ubl"
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="no folder shared/data/ubl beside the checkout")
+pytestmark = real_invoices.needed
 
 
-def sound_files() -> list[str]:
-    facts = FOLDER / "facts.json"
-    if not facts.is_file():
-        return []
-    return [row["file"] for row in json.loads(facts.read_text("utf-8")) if row["verdict"] == "ok"]
-
-
-@cache
-def facts() -> dict[str, dict[str, Any]]:
-    return {row["file"]: row for row in json.loads((FOLDER / "facts.json").read_text("utf-8"))}
-
-
-YEARS = range(2005, 2030)
-LISTS = made_lists(years=[book_year(year, year) for year in YEARS], accounts=[], complete=frozenset())
-LISTS = {
-    **LISTS,
-    "journals": lists.journal_rows({str(year): [journal(key) for key in ("A1", "A2", "V1", "V2")] for year in YEARS}),
-}
-TABLES = lists.tables(LISTS)
-
-
-def book(document: Document) -> Booking:
-    """A purchase is what a received file is; both sides are tried, as an entity may be either."""
-    return mapping.map_document(document, context(CONNECTION, LISTS), TABLES, OCTOPUS)
-
-
-@pytest.mark.parametrize("direction", list(Direction))
-@pytest.mark.parametrize("file", sound_files())
-def test_a_sound_file_is_booked_with_its_own_amounts(file: str, direction: Direction) -> None:
-    read = reader.read_file(FOLDER / file)
-    assert read.document is not None, read.issues
-    document = read.document.model_copy(update={"direction": direction})
-    booking = book(document)
-    effect, rows = facts()[file]["effect"], booking.payload["bookingLines"]
-    base = sum((Decimal(row["baseAmount"]) for row in rows), ZERO)
-    vat = sum((Decimal(row["vatAmount"]) for row in rows), ZERO)
-    assert booking.gross is not None
-    sign = -1 if booking.gross < 0 else 1
-    totals = document.totals
-    assert sign * vat == cents(Decimal(effect["vat"] or 0))
-    assert abs(sign * base - totals.rounding - Decimal(effect["net"])) <= Decimal("0.01")
-    raises = 1 if document.kind == "invoice" else -1
-    assert booking.gross == cents(Decimal(effect["payable"]) + raises * totals.prepaid)
-    assert base + vat == abs(booking.gross)
-    assert sum((row.debit - row.credit for row in booking.lines), ZERO) == 0
-
-
-async def test_all_of_them_stand_in_the_books_with_their_own_amounts(
+async def test_all_sound_files_are_booked_as_purchases_with_their_own_amounts(
     start_dossier: Callable[..., Awaitable[Dossier]],
 ) -> None:
-    dossier = await start_dossier(years=(YEARS[0], YEARS[-1]))
+    dossier = await start_dossier(years=(2005, 2029))
     plugin = dossier.plugin()
     ready = context(CONNECTION, await plugin.lists())
     numbers: Counter[str] = Counter()
-    meant: dict[str, Booking] = {}
-    for file in sound_files():
-        read = reader.read_file(FOLDER / file)
-        assert read.document is not None
-        for direction in Direction:
-            document = read.document.model_copy(update={"direction": direction})
-            component = Component.CUSTOMERS if direction is Direction.SALES else Component.SUPPLIERS
-            party = attempt(plugin.map_party(document.other_party, component, ready), ItemKind.PARTY)
-            relation = (await plugin.push(party)).entry_id
-            booking = plugin.map_document(document, component, ready)
-            assert booking.series
-            numbers[booking.series] += 1
-            made = attempt(booking, party_entry=relation, series_number=numbers[booking.series])
-            meant[(await plugin.push(made)).entry_id] = booking
-    entries = await dossier.get("entries", dossier=1001)
-    assert len(entries) == len(meant) == 2 * len(sound_files())
-    for entry in entries:
-        booking = meant[f"{entry['bookyear']}/{entry['journal']}/{entry['number']}"]
-        assert entry["balanced"]
-        assert (Decimal(entry["total"]), entry["currency"]) == (booking.gross, booking.currency)
-        shown = sum((row.debit - row.credit for row in booking.lines if row.because == "VAT"), ZERO)
-        assert abs(Decimal(entry["vat_total"])) == abs(shown)
+    due: dict[str, dict[str, Any]] = {}
+    for file in real_invoices.sound():
+        read = reader.read_file(real_invoices.FOLDER / file)
+        assert read.document is not None, (file, read.issues)
+        document = read.document.model_copy(update={"direction": Direction.PURCHASE})
+        supplier = plugin.map_party(document.other_party, Component.SUPPLIERS, ready)
+        relation = (await plugin.push(attempt(supplier, ItemKind.PARTY))).entry_id
+        booking = plugin.map_document(document, Component.SUPPLIERS, ready)
+        assert booking.series
+        numbers[booking.series] += 1
+        made = attempt(booking, party_entry=relation, series_number=numbers[booking.series])
+        wanted = real_invoices.due(file)
+        taxed = charged((rate, base, vat) for rate, (base, vat) in wanted["vat"].items())
+        due[(await plugin.push(made)).entry_id] = {**wanted, "vat": taxed}
+
+    entries = {
+        f"{entry['bookyear']}/{entry['journal']}/{entry['number']}": entry
+        for entry in await dossier.get("entries", dossier=1001)
+    }
+
+    assert all(entry["balanced"] for entry in entries.values())
+    assert {entry: amounts(row) for entry, row in entries.items()} == due
     assert Decimal((await dossier.get("ledger", dossier=1001))["difference"]) == 0
+
+
+def amounts(entry: dict[str, Any]) -> dict[str, Any]:
+    """Amounts of an entry as the facts have them; `vat` by rate where the supplier charges any."""
+    moved = [
+        Decimal(line["document_debit"]) - Decimal(line["document_credit"])
+        for line in entry["lines"]
+        if str(line["account"]) == CONNECTION.purchases.rounding_account
+    ]
+    rounding = sum(moved, Decimal(0))
+    return {
+        "number": entry["comment"],
+        "currency": entry["currency"],
+        "net": Decimal(entry["net"]) - rounding,
+        "vat": charged((row["percentage"], row["base"], row["vat"]) for row in entry["vat"]),
+        "vat_total": Decimal(entry["vat_total"]),
+        "rounding": rounding,
+        "total": Decimal(entry["total"]),
+    }
+
+
+def charged(rows: Iterable[tuple[Any, Any, Any]]) -> dict[Decimal, tuple[Decimal, Decimal]]:
+    """Base and VAT by rate, of rows with VAT."""
+    return {Decimal(rate): (Decimal(base), Decimal(vat)) for rate, base, vat in rows if Decimal(vat)}
