@@ -2,6 +2,8 @@
 
     uv run python bench/full_path.py                      one measurement, as JSON
     uv run python bench/full_path.py --table              all of them, as a table
+    uv run python bench/full_path.py --first              from the request to the first result, everything running
+    uv run --group bench python bench/full_path.py --profile 10    where the worker's CPU goes, for ten seconds
 
 The tool is in the worker's process and answers after the given time; everything else is the product, each in a
 process of its own: Kafka, PostgreSQL, core, worker. The first windows are planned before the worker starts, since
@@ -12,18 +14,20 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import instant
 import psycopg
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from cpu_profile import cpu_profile
+from cpu_profile import table as cpu_profile_table
 from cryptography.fernet import Fernet
 from dagboek.database import Database, migrate
 from dagboek.embedded import EmbeddedServices
@@ -38,9 +42,12 @@ from dagboek.topics import ensure_topics
 from dagboek.vault import Vault
 from dagboek_schemas.statuses import Trigger
 from dagboek_workers.app import WorkerOptions, run_worker
+from machine import machine
 from tenants_of_bench import set_up
 
 PREFIX = "bench"
+
+Result = TypeVar("Result")
 
 
 def plugins() -> Plugins:
@@ -114,6 +121,11 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
             children.append(child("core", arguments, here))
             started = time.time()
             children.append(child("worker", arguments, here))
+            if arguments.profile:
+                while not await db.one("SELECT 1 AS one FROM item WHERE outcome_at IS NOT NULL LIMIT 1"):
+                    await asyncio.sleep(0.1)
+                profile = await cpu_profile(children[1].pid, arguments.profile)
+                print(cpu_profile_table(profile) + "\n", flush=True)
             row = await _until_done(db, arguments, children[1])
             links = await db.one("SELECT count(*) AS booked, max(attempt) AS tries FROM link WHERE state = 'booked'")
             return _figures(arguments, row, planned, children[1].pid, started) | dict(links or {})
@@ -123,6 +135,46 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
         for process in children:
             await asyncio.to_thread(process.wait, 60)
         await asyncio.to_thread(publisher.close)
+
+
+async def measure_first(arguments: argparse.Namespace, here: Addresses) -> list[float]:
+    """Seconds from the request of a run to its first result on the topic, one run after the other, all else idle."""
+    publisher = Publisher(here.kafka_bootstrap, PREFIX)
+    children = [child(role, arguments, here) for role in ("core", "worker")]
+    consumer = Consumer(
+        {"bootstrap.servers": here.kafka_bootstrap, "group.id": "first", "fetch.wait.max.ms": 5, "log_level": 2}
+    )
+    partitions = consumer.list_topics(f"{PREFIX}.sync.results", timeout=10).topics[f"{PREFIX}.sync.results"].partitions
+    consumer.assign([TopicPartition(f"{PREFIX}.sync.results", one, OFFSET_END) for one in partitions])
+    found: list[float] = []
+    try:
+        async with Database(here.database_url, size=4) as db:
+            connections = await set_up(db, Vault([here.key]), FIRST_RUNS, 50)
+            for connection_id in connections:
+                await _settled(consumer)
+                began = time.perf_counter()
+                await request_run(db, publisher, connection_id, Trigger.MANUAL)
+                while (message := await asyncio.to_thread(consumer.poll, 1.0)) is None or message.error():
+                    if time.perf_counter() - began > arguments.seconds:
+                        raise TimeoutError("no result came")
+                found.append(time.perf_counter() - began)
+    finally:
+        consumer.close()
+        for process in children:
+            process.terminate()
+        for process in children:
+            await asyncio.to_thread(process.wait, 60)
+        await asyncio.to_thread(publisher.close)
+    return found[1:]  # the first one waits for the processes to start
+
+
+FIRST_RUNS = 21
+
+
+async def _settled(consumer: Consumer) -> None:
+    """Reads what is left of the run before."""
+    while await asyncio.to_thread(consumer.poll, 1.5) is not None:
+        pass
 
 
 async def _plan(db: Database, publisher: Publisher) -> float:
@@ -181,7 +233,7 @@ def _process(pid: int) -> tuple[int, float]:
     return memory, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(arguments: argparse.Namespace) -> dict[str, Any]:
+def run(arguments: argparse.Namespace, measured: Callable[..., Coroutine[Any, Any, Result]]) -> Result:
     """One measurement on services of its own."""
     with tempfile.TemporaryDirectory(prefix="dagboek-bench-") as folder, EmbeddedServices(Path(folder)) as services:
         here = Addresses(
@@ -193,7 +245,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             connection.execute("CREATE DATABASE bench")
         migrate(here.database_url)
         ensure_topics(here.kafka_bootstrap, here.settings)
-        return asyncio.run(measure(arguments, here))
+        return asyncio.run(measured(arguments, here))
 
 
 TABLE = ((100, 150, 0), (1000, 20, 0), (1, 200, 50), (10, 100, 50), (100, 60, 50), (1000, 20, 50))
@@ -204,11 +256,11 @@ COLUMNS = ("connections", "delay_ms", "items", "items_per_s", "first_result_s", 
 
 def table(arguments: argparse.Namespace) -> None:
     """All measurements as a Markdown table."""
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
+    print(machine() + "\n")
     print("| " + " | ".join(COLUMNS) + " |\n|" + " ---: |" * len(COLUMNS))
     for connections, documents, delay in TABLE:
         given = {**vars(arguments), "connections": connections, "documents": documents, "delay_ms": delay}
-        figures = run(argparse.Namespace(**given))
+        figures = run(argparse.Namespace(**given), measure)
         print("| " + " | ".join(str(figures[name]) for name in COLUMNS) + " |", flush=True)
 
 
@@ -221,6 +273,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=256, help="items of the tool at the same time")
     parser.add_argument("--seconds", type=float, default=300, help="time after which a measurement is given up")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--first", action="store_true")
+    parser.add_argument("--profile", type=int, default=0, metavar="SECONDS")
     for role in ("worker", "core"):
         parser.add_argument(f"--{role}", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -231,8 +285,12 @@ def main() -> None:
         core()
     elif arguments.table:
         table(arguments)
+    elif arguments.first:
+        found = sorted(run(arguments, measure_first))
+        print(machine())
+        print(f"{len(found)} runs: median {found[len(found) // 2]:.2f} s, longest {found[-1]:.2f} s")
     else:
-        print(json.dumps(run(arguments)))
+        print(json.dumps(run(arguments, measure)))
 
 
 if __name__ == "__main__":
