@@ -42,7 +42,7 @@ def misnamed(row: dict[str, Any], fact: dict[str, Any]) -> list[str]:
     also = set(fact["origin"]["schematron"]["cen"]["fatal"])
     if not fact["line_arithmetic_consistent"]:
         also.add("PEPPOL-EN16931-R120")
-    told = {issue["rule"]: issue for issue in row["issues"] if issue["severity"] != "information"}
+    told = {issue.get("rule", issue["code"]): issue for issue in row["issues"] if issue["severity"] != "information"}
     wrong = [f"{rule} is not named" for rule in expected if rule not in told]
     wrong += [f"{rule} is not broken" for rule in told if rule not in expected and rule not in also]
     wrong += [f"{rule} has no remedy" for rule, issue in told.items() if not issue["remedy"]]
