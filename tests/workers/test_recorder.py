@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -17,14 +18,19 @@ from push_books import Books, migrated, new_books
 
 
 class Producer:
-    """Takes what is sent, and confirms it at once."""
+    """Takes what is sent, and confirms it at once, or when it is told to."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Topic, bytes]] = []
+        self.withheld: dict[Topic, Any] | None = None
+        """What has yet to be confirmed, where nothing is confirmed at once."""
 
     def send(self, topic: Topic, record: Record, delivered: Any) -> None:
         self.sent.append((topic, record.value))
-        delivered(0, len(self.sent))
+        if self.withheld is None:
+            delivered(0, len(self.sent))
+        else:
+            self.withheld[topic] = delivered
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +144,49 @@ async def test_what_is_told_is_delivered_after_it_is_stored_and_marked_after_it_
     assert (finished, warned) == ([0], [1])
     for sequence in (0, 1):
         assert (await books.item_row(sequence))["reported_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "topics"),
+    [
+        (ItemState.SYNCED, [Topic.RESULTS]),
+        (ItemState.NOT_READY, [Topic.RESULTS]),
+        (ItemState.SKIPPED, [Topic.RESULTS, Topic.WARNINGS]),
+        (ItemState.SKIPPED, [Topic.WARNINGS, Topic.RESULTS]),
+        (ItemState.NEEDS_PERSON, [Topic.WARNINGS, Topic.RESULTS]),
+    ],
+)
+@pytest.mark.parametrize("stored_before", [False, True])
+async def test_an_item_is_finished_when_every_topic_has_confirmed_it_and_not_before(
+    books: Books, recorder: Recorder, producer: Producer, state: ItemState, topics: list[Topic], stored_before: bool
+) -> None:
+    """What is finished is acked: a result that only one topic has, or none, would be lost with the brokers."""
+    producer.withheld = {}
+    item, finished = told(books, 0, state)
+
+    if stored_before:
+        await books.item(0, state=state, outcome_at=datetime.now(UTC))
+        recorder.deliver(item)
+    else:
+        await books.item(0)
+        recorder.tell(item)
+    await passed(recorder)
+    assert set(producer.withheld) == set(topics)
+    for topic in topics:
+        assert finished == []
+        assert (await books.item_row(0))["reported_at"] is None
+        await asyncio.to_thread(producer.withheld[topic], 0, 1)  # confirmed by the producer's own thread
+        await passed(recorder)
+
+    assert finished == [0]
+    assert (await books.item_row(0))["reported_at"] is not None
+
+
+async def passed(recorder: Recorder) -> None:
+    """Waits until the recorder has done what it could."""
+    await asyncio.sleep(0)
+    await recorder.written()
+    await recorder.written()
 
 
 async def test_a_connection_that_is_cut_is_made_again_and_nothing_is_lost(books: Books, recorder: Recorder) -> None:
