@@ -37,7 +37,17 @@ def _dumps(value: Any) -> bytes:
 set_json_dumps(_dumps)
 set_json_loads(json.loads)
 
-__all__ = ["AWAY", "Connection", "Database", "DatabaseUnavailable", "Jsonb", "JsonbDumper", "connect", "migrate"]
+__all__ = [
+    "AWAY",
+    "Connection",
+    "Database",
+    "DatabaseUnavailable",
+    "Jsonb",
+    "JsonbDumper",
+    "connect",
+    "migrate",
+    "place_of",
+]
 
 
 async def connect(url: str, **options: Any) -> Connection:
@@ -151,14 +161,18 @@ def migrate(url: str) -> str:
         engine.dispose()
 
 
-def _unavailable(url: str, error: BaseException) -> str:
+def place_of(url: str) -> str:
+    """Where a database is, for messages: `name at host:port`, without user and password."""
     try:
         parts = conninfo.conninfo_to_dict(url)
-        where = f"{parts.get('dbname', '?')} at {parts.get('host', 'the local socket')}:{parts.get('port', '5432')}"
     except psycopg.ProgrammingError:
-        where = "the address in the settings, which is no PostgreSQL address"
+        return "the address in the settings, which is no PostgreSQL address"
+    return f"{parts.get('dbname', '?')} at {parts.get('host', 'the local socket')}:{parts.get('port', '5432')}"
+
+
+def _unavailable(url: str, error: BaseException) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
-        f"The database {where} does not answer ({reason}). "
+        f"The database {place_of(url)} does not answer ({reason}). "
         "Check DAGBOEK_DATABASE_URL, or leave it out to use the embedded one."
     )

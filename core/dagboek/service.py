@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from dagboek.commands import CommandReader
-from dagboek.database import Database
+from dagboek.database import AWAY, Database
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
@@ -82,6 +82,9 @@ async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], s
     while not stop.is_set():
         try:
             await job()
+        except AWAY as trouble:
+            log.warning("job.waits", job=name, error=type(trouble).__name__)
+            await asyncio.sleep(1)
         except Exception:
             log.exception("job.failed", job=name)
             await asyncio.sleep(1)

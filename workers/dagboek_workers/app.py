@@ -16,6 +16,7 @@ import structlog
 import uvloop
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
+from dagboek.servers import all_answer, servers, watched
 from dagboek.vault import Vault
 from dagboek_schemas.topics import Topic
 
@@ -120,7 +121,18 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
 
 
 async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event) -> None:
-    """Runs a worker on this loop until `stop` is set."""
+    """Runs a worker on this loop until `stop` is set, once broker and database answer.
+
+    SettingsError and KafkaException, at once, for security properties that cannot be used.
+    """
+    credentials_of(options.security)
+    needed = servers(options.bootstrap, options.security, options.database_url)
+    if await all_answer(needed, stop):
+        async with watched(needed, stop):
+            await _work(options, plugins, vault, stop)
+
+
+async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event) -> None:
     app = make_app(options, plugins, vault)
     app.finalize()
     starting = asyncio.create_task(app.start())

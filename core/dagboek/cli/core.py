@@ -9,6 +9,7 @@ from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
 from dagboek.cli.session import NOT_RUNNING, run
 from dagboek.logs import configure
+from dagboek.servers import all_answer, servers, watched
 from dagboek.settings import load_settings
 
 
@@ -33,4 +34,7 @@ async def _serve() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await CoreService(settings, services).run(stop)
+        needed = servers(services.kafka_bootstrap, services.kafka_security, services.database_url)
+        if await all_answer(needed, stop):
+            async with watched(needed, stop):
+                await CoreService(settings, services).run(stop)

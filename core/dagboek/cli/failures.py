@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import typer
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from dagboek_sdk.errors import ToolError
 from dagboek_sdk.source import SourceUnavailable
 from rich.console import Console
@@ -96,7 +96,10 @@ def _known(error: Exception) -> str | None:
     if isinstance(error, ToolError):
         words = f" Its words: {error.tool_words}" if error.tool_words else ""
         return f"The accounting tool could not be used: {error}.{words} `dagboek doctor` looks at every connection."
-    if isinstance(error, KafkaException):
+    if isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG:
+        return f"DAGBOEK_KAFKA_SECURITY cannot be used: {error.args[0].str()}."
+    # aiokafka is the client of the workers alone
+    if isinstance(error, KafkaException) or type(error).__module__.startswith("aiokafka."):
         cause = error.args[0].str() if error.args and hasattr(error.args[0], "str") else str(error)
         return (
             f"Kafka does not answer: {cause}. Check DAGBOEK_KAFKA_BOOTSTRAP, or leave it out to use the embedded one."

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from rich.console import Console
+
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
 from dagboek.database import Database, migrate
 from dagboek.doctor import newest_revision, revision_of
 from dagboek.embedded import Services
+from dagboek.embedded.answers import require_kafka
 from dagboek.publisher import Publisher
 from dagboek.settings import Settings, load_settings
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LANGUAGES = ("nl", "fr", "en")
+BROKER_SECONDS = 6.0
+"""How long a command waits for the broker that it needs; one that starts takes less."""
 
 NOT_RUNNING = (
     "Dagboek is not running here: no broker is set and no `dagboek up` was found in {folder}. Start `dagboek up` in "
@@ -83,9 +88,19 @@ async def open_session(*, broker: bool = False, settings: Settings | None = None
             await asyncio.to_thread(migrate, services.database_url)
         session = Session(settings, services, db)
         try:
+            if broker:
+                await _reach_broker(services)
             yield session
         finally:
             await session.close()
+
+
+async def _reach_broker(services: Services) -> None:
+    """EmbeddedError where none answers. Otherwise the command would wait for ever: what is sent is sent for certain."""
+    with Console(stderr=True).status(f"Asking Kafka at {services.kafka_bootstrap} ..."):
+        await asyncio.to_thread(
+            require_kafka, services.kafka_bootstrap, security=services.kafka_security, seconds=BROKER_SECONDS
+        )
 
 
 def run(program: Callable[[], Awaitable[T]]) -> T:

@@ -8,6 +8,8 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from dagboek.embedded.errors import EmbeddedError
+
 
 def wait_for_kafka(
     bootstrap: str,
@@ -47,6 +49,16 @@ def wait_for_kafka(
             # The general "all brokers are down" says less than the cause that came with it.
             telling = [reason for reason in reasons if "refused" in reason or "SASL" in reason or "SSL" in reason]
             return (telling or reasons)[-1]
+
+
+def require_kafka(bootstrap: str, *, security: Mapping[str, str] | None = None, seconds: float) -> None:
+    """Raises `EmbeddedError` when the brokers do not answer within `seconds`."""
+    fault = wait_for_kafka(bootstrap, security=security, seconds=seconds)
+    if fault is not None:
+        raise EmbeddedError(
+            f"Kafka at {bootstrap} does not answer: {fault}. Check DAGBOEK_KAFKA_BOOTSTRAP and "
+            "DAGBOEK_KAFKA_SECURITY, or unset them to use the embedded broker."
+        )
 
 
 def wait_for_postgres(url: str, *, seconds: float, alive: Callable[[], bool] = lambda: True) -> str | None:

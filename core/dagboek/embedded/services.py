@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
 from dagboek.embedded import ports
-from dagboek.embedded.answers import wait_for_kafka, wait_for_postgres
+from dagboek.embedded.answers import require_kafka, wait_for_postgres
 from dagboek.embedded.errors import DataDirInUseError, EmbeddedError
 from dagboek.embedded.progress import Progress
 from dagboek.embedded.threads import in_threads
@@ -230,12 +230,8 @@ def services_for(settings: Settings, progress: Progress | None = None) -> Iterat
 
 def _check_given(bootstrap: str | None, security: Mapping[str, str], url: str | None) -> None:
     def kafka() -> None:
-        fault = wait_for_kafka(bootstrap, security=security, seconds=GIVEN_SECONDS) if bootstrap else None
-        if fault is not None:
-            raise EmbeddedError(
-                f"Kafka at {bootstrap} does not answer: {fault}. Check DAGBOEK_KAFKA_BOOTSTRAP and "
-                "DAGBOEK_KAFKA_SECURITY, or unset them to use the embedded broker."
-            )
+        if bootstrap:
+            require_kafka(bootstrap, security=security, seconds=GIVEN_SECONDS)
 
     def postgres() -> None:
         fault = wait_for_postgres(url, seconds=GIVEN_SECONDS) if url else None
