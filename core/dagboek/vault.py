@@ -1,7 +1,7 @@
 """Credentials at rest: encrypted with keys that stay outside the database (design section 11).
 
-The newest key encrypts, all of them decrypt: a key is changed by putting a new one in front, running `rotate` over
-what is stored, and only then taking the old one away.
+The newest key encrypts, all of them decrypt: a key is changed by putting a new one in front, running
+`dagboek migrate --rotate-keys`, and only then taking the old one away.
 """
 
 import json

@@ -11,6 +11,7 @@ import pytest
 from dagboek import database
 from dagboek.cli.main import main
 from dagboek.plugins import Plugins
+from dagboek.vault import new_key
 from dagboek_sdk.sandbox import RunningSandbox
 
 Dagboek = Callable[..., tuple[int, str, str]]
@@ -220,3 +221,25 @@ def test_lists_are_not_asked_for_more_often_than_the_tool_allows(dagboek: Dagboe
     assert dagboek("settings", "refresh", "North")[0] == 0
     code, _, err = dagboek("settings", "refresh", "North")
     assert code == 2 and "used up until" in err
+
+
+def test_the_key_of_credentials_is_changed_without_connecting_again(
+    dagboek: Dagboek, connect: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = new_key(), new_key()
+    monkeypatch.setenv("DAGBOEK_SECRET_KEYS", old)
+    assert dagboek(*connect, "--accept")[0] == 0
+    monkeypatch.setenv("DAGBOEK_SECRET_KEYS", new)
+    code, _, err = dagboek("settings", "refresh", "North")
+    assert code == 2 and "cannot be read with the keys of DAGBOEK_SECRET_KEYS" in err
+    code, _, err = dagboek("migrate", "--rotate-keys")
+    assert code == 2 and "cannot be read with the keys of DAGBOEK_SECRET_KEYS" in err
+
+    monkeypatch.setenv("DAGBOEK_SECRET_KEYS", f"{new},{old}")
+    code, out, err = dagboek("migrate", "--rotate-keys")
+    assert (code, err) == (0, "")
+    assert "under the newest key: 3" in out  # a login, its token and that of its dossier
+    monkeypatch.setenv("DAGBOEK_SECRET_KEYS", new)
+    assert dagboek("settings", "refresh", "North")[0] == 0
+    monkeypatch.setenv("DAGBOEK_SECRET_KEYS", old)
+    assert dagboek("settings", "refresh", "North")[0] == 2
