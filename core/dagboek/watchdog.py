@@ -54,16 +54,18 @@ class Watchdog:
                WHERE state = 'parked' AND parked_until <= now()"""
         )
         for row in rows:
+            with _apart(row["id"]):
+                await self._end_of_parking(row)
+
+    async def _end_of_parking(self, row: Mapping[str, Any]) -> None:
+        async with self._db.connection() as connection:
             if row["parked_seconds"] >= MAX_PARKED_SECONDS:
                 issue = Issue.model_validate(row["park_issue"]) if row["park_issue"] else Issue(code="B09")
-                async with self._db.connection() as connection:
-                    await finish_run(connection, row["id"], broken=issue)
-                continue
-            async with self._db.connection() as connection:
-                generation = await resume(connection, row["id"], row["generation"])
-            if generation is not None:
-                with _apart(row["id"]):
-                    await self._go_on(row["id"], generation)
+                await finish_run(connection, row["id"], broken=issue)
+                return
+            generation = await resume(connection, row["id"], row["generation"])
+        if generation is not None:
+            await self._go_on(row["id"], generation)
 
     async def _go_on(self, run_id: Any, generation: int) -> None:
         row = await self._db.one("SELECT selected FROM run WHERE id = %s", run_id)
@@ -82,8 +84,9 @@ class Watchdog:
                                                  AND i.link_id = l.id AND i.state = 'to_settle'))"""
         )
         for row in rows:
-            async with self._db.connection() as connection:
-                await finish_run(connection, row["id"], cancelled=True)
+            with _apart(row["id"]):
+                async with self._db.connection() as connection:
+                    await finish_run(connection, row["id"], cancelled=True)
 
     async def plan_forgotten(self, seconds: float = 20.0) -> None:
         """Runs whose planning stopped on the way are planned on from where they were."""
