@@ -1,12 +1,14 @@
 """A worker whose Octopus plugin has bugs, each met by the documents whose number names it.
 
-Run as a process by `test_broken_plugin`: it takes the place of `dagboek worker`.
+Run as a process by `start_broken_worker`: it takes the place of `dagboek worker`.
 """
 
 import asyncio
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagboek_octopus.issues
 import dagboek_ubl.hooks
@@ -20,6 +22,9 @@ from dagboek_sdk.accounting import AccountingPlugin, MappingContext
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking
 from dagboek_sdk.hooks import hookimpl
 from dagboek_workers.app import WorkerOptions, run_worker
+
+if TYPE_CHECKING:
+    from end_to_end.harness import Installation
 
 
 class BrokenOctopus(OctopusPlugin):
@@ -83,6 +88,15 @@ def plugins() -> Plugins:
 def octopus_catalogue() -> Any:
     """The texts of Octopus' own issues."""
     return dagboek_octopus.issues.catalogue()
+
+
+def start_broken_worker(dagboek: "Installation", log: Path) -> None:
+    """Starts it as a process of an installation, with its output in `log`."""
+    with log.open("wb") as file:
+        command = [sys.executable, __file__, "1"]
+        dagboek.processes.append(
+            subprocess.Popen(command, env=dagboek.environment(), stdout=file, stderr=subprocess.STDOUT)
+        )
 
 
 def main() -> None:

@@ -1,11 +1,9 @@
 """A plugin with bugs: no second entry, the others go on, and what is not known is found out."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from end_to_end import broken_worker
+from end_to_end.broken_worker import start_broken_worker
 from end_to_end.harness import Installation, write_files
 from ubl_text import Ubl
 
@@ -21,15 +19,7 @@ async def test_bugs_of_a_plugin_book_nothing_twice_and_stop_nobody(
     write_files(tmp_path / "ubl", [Ubl(number) for number in numbers])
     connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl", call_deadline=1)
     dagboek.core()
-    with (tmp_path / "worker.log").open("wb") as log:
-        dagboek.processes.append(
-            subprocess.Popen(
-                [sys.executable, broken_worker.__file__, "1"],
-                env=dagboek.environment(),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        )
+    start_broken_worker(dagboek, tmp_path / "worker.log")
 
     run = await dagboek.sync(connection, seconds=120)
 
