@@ -18,7 +18,7 @@ from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Op, 
 from dagboek import connections
 from dagboek.booking_json import booking_from
 from dagboek.database import AWAY, Connection, Database, Jsonb
-from dagboek.matching import Likeness, describe, match
+from dagboek.matching import Likeness, absent, describe, match
 from dagboek.plugins import Plugins
 from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, write
 from dagboek.vault import Vault
@@ -130,21 +130,28 @@ async def _decide(
 ) -> None:
     candidates = resolution.candidates if isinstance(resolution, Found) else ()
     others = await entries_of_others(db, row["administration_id"], row["kind"], row["id"], candidates)
-    found = match(booking, row["party_entry"], (one for one in candidates if one.entry_id not in others))
+    free = [one for one in candidates if one.entry_id not in others]
+    found = match(booking, row["party_entry"], free)
     if found.likeness is Likeness.OURS:
         await _record(db, row, _booked(row, found.candidates[0]))
     elif row["op"] == Op.UPDATE:  # it sends the whole document, so it may be sent again
         await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT))
-    elif found.likeness is Likeness.PERHAPS or isinstance(resolution, Unknown):
-        facts = {"number": row["identity"], "candidates": describe(found.candidates) or "?"}
+    elif found.likeness is Likeness.PERHAPS or not _proves_absence(tool, row, booking, resolution, free):
+        facts = {"number": row["identity"], "candidates": describe(found.candidates or free) or "?"}
         issue = Issue(code="D10", facts=facts)
         issues = orjson.dumps([issue.model_dump(mode="json")])
         if await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.PERSON, issues=issues)):
             await _correct(db, tool, row)
-    else:
-        assert isinstance(resolution, Absent | Found)
-        if await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT)):
-            await _correct(db, tool, row)
+    elif await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT)):
+        await _correct(db, tool, row)
+
+
+def _proves_absence(
+    tool: AccountingPlugin, row: Mapping[str, Any], booking: Booking, resolution: Resolution, free: Sequence[Candidate]
+) -> bool:
+    about = tool.about
+    settling = about.party_settling if row["kind"] == ItemKind.PARTY else about.settling
+    return isinstance(resolution, Absent) or (isinstance(resolution, Found) and absent(booking, free, settling))
 
 
 async def _correct(db: Database, tool: AccountingPlugin, row: Mapping[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +18,7 @@ from dagboek.embedded import Services
 from dagboek.push_record import Outcome, repeat_intent, start_series
 from dagboek.settle import TRIES, Settler, free_series, wake_settled
 from dagboek.sweeper import write_events
+from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
 from push_books import SERIES, Books, migrated, new_books
 
@@ -26,9 +30,13 @@ class Tool:
 
     call_deadline = 1.0
 
-    about = SimpleNamespace(name="x")
-
-    def __init__(self, resolution: Resolution, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> None:
+    def __init__(
+        self,
+        resolution: Resolution,
+        meanwhile: Callable[[], Awaitable[Any]] | None = None,
+        settling: Settling = Settling.NUMBER,
+    ) -> None:
+        self.about = SimpleNamespace(name="x", settling=settling, party_settling=Settling.KEY)
         self.resolution = resolution
         self.meanwhile = meanwhile
         self.asked = 0
@@ -60,7 +68,7 @@ async def books(database: Database) -> AsyncIterator[Books]:
 
 
 @pytest.fixture
-def settling(books: Books, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settler]:
+def settling_with(books: Books, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settler]:
     """A settler whose tool is the given one."""
 
     def make(tool: Any) -> Settler:
@@ -73,11 +81,12 @@ def settling(books: Books, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Set
     return make
 
 
-async def sent(books: Books, sequence: int = 0, **intent: Any) -> int:
+async def sent(books: Books, sequence: int = 0, kind: str = "document", **intent: Any) -> int:
     """A link whose attempt is past its due time, with the item that waits for it."""
-    (link,) = await books.links()
-    await books.item(sequence, link_id=link, state="to_settle", generation=1)
-    await books.intend(books.intent(link, sequence=sequence, booking=BOOKING, settle_seconds=-1, **intent))
+    (link,) = await books.links(kind=kind)
+    await books.item(sequence, link_id=link, kind=kind, state="to_settle", generation=1)
+    given = {"sequence": sequence, "booking": BOOKING, "settle_seconds": -1, **intent}
+    await books.intend(books.intent(link, **given))
     return link
 
 
@@ -111,7 +120,7 @@ async def told(books: Books) -> dict[str, Any]:
 
 
 async def test_an_attempt_that_is_sent_again_while_the_tool_is_asked_is_not_called_absent(
-    books: Books, settling: Callable[..., Settler]
+    books: Books, settling_with: Callable[..., Settler]
 ) -> None:
     """The answer is older than the repeat, which may stand there by now."""
     link = await sent(books)
@@ -120,14 +129,14 @@ async def test_an_attempt_that_is_sent_again_while_the_tool_is_asked_is_not_call
         async with books.db.transaction() as connection:
             assert await repeat_intent(connection, books.intent(link, settle_seconds=30), 1)
 
-    await settling(Tool(Absent(), repeated)).settle_due(5)
+    await settling_with(Tool(Absent(), repeated)).settle_due(5)
 
     assert (await books.link(link))["state"] == "intent"
     assert (await books.item_row())["state"] == "to_settle"
 
 
 async def test_what_is_found_is_a_fact_also_while_it_is_sent_again(
-    books: Books, settling: Callable[..., Settler]
+    books: Books, settling_with: Callable[..., Settler]
 ) -> None:
     link = await sent(books)
 
@@ -136,17 +145,91 @@ async def test_what_is_found_is_a_fact_also_while_it_is_sent_again(
             assert await repeat_intent(connection, books.intent(link, settle_seconds=30), 1)
 
     entry = Candidate("e1", number="1", reference="2026/1", certain=True)
-    await settling(Tool(Found((entry,)), repeated)).settle_due(5)
+    await settling_with(Tool(Found((entry,)), repeated)).settle_due(5)
 
     assert (await books.link(link))["state"] == "booked"
     assert (await books.item_row())["state"] == "synced"
 
 
+WHOLE = Booking({}, reference="2026/1", day=date(2026, 1, 31), gross=Decimal("121.00"), currency="EUR")
+ENTRY = Candidate(
+    "e9", number="9", reference="2026/1", party_id="7", day=date(2026, 1, 31), gross=Decimal("121.00"), currency="EUR"
+)
+
+
+@pytest.mark.parametrize(
+    "corrected",
+    [
+        {"day": date(2026, 2, 1)},
+        {"gross": Decimal("121.01")},
+        {"day": date(2026, 2, 1), "gross": Decimal("121.01")},
+        {"day": date(2026, 2, 1), "gross": Decimal("121.01"), "party_id": "8"},
+        {"day": date(2025, 9, 1), "gross": Decimal("121.01"), "party_id": "8"},  # the book year may begin in July
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("settling", Settling)
+async def test_an_entry_with_our_reference_that_was_corrected_meanwhile_is_not_called_absent(
+    books: Books, settling_with: Callable[..., Settler], settling: Settling, corrected: dict[str, Any]
+) -> None:
+    link = await sent(books, booking=booking_json(WHOLE), party_entry="7")
+
+    await settling_with(Tool(Found((replace(ENTRY, **corrected),)), settling=settling)).settle_due(5)
+
+    assert (await books.link(link))["state"] == "needs_person"
+    item = await books.item_row()
+    assert (item["state"], item["issues"][0]["code"]) == ("needs_person", "D10")
+    assert item["issues"][0]["facts"]["candidates"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("settling", "state"),
+    [
+        (Settling.NUMBER, "free"),
+        (Settling.KEY, "needs_person"),
+        (Settling.LOOK_UP, "needs_person"),
+        (Settling.NONE, "needs_person"),
+    ],
+)
+async def test_an_entry_that_is_not_ours_proves_absence_only_where_a_number_is_taken_once(
+    books: Books, settling_with: Callable[..., Settler], settling: Settling, state: str
+) -> None:
+    link = await sent(books, booking=booking_json(WHOLE), party_entry="7")
+    other = replace(ENTRY, reference="2026/2", gross=Decimal("5.00"), party_id="8")
+
+    await settling_with(Tool(Found((other,)), settling=settling)).settle_due(5)
+
+    assert (await books.link(link))["state"] == state
+
+
+@pytest.mark.parametrize("settling", [Settling.NUMBER, Settling.LOOK_UP])
+async def test_an_entry_that_another_link_holds_is_not_ours(
+    books: Books, settling_with: Callable[..., Settler], settling: Settling
+) -> None:
+    """The number of last year, where numbers begin anew."""
+    await books.links(state="booked", entry_id="e9")
+    link = await sent(books, booking=booking_json(WHOLE), party_entry="7")
+
+    await settling_with(Tool(Found((ENTRY,)), settling=settling)).settle_due(5)
+
+    assert (await books.link(link))["state"] == "free"
+
+
+async def test_a_party_that_is_not_found_by_its_key_for_certain_is_a_persons_business(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    link = await sent(books, kind="party")
+
+    await settling_with(Tool(Found((Candidate("7", name="De Klaver"),)))).settle_due(5)
+
+    assert (await books.link(link))["state"] == "needs_person"
+
+
 async def test_what_is_sent_in_vain_again_and_again_is_skipped_and_holds_nobody_up(
-    books: Books, settling: Callable[..., Settler]
+    books: Books, settling_with: Callable[..., Settler]
 ) -> None:
     link = await sent(books)
-    settler = settling(Tool(Absent()))
+    settler = settling_with(Tool(Absent()))
     for tries in range(1, TRIES + 1):
         assert (await books.item_row())["state"] in ("to_settle", "planned")
         await settler.settle_due(5)
@@ -159,22 +242,22 @@ async def test_what_is_sent_in_vain_again_and_again_is_skipped_and_holds_nobody_
     assert (await books.link(link))["state"] == "free"  # another run tries it again
 
 
-async def test_an_item_that_goes_back_has_told_nothing(books: Books, settling: Callable[..., Settler]) -> None:
+async def test_an_item_that_goes_back_has_told_nothing(books: Books, settling_with: Callable[..., Settler]) -> None:
     """Whatever becomes of it next is delivered, also by a process that only looks at what was not reported."""
     await sent(books)
     await books.db.run("UPDATE item SET event = '{}', reported_at = now() WHERE run_id = %s", books.run)
 
-    await settling(Tool(Absent())).settle_due(5)
+    await settling_with(Tool(Absent())).settle_due(5)
 
     item = await books.item_row()
     assert (item["state"], item["event"], item["reported_at"]) == ("planned", None, None)
 
 
-async def test_a_slow_tool_keeps_no_other_waiting(books: Books, settling: Callable[..., Settler]) -> None:
+async def test_a_slow_tool_keeps_no_other_waiting(books: Books, settling_with: Callable[..., Settler]) -> None:
     link = await sent(books)
     go_on = asyncio.Event()
     tool = Tool(Absent(), go_on.wait)
-    settler = settling(tool)
+    settler = settling_with(tool)
 
     await settler.settle_due(0.05)
     await settler.settle_due(0.05)
@@ -186,7 +269,7 @@ async def test_a_slow_tool_keeps_no_other_waiting(books: Books, settling: Callab
 
 
 async def test_an_attempt_that_cannot_be_compared_holds_up_no_other(
-    books: Books, settling: Callable[..., Settler]
+    books: Books, settling_with: Callable[..., Settler]
 ) -> None:
     bad, good = await sent(books), await sent(books, 1)
 
@@ -194,7 +277,7 @@ async def test_an_attempt_that_cannot_be_compared_holds_up_no_other(
         async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
             return {bad: Found((None,)), good: Absent()}  # type: ignore[arg-type]
 
-    await settling(Odd(Absent())).settle_due(5)
+    await settling_with(Odd(Absent())).settle_due(5)
 
     assert (await books.link(good))["state"] == "free"
     row = await books.db.one("SELECT settle_due > now() AS later FROM link WHERE id = %s", bad)
@@ -202,7 +285,7 @@ async def test_an_attempt_that_cannot_be_compared_holds_up_no_other(
 
 
 async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
-    books: Books, settling: Callable[..., Settler]
+    books: Books, settling_with: Callable[..., Settler]
 ) -> None:
     """So the run ends some day, as it does for any trouble without a known end."""
     await sent(books)
@@ -211,7 +294,7 @@ async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
     async def down() -> None:
         raise ConnectionError
 
-    await settling(Tool(Absent(), down)).settle_due(5)
+    await settling_with(Tool(Absent(), down)).settle_due(5)
 
     assert (await run_row(books))["parked_seconds"] == 60
 
@@ -259,7 +342,7 @@ async def test_an_item_of_a_run_that_ended_is_final_once_the_attempt_of_another_
     ],
 )
 async def test_an_uncertain_update_is_settled_by_what_the_tool_says_of_it(
-    books: Books, settling: Callable[..., Settler], resolution: Resolution, state: str, revision: str
+    books: Books, settling_with: Callable[..., Settler], resolution: Resolution, state: str, revision: str
 ) -> None:
     """What did arrive is not sent again, since updates are few; what did not keeps its entry, and is."""
     (link,) = await books.links(state="booked", entry_id="e1", entry_number="1", revision="rev1:old")
@@ -268,7 +351,7 @@ async def test_an_uncertain_update_is_settled_by_what_the_tool_says_of_it(
         books.intent(link, op="update", expected="booked", booking=BOOKING, settle_seconds=-1, revision="rev1:new")
     )
 
-    await settling(Tool(resolution)).settle_due(5)
+    await settling_with(Tool(resolution)).settle_due(5)
 
     item, found = await books.item_row(), await books.link(link)
     assert (item["state"], item["updated"]) == (state, state == "synced")
