@@ -24,8 +24,8 @@ async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str 
         await connection.execute(
             """UPDATE link SET state = 'booked', entry_number = %s, entry_id = %s, entry_url = %s,
                       needs_person_issue = NULL, updated_at = now(),
-                      revision = coalesce((SELECT o.revision FROM origin o WHERE o.identity = link.identity LIMIT 1),
-                                          revision),
+                      revision = coalesce((SELECT d.revision FROM document d WHERE d.tenant_id = link.tenant_id
+                                           AND d.identity = link.identity), revision),
                       link_version = link_version + 1 WHERE id = %s""",
             (entry_number, known.get("entry_id"), known.get("url"), link_id),
         )
@@ -87,13 +87,18 @@ async def retry(
 
 
 async def acknowledge_change(db: Database, link_id: int) -> None:
-    """A person has seen that a booked document was changed: it is not reported again at this revision."""
-    await db.run(
-        """UPDATE link l SET acknowledged_revision = (SELECT o.revision FROM origin o WHERE o.identity = l.identity
-                                                      AND o.revision IS NOT NULL LIMIT 1)
-           WHERE l.id = %s AND l.state = 'booked'""",
+    """A person has seen that a booked document was changed: it is not reported again at this revision.
+
+    CannotResolve for what is no booked document.
+    """
+    changed = await db.run(
+        """UPDATE link SET acknowledged_revision = document.revision FROM document
+           WHERE link.id = %s AND link.current AND link.state = 'booked'
+             AND document.tenant_id = link.tenant_id AND document.identity = link.identity""",
         link_id,
     )
+    if not changed:
+        raise CannotResolve("It is no booked document, so there is no change to take note of.")
 
 
 async def _held(connection: Connection, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from dagboek.cli import tables
-from dagboek.cli.failures import CommandFailed
-from dagboek.cli.selecting import tenants
-from dagboek.cli.session import Session, language_of, open_session, run, who
+from dagboek.cli.selecting import link, tenants
+from dagboek.cli.session import language_of, open_session, run, who
 from dagboek.cli.wording import Wording
 from dagboek.documents import DocumentRow, Standing, documents
 from dagboek.resolve import acknowledge_change, mark_as_booked, send_again
@@ -30,26 +29,31 @@ def register(app: typer.Typer) -> None:
 
     @group.command("booked")
     def booked(
-        link: Annotated[str, typer.Argument(help="link number, or the number of the document")],
+        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
         number: Annotated[str, typer.Argument(metavar="BOOKING-NUMBER", help="under which the tool has it")],
+        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
     ) -> None:
         """It stands in the tool: take over its booking number; nothing is sent."""
-        run(lambda: _booked(link, number))
+        run(lambda: _booked(named, number, tenant))
 
     @group.command("send-again")
     def again(
-        link: Annotated[str, typer.Argument(help="link number, or the number of the document")],
+        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
+        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
         yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     ) -> None:
         """It does not stand in the tool: send it again, as a new entry."""
         if not yes and not typer.confirm("Have you looked in the accounting tool, and is it not there?"):
             raise typer.Exit(1)
-        run(lambda: _again(link))
+        run(lambda: _again(named, tenant))
 
     @group.command("seen")
-    def seen(link: Annotated[str, typer.Argument(help="link number, or the number of the document")]) -> None:
+    def seen(
+        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
+        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
+    ) -> None:
         """A booked document was changed in the source: you have seen it; it is not reported again."""
-        run(lambda: _seen(link))
+        run(lambda: _seen(named, tenant))
 
 
 async def _list(tenant: str | None, language: str, as_json: bool) -> None:
@@ -88,36 +92,19 @@ async def _list(tenant: str | None, language: str, as_json: bool) -> None:
     )
 
 
-async def _link(session: Session, named: str) -> int:
-    """The link that `named` means: its number, or the number of a document that needs a person or is booked."""
-    if named.isdecimal() and await session.db.one("SELECT 1 FROM link WHERE id = %s AND current", int(named)):
-        return int(named)
-    rows = await session.db.all(
-        """SELECT link.id FROM document JOIN administration ON administration.tenant_id = document.tenant_id
-             JOIN link ON link.administration_id = administration.id AND link.identity = document.identity
-                      AND link.current
-            WHERE document.number = %s""",
-        named,
-    )
-    if len(rows) != 1:
-        what = "No document is" if not rows else "Several documents are"
-        raise CommandFailed(f"{what} called {named}. `dagboek resolve list` shows the link numbers.")
-    return int(rows[0]["id"])
-
-
-async def _booked(link: str, number: str) -> None:
+async def _booked(named: str, number: str, tenant: str | None) -> None:
     async with open_session() as session:
-        await mark_as_booked(session.db, await _link(session, link), number, who())
+        await mark_as_booked(session.db, await link(session.db, named, tenant), number, who())
     tables.console().print(tables.cell(f"Booked as {number}; nothing was sent."))
 
 
-async def _again(link: str) -> None:
+async def _again(named: str, tenant: str | None) -> None:
     async with open_session(broker=True) as session:
-        run_id = await send_again(session.db, session.publisher, await _link(session, link), who())
+        run_id = await send_again(session.db, session.publisher, await link(session.db, named, tenant), who())
     tables.console().print(f"Being sent again in run {str(run_id)[:8]}; `dagboek history {str(run_id)[:8]}` shows it.")
 
 
-async def _seen(link: str) -> None:
+async def _seen(named: str, tenant: str | None) -> None:
     async with open_session() as session:
-        await acknowledge_change(session.db, await _link(session, link))
+        await acknowledge_change(session.db, await link(session.db, named, tenant))
     tables.console().print("Noted: this change is not reported again.")

@@ -1,4 +1,4 @@
-"""Tenants, connections and runs as a person names them on the command line."""
+"""Tenants, connections, runs and documents as a person names them on the command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,3 +109,26 @@ async def tenant_of_run(db: Database, run: str, tenant: str | None = None) -> UU
         what = "No run has" if not rows else "Several runs have"
         raise CommandFailed(f"{what} an id that begins with {run}. `dagboek history` lists them.")
     return UUID(str(rows[0]["tenant_id"]))
+
+
+_LINKS = """
+SELECT link.id, coalesce('document ' || document.number, 'a customer or supplier') AS what
+  FROM link LEFT JOIN document ON document.tenant_id = link.tenant_id AND document.identity = link.identity
+ WHERE link.tenant_id = ANY(%s) AND link.current AND (document.number = %s OR link.id::text = %s)
+ ORDER BY link.id LIMIT 20
+"""
+
+
+async def link(db: Database, named: str, tenant: str | None = None) -> int:
+    """The current link that `named` means: by its own number, or that of its document.
+
+    CommandFailed when none or several fit: the number of a document may be the link number of another one.
+    """
+    owners = [one.id for one in await tenants(db, tenant)]
+    rows = await db.all(_LINKS, owners, named, named)
+    if len(rows) == 1:
+        return int(rows[0]["id"])
+    if not rows:
+        raise CommandFailed(f"No document is called {named}. `dagboek resolve list` shows the link numbers.")
+    there = listed([f"link {row['id']} ({row['what']})" for row in rows])
+    raise CommandFailed(f"{named} may mean {there}. Name another of these numbers, or a --tenant.")
