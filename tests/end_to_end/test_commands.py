@@ -1,10 +1,18 @@
 """The commands of a working day, each in a process of its own, against a running installation."""
 
 import asyncio
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +22,10 @@ from end_to_end.harness import Installation, settings_of, write_files
 from ubl_text import Ubl, UblLine
 
 
-async def dagboek_command(dagboek: Installation, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command with the installation's environment; never a traceback."""
+async def dagboek_command(
+    dagboek: Installation, *arguments: str, answer: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command with the installation's environment, and `answer` typed; never a traceback."""
     environment = {**dagboek.environment(), "LANG": "C.UTF-8", "USER": "anna"}
     done = await asyncio.to_thread(
         subprocess.run,
@@ -24,6 +34,7 @@ async def dagboek_command(dagboek: Installation, *arguments: str) -> subprocess.
         text=True,
         check=False,
         timeout=120,
+        input=answer,
         env=environment,
     )
     assert "Traceback" not in done.stdout + done.stderr
@@ -159,3 +170,148 @@ async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, 
     (row,) = json.loads(listed.stdout)
     assert row["status"] == "Pending"
     assert (await dagboek_command(dagboek, "cancel", row["id"][:8])).returncode == 0
+
+
+async def test_what_a_person_decides(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "ubl"
+    write_files(folder, [Ubl("2026/1"), Ubl("2026/2")])
+    connection = await dagboek.connection(sandbox, folder=folder)
+    dagboek.core()
+    dagboek.worker()
+    assert (await dagboek.sync(connection))["status"] == "Success"
+    await dagboek.db.run(
+        "UPDATE link SET state = 'needs_person', entry_id = NULL, entry_number = NULL WHERE kind = 'document'"
+    )
+
+    # not there: sent again, but only by one who has looked
+    hesitant = await dagboek_command(dagboek, "resolve", "send-again", "2026/1", answer="n\n")
+    assert hesitant.returncode == 1
+    assert "Have you looked" in hesitant.stdout
+    assert await dagboek.db.one("SELECT 1 FROM run WHERE trigger = 'resend'") is None
+    sent = await dagboek_command(dagboek, "resolve", "send-again", "2026/1", answer="y\n")
+    assert sent.returncode == 0, sent.stderr
+    resent = await dagboek.until("SELECT id, requested_by FROM run WHERE trigger = 'resend'")
+    assert str(resent["id"])[:8] in sent.stdout
+    assert resent["requested_by"] == "anna"
+    assert (await dagboek.ended(resent["id"]))["status"] == "Success"
+    comments = [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")]
+    assert comments == ["2026/1", "2026/2", "2026/1"]
+
+    # there: booked under a number alone, so a later change can only be told, until a person has seen it
+    assert (await dagboek_command(dagboek, "resolve", "booked", "2026/2", "2")).returncode == 0
+    assert await changes_told(dagboek) == []
+    write_files(folder, [Ubl("2026/2", lines=(UblLine("70.00"),))])
+    assert await changes_told(dagboek) == await changes_told(dagboek) == ["D07"]
+    seen = await dagboek_command(dagboek, "resolve", "seen", "2026/2", "--tenant", "noord")
+    assert (seen.returncode, "not reported again" in seen.stdout) == (0, True), seen.stderr
+    assert await changes_told(dagboek) == []
+    write_files(folder, [Ubl("2026/2", lines=(UblLine("80.00"),))])
+    assert await changes_told(dagboek) == ["D07"]
+    assert len(sandbox.books.entries(1001, journal="V1")) == 3
+
+
+async def changes_told(dagboek: Installation) -> list[str]:
+    """Codes of the issues of a new synchronisation."""
+    synced = await dagboek_command(dagboek, "sync", "--all", "--json")
+    (run,) = json.loads(synced.stdout)
+    details = json.loads((await dagboek_command(dagboek, "history", run["id"], "--json")).stdout)["details"]
+    codes = [issue["code"] for item in details for issue in item["issues"]]
+    assert synced.returncode == (1 if codes else 0), synced.stdout + synced.stderr
+    return codes
+
+
+async def test_a_run_at_work_is_cancelled(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    write_files(tmp_path / "ubl", [Ubl(f"2026/{at:03}") for at in range(1, 61)])
+    await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.2)
+    dagboek.core()
+    dagboek.worker()
+    started = json.loads((await dagboek_command(dagboek, "sync", "--all", "--no-wait", "--json")).stdout)
+    run_id = started[0]["run"]
+    await dagboek.until("SELECT 1 FROM item WHERE run_id = %s AND kind = 'document' AND state = 'synced'", run_id)
+
+    done = await dagboek_command(dagboek, "cancel", run_id[:8])
+
+    assert (done.returncode, "is being cancelled" in done.stdout) == (0, True), done.stderr
+    await dagboek.ended(run_id)
+    shown = json.loads((await dagboek_command(dagboek, "history", run_id[:8], "--json")).stdout)["run"]
+    assert shown["status"] == "Cancelled"
+    assert shown["counts"]["not_tried"] > 0
+    documents = [item for item in await dagboek.items(run_id) if item["kind"] == "document"]
+    booked = len(sandbox.books.entries(1001, journal="V1"))
+    assert 0 < booked < 60
+    assert booked == sum(item["state"] == "synced" for item in documents)
+    again = await dagboek_command(dagboek, "cancel", run_id[:8])
+    assert (again.returncode, "ended already (Cancelled)" in again.stderr) == (1, True)
+
+
+async def test_details_give_cause_remedy_and_the_words_of_the_tool(
+    dagboek: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1")])
+    connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    sandbox.control.journals(1001, journal="V1", closed_period=202601)  # after its lists were read: the tool says so
+    dagboek.core()
+    dagboek.worker()
+    run = await dagboek.sync(connection)
+
+    shown = await dagboek_command(dagboek, "history", str(run["id"])[:8], "--details", "--language", "en")
+
+    assert shown.returncode == 0, shown.stderr
+    told = shown.stdout.partition("sales invoices  2026/1  skipped")[2]
+    for words in (
+        "O01 Book year or period is closed",
+        "Cause: The document of 2026-03-02 belongs in period 202601 of book year 2026",
+        "Remedy: In Octopus, set 'Secured till period'",
+        "The tool says: Deze periode is beveiligd of afgesloten: Dossier 1001",
+    ):
+        assert words in told, shown.stdout
+    plain = await dagboek_command(dagboek, "history", str(run["id"])[:8])
+    assert "Cause: " not in plain.stdout and "--details" in plain.stdout
+
+
+async def test_a_terminal_shows_progress_by_component(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    write_files(tmp_path / "ubl", [Ubl(f"2026/{at}") for at in range(1, 11)])
+    await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.3)
+    dagboek.core()
+    dagboek.worker()
+
+    status, shown = await asyncio.to_thread(on_a_terminal, dagboek, "sync", "--all")
+
+    assert status == 0, shown
+    assert re.search(r"Noordzee Koffie BV into octopus +In progress", shown), shown
+    steps = re.findall(r"sales invoices +(?:Pending|In progress|Success) +━+ +(\d+)/10", shown)
+    assert len(set(steps)) > 2 and sorted(steps, key=int) == steps, shown
+    assert re.search(r"customers +Success +━+ +1/1", shown), shown
+    assert re.search(r"sales invoices +Success +10 +10 +0", shown.rpartition("component")[2]), shown
+
+
+def on_a_terminal(dagboek: Installation, *arguments: str) -> tuple[int, str]:
+    """Exit status, and all that a terminal of 120 columns was sent, without colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dagboek", *arguments],
+        env={**dagboek.environment(), "LANG": "C.UTF-8", "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = bytearray()
+    reader = threading.Thread(target=read_into, args=(shown, ours), daemon=True)
+    reader.start()
+    try:
+        status = process.wait(120)
+    finally:
+        process.kill()
+    reader.join(2)  # not every system says that the other side is closed
+    os.close(ours)
+    return status, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+def read_into(shown: bytearray, terminal: int) -> None:
+    with contextlib.suppress(OSError):
+        while some := os.read(terminal, 65536):
+            shown += some

@@ -1,6 +1,7 @@
 """`dagboek demo` as a stranger runs it: one command, nothing but Python, and nothing left running."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def test_anyones_files_with_a_report(home: Path, tmp_path: Path) -> None:
             Ubl("A1", lines=(UblLine("100.00"), UblLine("33.33", rate="6"), UblLine("10.00", rate="17.5"))),
             Ubl("A2", credit=True, lines=(UblLine("50.00"),)),
             Ubl("B1", supplier="BE0404616494", supplier_name="Andere NV", customer="BE0403019261"),
+            Ubl("W1", wrong_total=Decimal("1.00")),
         ],
     )
     (folder / "below").mkdir()
@@ -54,6 +56,7 @@ def test_anyones_files_with_a_report(home: Path, tmp_path: Path) -> None:
         "A1.xml": "booked",
         "A2.xml": "booked",
         "B1.xml": "booked",
+        "W1.xml": "skipped",
         "below/copy.xml": "booked",
         "broken.xml": "skipped",
     }
@@ -64,7 +67,8 @@ def test_anyones_files_with_a_report(home: Path, tmp_path: Path) -> None:
     copy = rows["below/copy.xml"]
     assert copy["issue_codes"] == ["D05"]
     assert (copy["copy_of"], copy["booking_number"]) == ("A1.xml", rows["A1.xml"]["booking_number"])
-    assert json.loads(done.stdout)["outcomes"] == {"booked": 4, "skipped": 1}
+    assert json.loads(done.stdout)["outcomes"] == {"booked": 4, "skipped": 2}
+    assert (rows["W1.xml"]["rules"], rows["A1.xml"]["rules"]) == (["BR-CO-15"], [])
     assert rows["broken.xml"]["issues"][0]["remedy"]
     assert len({row["entity"] for row in rows.values()}) == 2
 

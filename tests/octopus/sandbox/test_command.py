@@ -6,10 +6,12 @@ import signal
 import sys
 
 import aiohttp
+import pytest
 from aiohttp.test_utils import unused_port
 
 
-async def test_the_command_prints_address_and_credentials_that_work_and_ends_on_ctrl_c() -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+async def test_the_command_prints_address_and_credentials_that_work_and_ends_in_order(sign: signal.Signals) -> None:
     port = unused_port()
     command = (sys.executable, "-m", "dagboek", "sandbox", "octopus", "--port", str(port), "--json")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -26,7 +28,7 @@ async def test_the_command_prints_address_and_credentials_that_work_and_ends_on_
             dossier = {"dossierId": known["dossierId"]}
             async with session.post("dossiers", params=dossier, headers={"Token": token}) as answer:
                 assert answer.status == 200
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         assert await asyncio.wait_for(process.wait(), 20) == 0
     finally:
         if process.returncode is None:
