@@ -1,6 +1,7 @@
 """Documentation that runs: its scripts do what they say, its links lead somewhere, its commands are there."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -67,9 +68,16 @@ def test_the_consumer_script_prints_results_and_warnings_as_they_come(
     results, warnings = Topic.RESULTS.named(topic_prefix), Topic.WARNINGS.named(topic_prefix)
     script = tmp_path / "print_results.py"
     script.write_text(block(CONSUME, "print"))
+    assert len([line for line in script.read_text().splitlines() if line]) <= 10, "the README says ten lines"
     environment = {"DAGBOEK_KAFKA_BOOTSTRAP": services.kafka_bootstrap, "DAGBOEK_TOPIC_PREFIX": topic_prefix}
     with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        # tests that a shell started in the background are born deaf to Ctrl-C, and so would this be
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         lines: Queue[str] = Queue()
         reader = threading.Thread(target=copy, args=(process.stdout, lines))
@@ -84,9 +92,10 @@ def test_the_consumer_script_prints_results_and_warnings_as_they_come(
             for type_ in MODELS:  # whatever comes, the script goes on
                 publish(services, results, sample(type_))
             assert [next_line(lines).split()[1] for _ in MODELS] == list(MODELS)
+            process.send_signal(signal.SIGINT)
+            process.wait(10)  # Ctrl-C is heard while it waits for the next record
         finally:
-            process.terminate()
-            process.wait(10)
+            process.kill()
             reader.join(10)
 
 
