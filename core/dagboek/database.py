@@ -16,8 +16,6 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-Connection = AsyncConnection[DictRow]
-
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_316_001
 
@@ -28,6 +26,30 @@ class DatabaseUnavailable(Exception):
 
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable)
 """What is raised while the database cannot be reached, or others are in the way: to be tried again."""
+
+_PASSES = ("08", "40", "53", "55P03", "57P", "58")
+"""SQLSTATEs of trouble that ends: connection, deadlock, lack of room, lock, shutdown, the server's own disk."""
+
+
+class StatementRefused(psycopg.DatabaseError):
+    """The server does not take a statement, and would not take it the next time either: too long, too complex."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__(*error.args)
+        self.sqlstate = error.sqlstate
+
+
+class Connection(AsyncConnection[DictRow]):
+    """A connection whose `OperationalError` stands for trouble that ends, and for nothing else."""
+
+    async def wait(self, *given: Any, **options: Any) -> Any:
+        """As of psycopg, through which all statements go."""
+        try:
+            return await super().wait(*given, **options)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None or error.sqlstate.startswith(_PASSES):
+                raise
+            raise StatementRefused(error) from error
 
 
 def _dumps(value: Any) -> bytes:
@@ -44,6 +66,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Jsonb",
     "JsonbDumper",
+    "StatementRefused",
     "connect",
     "migrate",
     "place_of",
@@ -56,7 +79,7 @@ async def connect(url: str, **options: Any) -> Connection:
     DatabaseUnavailable when nothing answers.
     """
     try:
-        connection = await AsyncConnection.connect(
+        connection = await Connection.connect(
             url, autocommit=True, row_factory=dict_row, application_name="dagboek", **options
         )
     except psycopg.OperationalError as error:
@@ -75,7 +98,7 @@ class Database:
             min_size=1,
             max_size=size,
             open=False,
-            connection_class=AsyncConnection[DictRow],
+            connection_class=Connection,
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "dagboek"},
             configure=_configure,
             check=AsyncConnectionPool.check_connection,

@@ -1,0 +1,82 @@
+"""Trouble of the database that ends is waited for; what it would refuse again is not."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from dagboek.database import AWAY, Database, StatementRefused, connect
+from dagboek.embedded import Services
+from dagboek.push_record import AttemptOutcome, Group, Outcome, write
+from push_books import Books, migrated, new_books
+
+LONG = secrets.token_urlsafe(6000)
+"""No index takes an id of this length."""
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    async with new_books(database) as made:
+        yield made
+
+
+def test_what_is_refused_is_not_away() -> None:
+    assert not issubclass(StatementRefused, AWAY)
+    assert issubclass(StatementRefused, psycopg.Error)
+
+
+async def test_a_value_that_no_index_takes_is_refused(books: Books) -> None:
+    (link,) = await books.links()
+
+    with pytest.raises(StatementRefused) as refused:
+        await books.db.run("UPDATE link SET entry_id = %s WHERE id = %s", LONG, link)
+
+    assert refused.value.sqlstate == "54000"
+
+
+async def test_one_row_of_a_group_that_is_refused_is_told_as_that(books: Books) -> None:
+    """The statements of a group go out at once, and those behind it fail because of it."""
+    bad, good, other = await books.links(3)
+    await books.intend(*(books.intent(link) for link in (bad, good)))
+    came = [
+        AttemptOutcome(link, 1, Outcome.BOOKED, entry_id=entry, entry_number="1")
+        for link, entry in ((bad, LONG), (good, "e1"))
+    ]
+
+    with pytest.raises(StatementRefused):
+        await write(books.connection, Group(outcomes=came, intents=[books.intent(other)]))
+
+    assert not books.connection.closed
+    await write(books.connection, Group(outcomes=came[1:], intents=[books.intent(other)]))
+    assert [(await books.link(link))["state"] for link in (bad, good, other)] == ["intent", "booked", "intent"]
+
+
+async def test_a_lock_that_another_holds_is_waited_for(books: Books) -> None:
+    (link,) = await books.links()
+    async with books.db.transaction() as other, await connect(books.db.url) as mine:
+        await other.execute("UPDATE link SET roles = '{x}' WHERE id = %s", (link,))
+        await mine.execute("SET lock_timeout = '20ms'")
+
+        with pytest.raises(AWAY):
+            await mine.execute("UPDATE link SET roles = '{y}' WHERE id = %s", (link,))
+
+
+async def test_a_connection_that_was_cut_is_waited_for(books: Books) -> None:
+    connection = await connect(books.db.url)
+    await books.db.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+
+    for _ in range(2):  # while it is used, and after that
+        with pytest.raises(AWAY):
+            await connection.execute("SELECT 1")
+    await connection.close()
+
+
+async def test_a_database_that_is_not_there_is_waited_for() -> None:
+    with pytest.raises(AWAY):
+        await connect("postgresql://x@127.0.0.1:1/x", connect_timeout=1)
