@@ -101,7 +101,10 @@ def _differ(ours: object, theirs: object) -> bool:
     return ours is not None and theirs is not None and ours != theirs
 
 
+def plain_reference(text: str) -> str:
+    """A reference as it is compared: whatever its capitals and blanks."""
+    return " ".join(text.split()).casefold()
+
+
 def _same_reference(ours: str | None, theirs: str | None) -> bool:
-    if not ours or not theirs:
-        return False
-    return " ".join(ours.split()).casefold() == " ".join(theirs.split()).casefold()
+    return bool(ours and theirs) and plain_reference(ours or "") == plain_reference(theirs or "")

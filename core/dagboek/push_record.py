@@ -110,6 +110,7 @@ class ItemOutcome:
     booking_number: str | None = None
     entry_id: str | None = None
     updated: bool = False
+    link_id: int | None = None
 
 
 @dataclass(slots=True)
@@ -363,6 +364,15 @@ async def _reported(connection: Connection, reported: Sequence[tuple[UUID, int, 
             [sequence for _, sequence, _ in reported],
             [str(state) for _, _, state in reported],
         ),
+    )
+
+
+async def hand_to_person(connection: Connection, item: ItemOutcome, issues: bytes) -> None:
+    """An item whose outcome was written turns out to be a person's business; the sweeper tells it."""
+    await connection.execute(
+        """UPDATE item SET state = 'needs_person', issues = %s::jsonb, booking_number = NULL, entry_id = NULL,
+                  event = NULL, reported_at = NULL, outcome_at = now() WHERE run_id = %s AND sequence = %s""",
+        (issues.decode(), item.run_id, item.sequence),
     )
 
 

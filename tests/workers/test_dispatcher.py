@@ -70,7 +70,7 @@ class Handed:
         made: asyncio.Future[Any] = asyncio.ensure_future(coroutine)
         return made
 
-    async def drop_lanes(self, _: float) -> None:
+    async def drop_lanes(self, _: int, __: float) -> None:
         self.dropped += 1
 
     def stop(self, _: float) -> None:
@@ -390,10 +390,43 @@ async def test_dropped_lanes_forget_what_is_queued_and_end_what_is_at_work(
             while not loop.lanes:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
-        await loop.call(loop.drop_lanes(5))
+        await loop.call(loop.drop_lanes(1, 5))
         assert worked == [0]
         await asyncio.sleep(0.5)
         assert worked == [0]
         assert loop.lanes == {}
     finally:
         await asyncio.to_thread(loop.stop, 5)
+
+
+async def test_lanes_that_are_dropped_late_keep_the_work_of_the_next_assignment(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plugin blocks the loop while partitions go and come: what comes afterwards is worked on."""
+    worked: list[int] = []
+
+    async def work(lane: Lane, one: Work) -> None:
+        worked.append(one.event.sequence)
+        one.finished()
+
+    monkeypatch.setattr(Lane, "_work", work)
+    loop = ToolLoop("octopus", parts)
+    try:
+        async with asyncio.timeout(10):
+            while not hasattr(loop, "recorder"):
+                await asyncio.sleep(0.01)
+        blocked = loop.call(blocks(0.6))
+        await asyncio.sleep(0.1)
+        after = Work(ItemReady.model_validate_json(ready(1).value or b""), lambda: None, assignment=1)
+        dropping = loop.call(loop.drop_lanes(0, 1))
+        loop.submit([after])
+        await asyncio.gather(blocked, dropping)
+        await asyncio.sleep(0.2)
+        assert worked == [after.event.sequence]
+    finally:
+        await asyncio.to_thread(loop.stop, 5)
+
+
+async def blocks(seconds: float) -> None:
+    """As a plugin does that computes for long."""
+    time.sleep(seconds)

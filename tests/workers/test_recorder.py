@@ -227,3 +227,16 @@ async def test_a_group_that_meets_a_locked_row_waits_for_it(books: Books, record
         await asyncio.sleep(0.3)
         assert not asked.done()
     assert None not in await asked
+
+
+async def test_text_that_cannot_be_sent_stays_alone(books: Books, recorder: Recorder) -> None:
+    """The driver refuses it before the database sees it; the others are written, and the worker lives."""
+    bad, good = await books.links(2)
+    await books.intend(books.intent(bad), books.intent(good, sequence=1))
+
+    recorder.outcome(AttemptOutcome(bad, 1, Outcome.BOOKED, "rev1:a", entry_id="e1", entry_number="1\ud800"))
+    recorder.outcome(AttemptOutcome(good, 1, Outcome.BOOKED, "rev1:a", entry_id="e2", entry_number="2"))
+    await recorder.written()
+
+    assert (await books.link(good))["state"] == "booked"
+    assert (await books.link(bad))["state"] == "intent"  # settled later

@@ -142,7 +142,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         if starting.done():
             starting.result()
             log.info("worker.started", slot=options.slot)
-            await stopping
+            await _until(stopping, app)
     finally:
         in_group = starting.done()
         starting.cancel()
@@ -153,6 +153,14 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         log.info("worker.stopped", slot=options.slot)
         if not in_group:
             os._exit(0)  # what waits for the group does not end when it is cancelled, and nothing of it is lost
+
+
+async def _until(stopping: "asyncio.Task[bool]", app: faust.App) -> None:
+    """Until it is to stop. An application that has crashed consumes nothing more and would hold its place for ever."""
+    while not (await asyncio.wait((stopping,), timeout=1))[0]:
+        if app.crashed:
+            log.error("worker.crashed", error=type(app.crash_reason).__name__)
+            os._exit(70)  # what is not acked comes again, to whoever starts in its place
 
 
 def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:

@@ -50,6 +50,8 @@ class Dispatcher:
         self._stopping = False
         self._assignment = 0
         self._background: set[asyncio.Task[None]] = set()
+        self._parking = asyncio.Semaphore(4)
+        """Each takes a connection of its own."""
 
     @property
     def tools(self) -> Mapping[str, ToolLoop]:
@@ -83,10 +85,14 @@ class Dispatcher:
             try:
                 self._parts.plugins.tool(event.tool)
             except UnknownPlugin as missing:
-                self._spawn(park_for_missing_tool(self._parts.database_url, event, str(missing), finished))
+                self._spawn(self._park(event, str(missing), finished))
                 return
             tool = self._tools[event.tool] = ToolLoop(event.tool, self._parts)
-        tool.submit([Work(event, finished)])
+        tool.submit([Work(event, finished, self._assignment)])
+
+    async def _park(self, event: ItemReady, words: str, finished: Callable[[], None]) -> None:
+        async with self._parking:
+            await park_for_missing_tool(self._parts.database_url, event, words, finished)
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -133,7 +139,7 @@ class Dispatcher:
 
     async def revoke(self, seconds: float) -> None:
         """Partitions go elsewhere: nothing new is started, calls in flight are waited for, the rest is forgotten."""
-        dropping = [tool.call(tool.drop_lanes(seconds)) for tool in self._tools.values()]
+        dropping = [tool.call(tool.drop_lanes(self._assignment, seconds)) for tool in self._tools.values()]
         if dropping:
             await asyncio.wait(dropping, timeout=seconds + 6)
         self._take_done()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from dagboek.database import AWAY
+from dagboek.plugins import unexpected
 from dagboek.runs import Next, advance, park, publish_continue
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
@@ -32,6 +33,8 @@ class Work:
 
     event: ItemReady
     finished: Callable[[], None]
+    assignment: int = 0
+    """Rises whenever partitions go elsewhere."""
 
 
 @dataclass
@@ -57,6 +60,10 @@ class Lane:
         if self.task is None or self.task.done():
             self.task = asyncio.get_running_loop().create_task(self._run(), name=f"lane {self.administration_id}")
 
+    def forget(self, assignment: int) -> None:
+        """Forgets what came with `assignment` or before; what is at work goes on."""
+        self.queue = deque(work for work in self.queue if work.assignment > assignment)
+
     async def _run(self) -> None:
         while self.queue and not self.loop.stopping:
             work = self.queue.popleft()
@@ -64,6 +71,7 @@ class Lane:
                 async with self.loop.slot():
                     await self._work(work)
             except LetGo:
+                await self._release()
                 self._let_go(work.event)
                 work.finished()
             except asyncio.CancelledError as stray:
@@ -80,8 +88,8 @@ class Lane:
                 await self._fail(work, bug)
 
     async def _fail(self, work: Work, bug: BaseException) -> None:
-        log.error("lane.failed", run=str(work.event.run_id), sequence=work.event.sequence, exc_info=bug)
-        await self._park_after(work.event, bug)
+        await self._park_after(work.event, unexpected(self.loop.name, bug))
+        await self._release()
         self._let_go(work.event)
         work.finished()
 
@@ -133,12 +141,14 @@ class Lane:
         return self.window
 
     async def _end_of_window(self, event: ItemReady) -> None:
-        self.window = None
+        window, self.window = self.window, None
         step = await advance(self.loop.db, event.run_id, event.generation, event.window)
         if step.next is Next.WINDOW:
             await publish_continue(
                 self.loop.publisher, event.run_id, self.administration_id, step.generation, step.window
             )
+        elif window is not None:
+            await self.loop.release(window.run["connection_id"])
 
     def _let_go(self, event: ItemReady) -> None:
         self.window = None
@@ -165,8 +175,12 @@ class Lane:
             )
         raise LetGo
 
-    async def _park_after(self, event: ItemReady, bug: BaseException) -> None:
-        issue = Issue(code="D13", severity=Severity.ERROR, facts={"reference": type(bug).__name__})
+    async def _release(self) -> None:
+        if self.window is not None:
+            await self.loop.release(self.window.run["connection_id"])
+
+    async def _park_after(self, event: ItemReady, issue: Issue) -> None:
+        issue = issue.model_copy(update={"severity": Severity.ERROR})
         try:
             until = datetime.now(UTC) + timedelta(seconds=60)
             async with self.loop.db.transaction() as connection:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagboek import contexts
 from dagboek.payments import open_entries, store_statuses
+from dagboek.tool_entries import store
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.errors import Throttled
@@ -47,34 +48,9 @@ async def _lists(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
 async def look_up(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
     """The first run on an administration: what stands there was typed by hand, or is another connector's."""
     entries = await tool.entries()
-    async with lane.loop.db.transaction() as connection:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(
-                """INSERT INTO tool_entry (administration_id, entry_id, number, reference, texts, journal, party_id,
-                                           day, gross, currency, url)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
-                [
-                    (
-                        lane.administration_id,
-                        entry.entry_id,
-                        entry.number,
-                        entry.reference,
-                        list(entry.texts),
-                        entry.journal,
-                        entry.party_id,
-                        entry.day,
-                        entry.gross,
-                        entry.currency,
-                        entry.url,
-                    )
-                    for entry in entries
-                ],
-            )
-        await connection.execute(
-            "UPDATE administration SET looked_up_at = now() WHERE id = %s", (lane.administration_id,)
-        )
+    await store(lane.loop.db, lane.administration_id, entries)
     window.run["looked_up"] = True
-    window.there = await lane.loop.entries_there(lane.administration_id)
+    window.entries_there = bool(entries)
 
 
 async def _payment_statuses(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:

@@ -15,8 +15,8 @@ from dagboek.booking_json import booking_from, booking_json
 from dagboek.connections import ConnectionProblem
 from dagboek.database import AWAY
 from dagboek.fault_points import reached
-from dagboek.logins import mark_broken
-from dagboek.matching import Likeness, describe, match
+from dagboek.logins import LoginProblem, mark_broken
+from dagboek.matching import Likeness, Match, describe, match
 from dagboek.outcome_events import outcome_record
 from dagboek.planner import party_component
 from dagboek.plugins import unexpected
@@ -33,6 +33,7 @@ from dagboek.push_record import (
     start_series,
 )
 from dagboek.runs import ASKING, component_error, finish_run, held_back
+from dagboek.tool_entries import like
 from dagboek_schemas import events
 from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
@@ -57,7 +58,7 @@ from dagboek_sdk.source import SourceUnavailable
 
 from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
-from dagboek_workers.sending import Unexpected, Verdict, again, boot_time, send, settles
+from dagboek_workers.sending import Unexpected, Verdict, again, boot_time, send, settles, sound
 from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ log = structlog.get_logger()
 
 SHORT = 5.0
 """Seconds of trouble that are waited out in place; longer trouble parks the run."""
+A_MINUTE = 60.0
 TRIES = 4
 """How often one item is tried in place."""
 CIRCUIT = 5
@@ -89,23 +91,32 @@ class Changed(Left):
 
 async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Finished) -> None:
     """Works on one item; `finished` is called once nothing of it can be lost any more."""
-    task = ItemTask(lane, window, item, finished)
-    try:
-        await task.work()
-    except Later as trouble:
-        await task.park(trouble)
-    except AccessDenied as denied:
-        await task.stop_component(denied)
-    except LoginBroken as broken:
-        await task.break_login(broken)
-    except TimeoutError:
-        await task.park(ToolUnavailable("no answer in time"))
-    except (*AWAY, KafkaException):
-        raise
-    except Exception as trouble:
-        if task.open or isinstance(trouble, Left):  # an attempt that may stand in the tool is not called skipped
+    for left in reversed(range(TRIES)):
+        task = ItemTask(lane, window, item, finished)
+        try:
+            await task.work()
+        except Later as trouble:
+            wait = _seconds_until(trouble.until)
+            if wait is None or wait > SHORT or task.open or not left:
+                await task.park(trouble)
+            await asyncio.sleep(wait or 0)
+            if item.link is not None:
+                item.link = await task.read_again(item.link)
+            continue
+        except AccessDenied as denied:
+            await task.stop_component(denied)
+        except LoginBroken as broken:
+            await task.break_login(broken)
+        except TimeoutError:
+            await task.park(ToolUnavailable("no answer in time"))
+        except (*AWAY, KafkaException):
             raise
-        await task.set_aside(trouble)
+        except Exception as trouble:
+            # what may stand in the tool is not called skipped
+            if task.open or task.booked or isinstance(trouble, Left):
+                raise
+            await task.set_aside(trouble)
+        return
 
 
 class ItemTask:
@@ -122,6 +133,12 @@ class ItemTask:
         """Information that does not change the outcome."""
         self.open = False
         """An attempt of the item has no outcome yet."""
+        self.booked = False
+        """An outcome that says that it stands in the tool was recorded."""
+        self.sent_before = False
+        """An earlier send of the attempt was uncertain: it may stand there, though no reader sees it yet."""
+        self.revision = item.revision
+        """What is sent: of an attempt that is repeated, what it was made of."""
 
     async def work(self) -> None:
         """Decides what the item needs, and does it."""
@@ -135,14 +152,37 @@ class ItemTask:
         try:
             tool = await self.loop.tool(self.window.run)
         except ConnectionProblem as problem:
-            await self.break_login(LoginBroken(tool_words=str(problem)))
+            await self._not_opened(problem)
             return
         if item.kind is ItemKind.PULL:
-            await pull(self.lane, self.window, item, tool)
-            self.tell(ItemState.SYNCED)
+            await self._pull(tool)
             return
         assert item.link is not None
         await self._by_link(tool, item.link)
+
+    async def _not_opened(self, problem: ConnectionProblem) -> None:
+        """Wrong settings are a person's business; a fault of the plugin or of the vault's keys is not the login's."""
+        if isinstance(problem.__cause__, LoginProblem):
+            await self.break_login(LoginBroken(tool_words=str(problem)))
+        issue = Issue(code="D13", severity=Severity.ERROR, facts={"where": self.loop.name, "reference": str(problem)})
+        await self.lane.park(self.window, A_MINUTE * 5, "unexpected", issue)
+
+    async def _pull(self, tool: AccountingPlugin) -> None:
+        try:
+            await pull(self.lane, self.window, self.item, tool)
+        except Throttled as spent:
+            self._wait_for_limit(spent)
+        else:
+            self.tell(ItemState.SYNCED)
+
+    def _wait_for_limit(self, spent: Throttled) -> None:
+        """A limit of few calls is spent: what needs them waits for a later run, and nothing else does."""
+        wait = _seconds_until(spent.until)
+        if wait is not None and wait <= SHORT:
+            raise spent
+        until = spent.until.isoformat(timespec="minutes") if spent.until else "?"
+        facts = {"tool": self.loop.title, "until": until}
+        self.tell(ItemState.NOT_READY, [Issue(code="B05", severity=Severity.INFORMATION, facts=facts)])
 
     def _already_told(self) -> None:
         """A redelivery of what has its outcome: delivered again from the stored event, if it was not."""
@@ -211,9 +251,7 @@ class ItemTask:
         except Throttled as spent:
             if self.item.kind is ItemKind.PARTY:
                 raise
-            until = spent.until.isoformat() if spent.until else "?"
-            facts = {"tool": self.loop.title, "until": until}
-            self.tell(ItemState.NOT_READY, [Issue(code="B05", severity=Severity.INFORMATION, facts=facts)])
+            self._wait_for_limit(spent)
 
     # new items
 
@@ -247,7 +285,11 @@ class ItemTask:
         if state == "free" and ItemState.PLANNED in of_run:
             self.finished()  # its party comes again in this run, and so does it
             return False
-        self.tell(ItemState.SKIPPED, [Issue(code="D08", facts={"number": self.item.title})])
+        issue = Issue(code="D08", facts={"number": self.item.title})
+        if ItemState.NOT_READY in of_run:  # it waits for a limit, and so does what needs it
+            self.tell(ItemState.NOT_READY, [issue.model_copy(update={"severity": Severity.INFORMATION})])
+        else:
+            self.tell(ItemState.SKIPPED, [issue])
         return False
 
     async def _party_in_run(self) -> dict[str, str | None]:
@@ -262,17 +304,8 @@ class ItemTask:
 
     async def _mapped(self, tool: AccountingPlugin) -> Booking | None:
         """The booking, or None after telling why there is none."""
-        item, context = self.item, self.window.context
-        rules = self.loop.parts.plugins
         try:
-            if item.kind is ItemKind.PARTY:
-                party = item.party()
-                issues = rules.validate_party(party, item.component, context)
-                booking = None if _blocks(issues) else tool.map_party(party, item.component, context)
-            else:
-                document = self.document = item.document()
-                issues = rules.validate_document(document, item.component, context)
-                booking = None if _blocks(issues) else tool.map_document(document, item.component, context)
+            booking, issues = self._map(tool)
         except Refused as refused:
             self.tell(ItemState.SKIPPED, refused.issues)
             return None
@@ -285,9 +318,25 @@ class ItemTask:
         if booking is None:
             waits = any(one.severity is Severity.INFORMATION for one in issues)
             self.tell(ItemState.NOT_READY if waits else ItemState.SKIPPED, issues)
-        else:
-            self.remarks = [*item.remarks, *booking.remarks]
+            return None
+        said = (one for one in booking.remarks if isinstance(one, Issue))
+        self.remarks = [*self.item.remarks, *said]
         return booking
+
+    def _map(self, tool: AccountingPlugin) -> tuple[Booking | None, list[Issue]]:
+        """The booking; or none, and the issues that the rules found."""
+        item, context, rules = self.item, self.window.context, self.loop.parts.plugins
+        if item.kind is ItemKind.PARTY:
+            party = item.party()
+            issues = rules.validate_party(party, item.component, context)
+            booking = None if issues else tool.map_party(party, item.component, context)
+        else:
+            document = self.document = item.document()
+            issues = rules.validate_document(document, item.component, context)
+            booking = None if issues else tool.map_document(document, item.component, context)
+        if not (issues or isinstance(booking, Booking)):
+            raise TypeError(f"the mapping gave {type(booking).__name__}")
+        return booking, issues
 
     async def _known_party(self, tool: AccountingPlugin, link: LinkSeen) -> bool:
         if self.window.candidates is None:
@@ -297,8 +346,12 @@ class ItemTask:
                 if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
                 and item.link is not None and item.link.state == "free"
             }  # fmt: skip
-            async with asyncio.timeout(tool.call_deadline * 4):
-                self.window.candidates = await tool.match_parties(parties)
+            try:
+                async with asyncio.timeout(tool.call_deadline * 4):
+                    self.window.candidates = await tool.match_parties(parties)
+            except Throttled as spent:
+                self._wait_for_limit(spent)
+                return True
         candidates: list[Candidate] = list(self.window.candidates.get(self.item.identity, ()))
         certain = [candidate for candidate in candidates if candidate.certain]
         if len(certain) == 1:
@@ -314,12 +367,11 @@ class ItemTask:
         if not self.window.looked_up:
             async with asyncio.timeout(PULL_DEADLINE):
                 await look_up(self.lane, self.window, tool)
-        if link.attempt or link.incarnation > 1 or not self.window.there:  # a person said: send it
+        if link.attempt or link.incarnation > 1 or not self.window.entries_there:  # a person said: send it
             return False
-        found = match(booking, self._party_entry(), self.window.there)
-        if others := await self._of_others(link, found.candidates):
-            there = [one for one in self.window.there if one.entry_id not in others]
-            found = match(booking, self._party_entry(), there)
+        there = await like(self.loop.db, self.lane.administration_id, booking)
+        others = await self._of_others(link, there)
+        found = match(booking, self._party_entry(), [one for one in there if one.entry_id not in others])
         if found.likeness is Likeness.OURS:
             return await self._adopt(link, found.candidates[0])
         if found.likeness is Likeness.PERHAPS:
@@ -368,7 +420,7 @@ class ItemTask:
             link = await self._take(tool, link, booking, attempt, granted, verdict) or link
             if link.state != "again":
                 return
-            link = await self._read_again(link)
+            link = await self.read_again(link)
             if link.state != ("free" if op is Op.CREATE else "booked"):
                 await self._by_link(tool, link)
                 return
@@ -385,7 +437,8 @@ class ItemTask:
         group = tool.operation_group(attempt)
         if group is not None:
             await self._permit(tool, group)
-        await tool.prepare()
+        async with asyncio.timeout(tool.call_deadline * 4):
+            await tool.prepare()
         if booking.series is not None and op is Op.CREATE:
             await self._series_known(tool, booking.series)
         await self._attach(tool, attempt)
@@ -395,7 +448,7 @@ class ItemTask:
         granted = await self.loop.recorder.intent(intent)
         if granted is None:
             return None, None
-        self.open = True
+        self.open, self.sent_before = True, False
         attempt.number = granted.attempt
         attempt.series_number = granted.series_number
         attempt.start(t0)
@@ -459,13 +512,13 @@ class ItemTask:
                     files.append(AttachedFile(one.file_name, one.media_type, content))
         return tuple(files)
 
-    async def _permit(self, tool: AccountingPlugin, group: str) -> None:
-        for _ in range(TRIES):
+    async def _permit(self, tool: AccountingPlugin, group: str, *, settling: bool = False) -> None:
+        for left in reversed(range(TRIES)):
             try:
-                await tool.link.permits.take(group)
+                await tool.link.permits.take(group, settling=settling)
             except Throttled as throttled:
                 wait = _seconds_until(throttled.until)
-                if wait is None or wait > SHORT:
+                if wait is None or wait > SHORT or not left:
                     raise
                 await asyncio.sleep(wait)
             else:
@@ -479,7 +532,8 @@ class ItemTask:
             "SELECT 1 AS known FROM series WHERE administration_id = %s AND key = %s", self.lane.administration_id, key
         )
         if row is None:
-            last = await tool.last_number(key)
+            async with asyncio.timeout(tool.call_deadline * 4):
+                last = await tool.last_number(key)
             async with self.loop.db.connection() as connection:
                 await start_series(connection, self.lane.administration_id, key, last)
         known.add((self.lane.administration_id, key))
@@ -487,7 +541,7 @@ class ItemTask:
     async def _not_granted(self, seen: LinkSeen, booking: Booking) -> None:
         """No intent: the link has moved, the run is over, the lane is another's, or the series is held."""
         link = await read_link(self.loop.db, seen.id)
-        if link.attempt != seen.attempt or link.state != seen.state:
+        if link.attempt != seen.attempt or link.state != seen.state or not link.current:
             raise Changed
         if booking.series is not None:
             held = await self.loop.db.one(
@@ -509,27 +563,36 @@ class ItemTask:
             self._tell_to_settle(link)
             return
         row = await self.loop.db.one(
-            "SELECT booking, series_number FROM attempt WHERE link_id = %s AND number = %s", link.id, link.attempt
+            "SELECT booking, revision, series_number, party_entry FROM attempt WHERE link_id = %s AND number = %s",
+            link.id,
+            link.attempt,
         )
         assert row is not None
+        self.open, self.revision = True, row["revision"]
         booking = booking_from(row["booking"])
         attempt = self._new_attempt(link, booking, Op.CREATE)
-        self.open = True
         attempt.number, attempt.series_number = link.attempt, row["series_number"]
+        attempt.party_entry = row["party_entry"]
         await self._attach(tool, attempt)
         granted = Granted(link.id, link.attempt, link.version, row["series_number"])
         verdict = await self._repeat(tool, attempt, granted)
         after = await self._take(tool, link, booking, attempt, granted, verdict)
         if after is not None and after.state == "again":
-            await self._by_link(tool, await self._read_again(link))
+            await self._by_link(tool, await self.read_again(link))
 
-    async def _read_again(self, link: LinkSeen) -> LinkSeen:
+    async def read_again(self, link: LinkSeen) -> LinkSeen:
         """The link as it is now, what this lane recorded included."""
         await self.loop.recorder.written()
         return await read_link(self.loop.db, link.id)
 
     async def _repeat(self, tool: AccountingPlugin, attempt: Attempt, granted: Granted) -> Verdict:
         """Sends the same attempt once more; only booked, already there or number taken settle it."""
+        self.sent_before = True
+        try:
+            if (group := tool.operation_group(attempt)) is not None:
+                await self._permit(tool, group, settling=True)
+        except Throttled:
+            return Uncertain("no permit for a repeat")
         t0 = boot_time()
         link = LinkSeen(
             **dict.fromkeys(LinkSeen.__dataclass_fields__)  # type: ignore[arg-type]
@@ -598,8 +661,9 @@ class ItemTask:
 
     def _record(self, granted: Granted, outcome: Outcome, **more: Any) -> None:
         self.open = outcome is Outcome.UNCERTAIN
+        self.booked = self.booked or outcome in (Outcome.BOOKED, Outcome.ACCEPTED)
         self.loop.recorder.outcome(
-            AttemptOutcome(granted.link_id, granted.attempt, outcome, revision=self.item.revision, **more)
+            AttemptOutcome(granted.link_id, granted.attempt, outcome, revision=self.revision, **more)
         )
 
     def _booked(self, link: LinkSeen, granted: Granted, entry: Booked | Accepted, attempt: Attempt) -> None:
@@ -636,7 +700,7 @@ class ItemTask:
         ]
         self._record(granted, Outcome.REFUSED, issues=_json(issues))
         link.version, link.attempt = granted.link_version + 1, granted.attempt
-        link.refused_revision = self.item.revision
+        link.refused_revision = self.revision
         self._party_changed(link)
         self.tell(ItemState.SKIPPED, issues, link=link)
 
@@ -670,33 +734,54 @@ class ItemTask:
         try:
             async with asyncio.timeout(tool.call_deadline * 2):
                 resolution = (await tool.resolve([attempt])).get(attempt.link_id)
+            found = await self._compared(link, booking, attempt, resolution)
         except Exception as trouble:
             log.warning("resolve.failed", tool=self.loop.name, error=type(trouble).__name__)
             await self._to_settle(link, granted, Uncertain("the tool could not be asked"))
             return None
-        if isinstance(resolution, Found):
-            others = await self._of_others(link, resolution.candidates)
-            free = [one for one in resolution.candidates if one.entry_id not in others]
-            found = match(booking, attempt.party_entry, free)
-            if found.likeness is Likeness.OURS:
-                ours = found.candidates[0]
-                self._booked(link, granted, Booked(ours.entry_id, ours.number, ours.url), attempt)
+        if found is not None and found.likeness is Likeness.OURS:
+            ours = found.candidates[0]
+            entry = sound(Booked(ours.entry_id, ours.number, ours.url))
+            if isinstance(entry, Booked):
+                self._booked(link, granted, entry, attempt)
                 return None
-            if found.likeness is Likeness.PERHAPS or isinstance(verdict, AlreadyThere):
-                facts = {"number": self.item.title, "candidates": describe(found.candidates) or "?"}
-                issue = Issue(code="D14", facts=facts)
-                self._record(granted, Outcome.PERSON, issues=_json([issue]))
-                self.tell(ItemState.NEEDS_PERSON, [issue], link=link)
-                return None
-        elif not isinstance(resolution, Absent) or isinstance(verdict, AlreadyThere):
+        if found is None and (self.sent_before or isinstance(verdict, AlreadyThere)):
+            # what was sent before may be what took the number, and its readers may lag: settling asks later
             await self._to_settle(link, granted, Uncertain("the tool cannot tell"))
             return None
+        if found is not None and (found.likeness is not Likeness.OTHER or isinstance(verdict, AlreadyThere)):
+            facts = {"number": self.item.title, "candidates": describe(found.candidates) or "?"}
+            issue = Issue(code="D14", facts=facts)
+            self._record(granted, Outcome.PERSON, issues=_json([issue]))
+            self.tell(ItemState.NEEDS_PERSON, [issue], link=link)
+            return None
+        return await self._next_number(tool, link, booking, granted, verdict)
+
+    async def _compared(self, link: LinkSeen, booking: Booking, attempt: Attempt, resolution: object) -> Match | None:
+        """How what the tool holds compares with what was sent; None where it says that it holds nothing."""
+        if isinstance(resolution, Absent):
+            return None
+        if not isinstance(resolution, Found):
+            raise ToolUnavailable("it cannot tell")
+        others = await self._of_others(link, resolution.candidates)
+        return match(booking, attempt.party_entry, [one for one in resolution.candidates if one.entry_id not in others])
+
+    async def _next_number(
+        self,
+        tool: AccountingPlugin,
+        link: LinkSeen,
+        booking: Booking,
+        granted: Granted,
+        verdict: NumberTaken | AlreadyThere,
+    ) -> LinkSeen:
+        """The number is another's: the series is corrected, and a new attempt is made."""
         self._record(granted, Outcome.NOT_PROCESSED)
         await self.loop.recorder.written()
         if booking.series is not None:
-            last = verdict.last if isinstance(verdict, NumberTaken) and verdict.last is not None else None
+            last = verdict.last if isinstance(verdict, NumberTaken) else None
             if last is None:
-                last = await tool.last_number(booking.series)
+                async with asyncio.timeout(tool.call_deadline * 4):
+                    last = await tool.last_number(booking.series)
             async with self.loop.db.connection() as connection:
                 await correct_series(connection, self.lane.administration_id, booking.series, last)
         return _again(link)
@@ -732,9 +817,10 @@ class ItemTask:
 
     async def park(self, trouble: Later | NotProcessed) -> None:
         """Parks the run for trouble that is longer than what is waited out in place."""
-        known = isinstance(trouble, Throttled) and trouble.until is not None
         until = getattr(trouble, "until", None)
         wait = _seconds_until(until)
+        # a limit that is reset each minute is no end if it is spent again each time
+        known = isinstance(trouble, Throttled) and wait is not None and wait >= A_MINUTE
         throttled = isinstance(trouble, Throttled)
         told = getattr(trouble, "issue", None) or Issue(
             code="B05" if throttled else "B06",
@@ -742,7 +828,7 @@ class ItemTask:
             facts={"tool": self.loop.title, "until": until.isoformat() if until else "?"},
         )
         issue = told.model_copy(update={"tool_words": told.tool_words or trouble.tool_words})
-        seconds = max(1.0, wait) if wait is not None else 60.0
+        seconds = max(SHORT, wait) if wait is not None else A_MINUTE
         reason = "limit" if throttled else "tool_unavailable"
         await self.lane.park(self.window, seconds, reason, issue, known_end=known)
 
@@ -764,7 +850,6 @@ class ItemTask:
             if row is not None:
                 await mark_broken(connection, row["login_id"])
             await finish_run(connection, self.window.run["id"], broken=issue)
-        self.loop.forget_tool(self.window.run["connection_id"])
         raise LetGo  # a login that is refused again and again gets locked
 
     # telling
@@ -803,7 +888,7 @@ class ItemTask:
             sequence=item.sequence,
             state=state,
             identity=item.identity,
-            revision=item.revision,
+            revision=self.revision,
             document_number=item.title if item.kind is ItemKind.DOCUMENT else None,
             booking_number=booking_number,
             entry_id=link.entry_id if link else None,
@@ -825,6 +910,7 @@ class ItemTask:
             booking_number=booking_number,
             entry_id=outcome.entry_id,
             updated=updated,
+            link_id=link.id if link else None,
         )
         item.state = state
         self.loop.recorder.tell(Told(row, record, self.finished))
@@ -843,10 +929,6 @@ def same_revision(item: ItemSeen, before: str | None) -> bool:
         return same_document(before, item.document())
     except KeyError:  # a newer release computed it: nothing says that anything has changed
         return True
-
-
-def _blocks(issues: list[Issue]) -> bool:
-    return bool(issues)
 
 
 def _again(link: LinkSeen) -> LinkSeen:

@@ -30,6 +30,7 @@ from dagboek.push_record import (
     Late,
     Outcome,
     Written,
+    hand_to_person,
     late_outcome,
     write,
 )
@@ -75,6 +76,8 @@ class Recorder:
         self._told: deque[Told] = deque()
         self._reported: deque[tuple[UUID, int, str]] = deque()
         self._delivered: deque[Told] = deque()
+        self._for_person: dict[int, bytes] = {}
+        """Issues by link, of entries that turned out to be another link's."""
         self._waking = False
         self._wake = asyncio.Event()
         self._settled: deque[asyncio.Future[None]] = deque()
@@ -173,6 +176,7 @@ class Recorder:
         written = await self._write(group)
         for late in written.late:
             await self._late(late)
+        told = [one for one in told if not await self._taken_back(one)]
         for intent, future in intents:
             if not future.done():
                 future.set_result(written.granted.get(intent.link_id))
@@ -190,11 +194,11 @@ class Recorder:
         """Writes a group, however long the database is away. One that fails is taken apart: the bad row stays alone."""
         try:
             return await self._kept(partial(write, group=group))
-        except psycopg.Error as error:
+        except Exception as error:  # also of the driver, for text that cannot be sent
             parts = _parts(group)
             if len(parts) == 1:
                 return await self._refused(group, error)
-            log.warning("group.split", error=type(error).__name__, sqlstate=error.sqlstate, rows=len(parts))
+            log.warning("group.split", error=type(error).__name__, rows=len(parts))
         written = Written()
         for part in parts:
             one = await self._write(part)
@@ -218,21 +222,36 @@ class Recorder:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
 
-    async def _refused(self, row: Group, error: psycopg.Error) -> Written:
+    async def _refused(self, row: Group, error: Exception) -> Written:
         """A row that the database does not take. An entry that another link has is for a person to look at."""
         if not isinstance(error, psycopg.errors.UniqueViolation) or not row.outcomes:
-            log.error("row.refused", sqlstate=error.sqlstate, kind=_kind(row))
+            log.error("row.refused", error=type(error).__name__, kind=_kind(row))
             plain = _without_words(row)
             return await self._write(plain) if _parts(plain) and plain != row else Written()
         outcome = row.outcomes[0]
         issue = Issue(code="D11", severity=Severity.ERROR, facts={"entry": outcome.entry_number or "?"})
         issues = f"[{issue.model_dump_json()}]".encode()
         person = AttemptOutcome(outcome.link_id, outcome.attempt, Outcome.PERSON, issues=issues)
-        return await self._write(Group(outcomes=[person]))
+        written = await self._write(Group(outcomes=[person]))
+        self._for_person[outcome.link_id] = issues
+        return written
+
+    async def _taken_back(self, told: Told) -> bool:
+        """Whether an item was told as booked on an entry that another link has; the sweeper tells the truth."""
+        issues = self._for_person.pop(told.item.link_id or 0, None)
+        if issues is None:
+            return False
+        await self._kept(partial(hand_to_person, item=told.item, issues=issues))
+        told.finished()
+        return True
 
     async def _late(self, late: AttemptOutcome) -> None:
         twice = Issue(code="D12", severity=Severity.ERROR, facts={"entry": late.entry_number or "?"})
-        found = await self._kept(partial(late_outcome, late=late, twice=twice.model_dump_json().encode()))
+        try:
+            found = await self._kept(partial(late_outcome, late=late, twice=twice.model_dump_json().encode()))
+        except psycopg.Error as error:
+            log.error("late_outcome.refused", link=late.link_id, attempt=late.attempt, error=type(error).__name__)
+            return
         if found is Late.BOOKED_TWICE:
             log.error("booked.twice", link=late.link_id, attempt=late.attempt)
 

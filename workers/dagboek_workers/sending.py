@@ -7,7 +7,10 @@ also a bug in the plugin while it reads a successful answer.
 import asyncio
 from dataclasses import dataclass, replace
 from time import CLOCK_BOOTTIME, clock_gettime
+from typing import Any
 
+import orjson
+from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Accepted, Attempt, Booked
 from dagboek_sdk.errors import (
@@ -70,9 +73,10 @@ def judge(attempt: Attempt, result: object) -> Verdict:
     if isinstance(result, Booked | Accepted):
         if attempt.verdict is not None and not isinstance(attempt.verdict, AlreadyThere):
             return Uncertain("the plugin says booked, the tool said no")
-        if isinstance(result, Booked) and not (isinstance(result.entry_id, str) and result.entry_id):
+        kept = sound(result)
+        if kept is None:
             return Uncertain("the plugin named no entry") if attempt.sent else Unexpected(TypeError("no entry id"))
-        return result
+        return kept
     if attempt.verdict is not None:
         return _known(attempt.verdict)
     if attempt.sent:
@@ -80,6 +84,37 @@ def judge(attempt: Attempt, result: object) -> Verdict:
     if isinstance(result, TimeoutError):
         return NotProcessed("the deadline passed before anything was sent")
     return _known(result)
+
+
+def sound(result: Booked | Accepted) -> Booked | Accepted | None:
+    """What a plugin says was booked, as it can be stored and told; None where it names nothing.
+
+    It stands in the tool: that must not get lost for a word beside it that a database does not take.
+    """
+    name = result.token if isinstance(result, Accepted) else result.entry_id
+    if not (isinstance(name, str) and name):
+        return None
+    if isinstance(result, Accepted):
+        kept: Booked | Accepted = Accepted(_text(name, 4000) or "")
+    else:
+        remarks = tuple(one for one in result.remarks if isinstance(one, Issue))
+        number, url = _text(result.number, 100), _text(result.url, 2000)
+        kept = Booked(_text(name, 400) or "", number, url, _details(result.details), remarks)
+    return result if kept == result else kept
+
+
+def _text(given: object, most: int) -> str | None:
+    if not isinstance(given, str | int):
+        return None
+    return str(given).encode("utf-8", "replace").decode().replace("\x00", " ")[:most]
+
+
+def _details(given: object) -> dict[str, Any]:
+    try:
+        orjson.dumps(given, default=str)
+    except (TypeError, ValueError):
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 def _known(result: object) -> Verdict:

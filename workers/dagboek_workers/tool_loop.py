@@ -26,17 +26,17 @@ from dagboek.push_record import raise_epoch
 from dagboek.sources import open_source
 from dagboek.vault import Vault
 from dagboek_sdk.accounting import AccountingPlugin
-from dagboek_sdk.attempt import Candidate
 from dagboek_sdk.http import new_session
 from dagboek_sdk.source import DocumentSource
 
 from dagboek_workers.exchanges import Exchanges
 from dagboek_workers.lane import Lane, Work
 from dagboek_workers.recorder import Recorder
-from dagboek_workers.window import load_entries
 
 log = structlog.get_logger()
 
+CLOSING = 5.0
+"""Seconds that a plugin object may take to close."""
 CALLS = 256
 """Items of one tool that are worked on at the same time, in this process."""
 
@@ -104,20 +104,27 @@ class ToolLoop:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(seconds + 5)
 
-    async def drop_lanes(self, seconds: float) -> None:
-        """Forgets all queued work and waits for what is in flight, `seconds` at most."""
+    async def drop_lanes(self, assignment: int, seconds: float) -> None:
+        """Forgets the work of `assignment` and of those before, and waits for what is in flight, `seconds` at most.
+
+        A loop that was blocked gets here late: what has come with a newer assignment stays.
+        """
         with self._incoming_lock:
-            self._incoming.clear()
+            self._incoming = [work for work in self._incoming if work.assignment > assignment]
         if not self._opened:
             return
-        lanes = list(self.lanes.values())
-        self.lanes.clear()
-        for lane in lanes:
-            lane.queue.clear()
-        running = [lane.task for lane in lanes if lane.task is not None and not lane.task.done()]
+        running = []
+        for key, lane in list(self.lanes.items()):
+            lane.forget(assignment)
+            if not lane.queue:
+                del self.lanes[key]
+                if lane.task is not None and not lane.task.done():
+                    running.append(lane.task)
         if running:
             await asyncio.wait(running, timeout=seconds)
         await asyncio.wait_for(self.recorder.written(), timeout=5)
+        for connection_id in list(self._tools):
+            await self.release(connection_id)
 
     # on this loop
 
@@ -182,8 +189,8 @@ class ToolLoop:
                 task.cancel()
         await self.recorder.stop()
         await self.exchanges.store()
-        for _, tool in self._tools.values():
-            await tool.close()
+        for connection_id in list(self._tools):
+            await self.release(connection_id)
         if self._session is not None:
             await self._session.close()
         await self.db.close()
@@ -217,6 +224,7 @@ class ToolLoop:
         found = self._tools.get(connection_id)
         if found is not None and found[0] == run_id:
             return found[1]
+        await self.release(connection_id)
         async with self._opening.setdefault(connection_id, asyncio.Lock()):
             if self._session is None:
                 about = self.parts.plugins.tool(self.name).about
@@ -249,10 +257,13 @@ class ToolLoop:
         finally:
             await reader.close()
 
-    async def entries_there(self, administration_id: UUID) -> list[Candidate]:
-        """What the tool held before we came."""
-        return await load_entries(self.db, administration_id)
-
-    def forget_tool(self, connection_id: UUID) -> None:
-        """The connection's settings changed: its plugin object is made anew."""
-        self._tools.pop(connection_id, None)
+    async def release(self, connection_id: UUID) -> None:
+        """Its run goes on elsewhere, later, or not at all: the connection's plugin object is closed."""
+        found = self._tools.pop(connection_id, None)
+        self._opening.pop(connection_id, None)
+        if found is not None:
+            try:
+                async with asyncio.timeout(CLOSING):
+                    await found[1].close()
+            except Exception as bug:
+                log.warning("tool.not_closed", tool=self.name, error=type(bug).__name__)

@@ -1,9 +1,7 @@
 """What a lane needs of a window, read in one query when its first event is reached."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +12,6 @@ from dagboek_schemas.documents import Document, Party
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import MappingContext
-from dagboek_sdk.attempt import Candidate
 
 
 @dataclass(slots=True)
@@ -24,6 +21,8 @@ class LinkSeen:
     id: int
     link_no: int
     incarnation: int
+    current: bool
+    """Not, when a person had it sent again on a new incarnation."""
     state: str
     attempt: int
     version: int
@@ -82,8 +81,8 @@ class Window:
     """Links of the parties of the window's documents, by identity; kept up to date by the lane."""
     held: set[str]
     """Components that are not worked on in this run."""
-    there: list[Candidate] = field(default_factory=list)
-    """What the tool held before we came, for items that were never tried."""
+    entries_there: bool = False
+    """Whether the tool held anything before we came."""
     unsettled: Component | None = None
     """A component of this run that has items to settle: later ones wait."""
     candidates: Mapping[str, Any] | None = None
@@ -100,7 +99,8 @@ class Window:
         return int(self.run["generation"])
 
 
-_LINK = """l.id AS l_id, l.link_no AS l_link_no, l.incarnation AS l_incarnation, l.state AS l_state,
+_LINK = """l.id AS l_id, l.link_no AS l_link_no, l.incarnation AS l_incarnation, l.current AS l_current,
+l.state AS l_state,
 l.attempt AS l_attempt, l.link_version AS l_version, l.revision AS l_revision, l.refused_revision AS l_refused_revision,
 l.acknowledged_revision AS l_acknowledged_revision, l.entry_id AS l_entry_id, l.entry_number AS l_entry_number,
 l.entry_url AS l_entry_url, l.run_id AS l_run_id, l.sequence AS l_sequence, l.op AS l_op, l.roles AS l_roles,
@@ -111,7 +111,8 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
     """The window, or None when its run is not active in this generation any more."""
     async with db.connection() as connection:
         found = await connection.execute(
-            """SELECT r.*, a.looked_up_at IS NOT NULL AS looked_up FROM run r
+            """SELECT r.*, a.looked_up_at IS NOT NULL AS looked_up,
+                      EXISTS (SELECT 1 FROM tool_entry WHERE administration_id = a.id) AS entries_there FROM run r
                JOIN administration a ON a.id = r.administration_id
                WHERE r.id = %s AND r.generation = %s AND r.state = 'active'""",
             (run_id, generation),
@@ -119,6 +120,7 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         run = await found.fetchone()
         if run is None:
             return None
+        held = held_back(run["component_errors"])
         rows = await (
             await connection.execute(
                 f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
@@ -126,9 +128,9 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
                            {_LINK}
                     FROM item i
                     LEFT JOIN snapshot s ON s.run_id = i.run_id AND s.sequence = i.sequence
-                    LEFT JOIN link l ON l.id = i.link_id
+                    LEFT JOIN link l ON l.administration_id = %s AND l.identity = i.identity AND l.current
                     WHERE i.run_id = %s AND i.window_no = %s AND i.generation = %s""",
-                (run_id, number, generation),
+                (run["administration_id"], run_id, number, generation),
             )
         ).fetchall()
         parties = await (
@@ -140,11 +142,11 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         ).fetchall()
         unsettled = await (
             await connection.execute(
-                "SELECT component FROM item WHERE run_id = %s AND state = 'to_settle' ORDER BY sequence LIMIT 1",
-                (run_id,),
+                """SELECT component FROM item WHERE run_id = %s AND state = 'to_settle' AND component <> ALL(%s)
+                   ORDER BY sequence LIMIT 1""",
+                (run_id, held),
             )
         ).fetchone()
-    there = await load_entries(db, run["administration_id"])
     context = await contexts.load(db, run["connection_id"], run["context_version"])
     return Window(
         run=run,
@@ -152,16 +154,10 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         context=context,
         items={row["sequence"]: _item(row) for row in rows},
         parties={row["identity"]: _link(row) for row in parties},
-        held=set(held_back(run["component_errors"])),
-        there=there,
+        held=set(held),
+        entries_there=run["entries_there"],
         unsettled=Component(unsettled["component"]) if unsettled else None,
     )
-
-
-async def load_entries(db: Database, administration_id: UUID) -> list[Candidate]:
-    """What the tool held before we came."""
-    rows = await db.all("SELECT * FROM tool_entry WHERE administration_id = %s", administration_id)
-    return [_candidate(row) for row in rows]
 
 
 def _item(row: Mapping[str, Any]) -> ItemSeen:
@@ -186,23 +182,6 @@ def _item(row: Mapping[str, Any]) -> ItemSeen:
 
 def _link(row: Mapping[str, Any]) -> LinkSeen:
     return LinkSeen(**{name: row[f"l_{name}"] for name in LinkSeen.__dataclass_fields__})
-
-
-def _candidate(row: Mapping[str, Any]) -> Candidate:
-    day: date | None = row["day"]
-    gross: Decimal | None = row["gross"]
-    return Candidate(
-        entry_id=row["entry_id"],
-        number=row["number"],
-        reference=row["reference"],
-        texts=tuple(row["texts"]),
-        journal=row["journal"],
-        party_id=row["party_id"],
-        day=day,
-        gross=gross,
-        currency=row["currency"],
-        url=row["url"],
-    )
 
 
 async def read_link(db: Database, link_id: int) -> LinkSeen:

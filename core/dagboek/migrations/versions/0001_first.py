@@ -345,6 +345,7 @@ CREATE TABLE tool_entry (
     number text,
     reference text,
     texts text[] NOT NULL DEFAULT '{}',
+    marks text[] NOT NULL DEFAULT '{}', -- reference and texts as they are compared
     journal text,
     party_id text,
     day date,
@@ -354,7 +355,9 @@ CREATE TABLE tool_entry (
     PRIMARY KEY (administration_id, entry_id)
 );
 
-CREATE INDEX tool_entry_match ON tool_entry (administration_id, day);
+CREATE INDEX tool_entry_match ON tool_entry (administration_id, day, gross);
+
+CREATE INDEX tool_entry_marks ON tool_entry USING gin (marks);
 
 CREATE TABLE payment_status (
     link_id bigint PRIMARY KEY REFERENCES link,

@@ -1,0 +1,54 @@
+"""The worker's process: one whose consumer has crashed ends, and is started anew by whoever looks after it."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from dagboek.database import migrate
+from dagboek.embedded import Services
+from dagboek.plugins import Plugins
+from dagboek.settings import Settings
+from dagboek.topics import ensure_topics
+from dagboek.vault import Vault
+from dagboek_workers import app
+
+
+async def test_a_worker_whose_consumer_crashes_ends(
+    services: Services, database_url: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Fernet.generate_key().decode()
+    settings = Settings(topic_prefix=topic_prefix, partitions=4, data_dir=tmp_path, secret_keys=[key])
+    await asyncio.to_thread(migrate, database_url)
+    await asyncio.to_thread(ensure_topics, services.kafka_bootstrap, settings)
+    made: list[Any] = []
+    ended: list[int] = []
+    stop = asyncio.Event()
+    real = app.make_app
+
+    def make(*given: Any) -> Any:
+        made.append(real(*given))
+        return made[0]
+
+    def end(code: int) -> None:
+        ended.append(code)
+        stop.set()
+
+    monkeypatch.setattr(app, "make_app", make)
+    monkeypatch.setattr(os, "_exit", end)
+    options = app.WorkerOptions(services.kafka_bootstrap, database_url, topic_prefix, partitions=4)
+    serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), Vault([key]), stop))
+    async with asyncio.timeout(60):
+        while not (made and made[0].started and made[0].consumer.started):
+            await asyncio.sleep(0.1)
+
+    await made[0].consumer.crash(RuntimeError("as Faust does when its fetcher fails"))
+
+    async with asyncio.timeout(20):
+        while not ended:
+            await asyncio.sleep(0.1)
+    assert ended[0] == 70
+    serving.cancel()
+    await asyncio.wait([serving], timeout=20)

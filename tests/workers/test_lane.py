@@ -1,0 +1,342 @@
+"""A lane on a real PostgreSQL: what it does with one item when the tool, a plugin or a person is in its way."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from dagboek.booking_json import booking_json
+from dagboek.connections import ConnectionProblem
+from dagboek.database import Database
+from dagboek.embedded import Services
+from dagboek.logins import LoginProblem
+from dagboek.push_record import start_series
+from dagboek_schemas.documents import Document, Party
+from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
+from dagboek_sdk.errors import NumberTaken, Throttled
+from dagboek_sdk.samples import THEIRS, document, line
+from dagboek_workers import pushing
+from lane_books import Loop, Tool, again, event, planned, ready, revision_of, snapshot
+from push_books import SERIES, Books, migrated, new_books
+
+N1 = document(line("100.00"), number="N1")
+N2 = document(line("200.00"), number="N2")
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    async with new_books(database) as made:
+        await ready(made)
+        yield made
+
+
+LaneOf = Callable[[Any], Loop]
+
+
+@pytest.fixture
+async def lane(books: Books) -> AsyncIterator[LaneOf]:
+    """Makes the lane of the books at work with the given tool."""
+    made: list[Loop] = []
+
+    def make(tool: Any) -> Loop:
+        made.append(Loop(books, tool))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.recorder.stop()
+
+
+class Lagging(Tool):
+    """Books, loses the first answer, refuses a number that is taken; its readers see nothing for a while."""
+
+    sees: Resolution = Absent()
+    reference: str | None = None
+    """Of the entry that takes number 1 in place of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[tuple[int, str | None]] = []
+
+    async def push(self, attempt: Attempt) -> Any:
+        attempt.sent = True
+        number = attempt.series_number or 0
+        if number in dict(self.entries):
+            attempt.verdict = NumberTaken(max(dict(self.entries)))
+            raise attempt.verdict
+        if not self.entries:
+            self.entries.append((number, self.reference or attempt.booking.reference))
+            raise ConnectionResetError
+        self.entries.append((number, attempt.booking.reference))
+        attempt.answer_ok = True
+        return Booked(f"e{number}", str(number))
+
+    async def resolve(self, attempts: Sequence[Attempt]) -> Mapping[int, Resolution]:
+        return {attempt.link_id: self.sees for attempt in attempts}
+
+
+async def test_a_number_that_a_repeat_finds_taken_is_not_given_up_while_readers_may_lag(
+    books: Books, lane: LaneOf
+) -> None:
+    """Found out 0.2 s after the booking that Octopus may show only seconds later: a second number books it twice."""
+    link = await planned(books, 0, N1)
+    tool = Lagging()
+
+    await lane(tool).work(event(books, 0))
+
+    assert tool.entries == [(1, "N1")]
+    row = await books.link(link)
+    assert (row["state"], row["attempt"]) == ("intent", 1)
+    assert (await books.item_row())["state"] == "to_settle"
+    due = await books.db.one("SELECT settle_due > clock_timestamp() + '25 s' AS later FROM link WHERE id = %s", link)
+    assert due == {"later": True}
+
+
+async def test_a_number_that_another_entry_is_seen_to_have_is_given_up(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, N1)
+    tool = Lagging()
+    tool.reference = "by hand"
+    tool.sees = Found((Candidate("e1", number="1", reference="by hand"),))
+
+    await lane(tool).work(event(books, 0))
+
+    assert tool.entries == [(1, "by hand"), (2, "N1")]
+    assert (await books.item_row())["booking_number"] == "2"
+
+
+async def test_what_is_sent_again_by_a_person_goes_on_with_its_new_link(books: Books, lane: LaneOf) -> None:
+    """The item was planned with the link of before; the documents behind it are not held up."""
+    link, _ = await planned(books, 0, N1), await planned(books, 1, N2)
+    await books.db.run("UPDATE link SET current = false WHERE id = %s", link)
+    (fresh,) = await books.links(identity="d1:item0", incarnation=2)
+    tool = Tool()
+
+    await lane(tool).work(event(books, 0), event(books, 1))
+
+    assert [attempt.link_id for attempt in tool.pushed] == [fresh, _]
+    assert (await books.item_row(1))["state"] == "synced"
+
+
+async def test_a_link_that_is_closed_while_its_item_is_at_work_is_read_again(books: Books, lane: LaneOf) -> None:
+    link = await planned(books, 0, N1)
+
+    class Meanwhile(Tool):
+        async def prepare(self) -> None:
+            if (await books.link(link))["current"]:
+                await books.db.run("UPDATE link SET current = false WHERE id = %s", link)
+                await books.links(identity="d1:item0", incarnation=2)
+
+    tool = Meanwhile()
+    await lane(tool).work(event(books, 0))
+
+    assert [attempt.link_id for attempt in tool.pushed] == [link + 1]
+
+
+async def test_a_repeat_records_what_it_sent_and_not_what_the_source_says_now(books: Books, lane: LaneOf) -> None:
+    """Else the correction that was made meanwhile is neither booked nor reported, ever."""
+    link = await planned(books, 0, N1)
+    tool = Tool()
+    loop = lane(tool)
+    await start_series(books.connection, *books.key, 0)
+    before = booking_json(tool.map_document(N1))
+    await books.intend(books.intent(link, booking=before, revision=revision_of(N1), series=SERIES, party_entry="7"))
+    # the worker died; the run comes again, and its window is fetched anew
+    corrected = N1.model_copy(update={"order_reference": "corrected"})
+    await snapshot(books, 0, corrected)
+    await again(books, 2)
+
+    await loop.work(event(books, 0, generation=2))
+
+    [attempt] = tool.pushed
+    assert (attempt.booking.payload["order"], attempt.party_entry) == (None, "7")
+    row = await books.link(link)
+    assert (row["state"], row["revision"]) == ("booked", revision_of(N1))
+
+
+@pytest.mark.parametrize(
+    ("result", "number", "url"),
+    [
+        (Booked("e1", 7), "7", None),  # type: ignore[arg-type]
+        (Booked("e1", "7\ud800"), "7?", None),
+        (Booked("e\x001", "7", url="http://x/\x00"), "7", "http://x/ "),
+        (Booked("e1", "7", details={"x": {1, 2}, 3: object()}), "7", None),  # type: ignore[dict-item]
+        (Booked("e1", "7", remarks=("a text",)), "7", None),  # type: ignore[arg-type]
+        (Booked("e" * 9000, "7"), "7", None),
+    ],
+)
+async def test_what_is_booked_is_told_as_booked_whatever_the_plugin_says_beside_it(
+    books: Books, lane: LaneOf, result: Booked, number: str, url: str | None
+) -> None:
+    link = await planned(books, 0, N1)
+
+    class Careless(Tool):
+        async def push(self, attempt: Attempt) -> Any:
+            attempt.sent = attempt.answer_ok = True
+            return result
+
+    loop = lane(Careless())
+    done = await loop.work(event(books, 0))
+
+    row = await books.link(link)
+    assert (row["state"], row["entry_number"], row["entry_url"]) == ("booked", number, url)
+    assert (await books.item_row())["state"] == "synced"
+    assert loop.publisher.types() == ["dagboek.document.booked.v1"]
+    assert done == [0]
+
+
+async def test_remarks_of_a_mapping_that_are_none_are_left_out(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, N1)
+
+    class Careless(Tool):
+        def map_document(self, document: Document, *more: Any) -> Any:
+            made = super().map_document(document, *more)
+            return Booking(made.payload, series=made.series, reference=made.reference, remarks=("a text",))  # type: ignore[arg-type]
+
+    await lane(Careless()).work(event(books, 0))
+
+    item = await books.item_row()
+    assert (item["state"], item["issues"]) == ("synced", [])
+
+
+@pytest.mark.parametrize("garbage", [None, 7, {}, "booking"])
+async def test_what_is_no_booking_is_skipped_and_the_next_goes_on(books: Books, lane: LaneOf, garbage: Any) -> None:
+    await planned(books, 0, N1)
+    await planned(books, 1, N2)
+
+    class Careless(Tool):
+        def map_document(self, document: Document, *more: Any) -> Any:
+            return garbage if document.number == "N1" else super().map_document(document, *more)
+
+    await lane(Careless()).work(event(books, 0), event(books, 1))
+
+    item = await books.item_row(0)
+    assert (item["state"], item["issues"][0]["code"]) == ("skipped", "D13")
+    assert (await books.item_row(1))["state"] == "synced"
+
+
+class Busy(Tool):
+    """Says for a while that it must not be asked now."""
+
+    times: ClassVar[int] = 2
+
+    def __init__(self, seconds: float = 0.05) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.asked = 0
+
+    async def prepare(self) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise Throttled(datetime.now(UTC) + timedelta(seconds=self.seconds))
+
+
+async def test_a_short_wait_before_anything_is_sent_is_waited_out_in_place(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, N1)
+    tool = Busy()
+
+    await lane(tool).work(event(books, 0))
+
+    assert (await books.item_row())["state"] == "synced"
+    assert tool.asked == 3
+
+
+async def test_short_waits_without_end_count_as_trouble(books: Books, lane: LaneOf) -> None:
+    """Not a circle of generations that nobody sees."""
+    await planned(books, 0, N1)
+    tool = Busy()
+    tool.times = 99  # type: ignore[misc]
+
+    await lane(tool).work(event(books, 0))
+
+    assert tool.asked == pushing.TRIES
+    run = await books.db.one("SELECT state, park_reason, parked_seconds FROM run WHERE id = %s", books.run)
+    assert run is not None
+    assert (run["state"], run["park_reason"]) == ("parked", "limit")
+    assert run["parked_seconds"] == pytest.approx(pushing.SHORT, abs=1)
+
+
+async def test_nothing_is_sent_without_a_permit(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, N1)
+    takes: list[str] = []
+
+    class Spent:
+        async def take(self, group: str, *, settling: bool = False) -> None:
+            takes.append(group)
+            raise Throttled(datetime.now(UTC) + timedelta(milliseconds=5))
+
+    class Limited(Tool):
+        def operation_group(self, attempt: Attempt) -> str:
+            return "bookings"
+
+    tool = Limited()
+    tool.link = SimpleNamespace(permits=Spent())
+    await lane(tool).work(event(books, 0))
+
+    assert tool.pushed == []
+    assert len(takes) >= pushing.TRIES
+    assert (await books.item_row())["state"] == "planned"
+
+
+async def test_a_spent_limit_of_reading_parties_stops_only_new_parties(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, Party(name="New"))
+    await planned(books, 1, N1)
+
+    class Spent(Tool):
+        async def match_parties(self, parties: Mapping[str, Party]) -> Mapping[str, Sequence[Candidate]]:
+            raise Throttled(datetime.now(UTC) + timedelta(hours=10), group="relations")
+
+    loop = lane(Spent())
+    await loop.work(event(books, 0, party=True), event(books, 1))
+
+    item = await books.item_row(0)
+    assert (item["state"], item["issues"][0]["code"]) == ("not_ready", "B05")
+    assert (await books.item_row(1))["state"] == "synced"
+
+
+@pytest.mark.parametrize(("cause", "broken"), [(LoginProblem("wrong"), True), (TypeError("a bug"), False)])
+async def test_only_settings_that_do_not_fit_break_a_login(
+    books: Books, lane: LaneOf, cause: Exception, broken: bool
+) -> None:
+    """A bad deploy must not ask every tenant to connect again."""
+    await planned(books, 0, N1)
+    problem = ConnectionProblem("cannot be opened")
+    problem.__cause__ = cause
+
+    await lane(problem).work(event(books, 0))
+
+    row = await books.db.one(
+        """SELECT l.broken_since IS NOT NULL AS broken, r.state FROM run r JOIN connection c ON c.id = r.connection_id
+           JOIN login l ON l.id = c.login_id WHERE r.id = %s""",
+        books.run,
+    )
+    assert row == {"broken": broken, "state": "ended" if broken else "parked"}
+
+
+async def test_an_entry_that_another_document_has_is_told_as_a_persons_business(books: Books, lane: LaneOf) -> None:
+    await books.links(identity="d1:other", state="booked", entry_id="e1", entry_number="1")
+    link = await planned(books, 0, N1)
+    loop = lane(Tool())
+
+    await loop.work(event(books, 0))
+
+    assert (await books.link(link))["state"] == "needs_person"
+    item = await books.item_row()
+    assert (item["state"], item["issues"][0]["code"], item["event"]) == ("needs_person", "D11", None)
+    assert loop.publisher.types() == []  # the sweeper tells it
+
+
+async def test_a_party_is_booked_with_its_own_kind(books: Books, lane: LaneOf) -> None:
+    link = await planned(books, 0, THEIRS)
+    loop = lane(Tool())
+
+    await loop.work(event(books, 0, party=True))
+
+    assert (await books.link(link))["roles"] == ["customers"]
+    assert loop.publisher.types() == ["dagboek.party.synced.v1"]
