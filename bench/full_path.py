@@ -122,8 +122,7 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
             started = time.time()
             children.append(child("worker", arguments, here))
             if arguments.profile:
-                while not await db.one("SELECT 1 AS one FROM item WHERE outcome_at IS NOT NULL LIMIT 1"):
-                    await asyncio.sleep(0.1)
+                await _at_work(db)
                 profile = await cpu_profile(children[1].pid, arguments.profile)
                 print(cpu_profile_table(profile) + "\n", flush=True)
             row = await _until_done(db, arguments, children[1])
@@ -187,6 +186,14 @@ async def _plan(db: Database, publisher: Publisher) -> float:
     taken = time.perf_counter() - began
     row = await db.one("SELECT count(*) AS items FROM item")
     return float(row["items"] if row else 0) / taken
+
+
+async def _at_work(db: Database) -> None:
+    """Waits for the first outcome."""
+    while True:
+        if await db.one("SELECT 1 AS one FROM item WHERE outcome_at IS NOT NULL LIMIT 1"):
+            return
+        await asyncio.sleep(0.1)
 
 
 async def _until_done(
