@@ -16,7 +16,7 @@ from ubl_text import Ubl, UblLine
 
 SECRETS = (
     "Noordzee", "Klaver", "Bakkerij", "Brouwer", "0403019261", "0403.019.261", "0404616494", "0404.616.494",
-    "0400378485", "Kade 1", "Oostende", "8400", "Geheim", "Coffee",
+    "0400378485", "Kade 1", "Oostende", '"8400"', "Geheim", "Coffee",
 )  # fmt: skip
 
 
