@@ -14,10 +14,10 @@ class CannotResolve(Exception):
     """The link is not in a state that allows it: what it is, and what to do."""
 
 
-async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str | None = None) -> None:
+async def mark_as_booked(db: Database, tenant_id: UUID, link_id: int, entry_number: str, by: str | None = None) -> None:
     """A person found the entry in the tool: the link is booked under that number, nothing is sent."""
     async with db.transaction() as connection:
-        link = await _held(connection, link_id, ("free", "needs_person"))
+        link = await _held(connection, tenant_id, link_id, ("free", "needs_person"))
         if await _belongs_to_another(connection, link, entry_number):
             raise CannotResolve(f"Entry {entry_number} belongs to another document already. Check the number.")
         known = await _known_entry(connection, link, entry_number)
@@ -32,16 +32,27 @@ async def mark_as_booked(db: Database, link_id: int, entry_number: str, by: str 
         await _note(connection, link, "person", f"marked as booked {entry_number} by {by or 'a person'}")
 
 
-async def send_again(db: Database, publisher: Publisher, link_id: int, by: str | None = None) -> UUID:
+async def send_again(
+    db: Database,
+    publisher: Publisher,
+    tenant_id: UUID,
+    link_id: int,
+    by: str | None = None,
+    *,
+    seen: int | None = None,
+) -> UUID:
     """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
 
-    The old link is closed in the same transaction. CannotResolve while an attempt is open. One that was never sent,
-    because the tool holds something like it, is sent without that question.
+    The old link is closed in the same transaction. CannotResolve while an attempt is open, and when the link is not
+    at the version that the person has `seen`. One that was never sent, because the tool holds something like it, is
+    sent without that question.
     """
     async with db.transaction() as connection:
-        link = await _held(connection, link_id, ("booked", "accepted", "needs_person", "free"))
+        link = await _held(connection, tenant_id, link_id, ("booked", "accepted", "needs_person", "free"))
         if link["state"] == "free" and link["attempt"]:
             raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.")
+        if seen is not None and link["link_version"] != seen:
+            raise CannotResolve("Something happened to it meanwhile. Look at it again.")
         number = await connection.execute(
             "UPDATE administration SET next_link_no = next_link_no + 1 WHERE id = %s RETURNING next_link_no - 1 AS no",
             (link["administration_id"],),
@@ -86,23 +97,26 @@ async def retry(
     return await request_run(db, publisher, row["id"], trigger, by, scope=[identity])
 
 
-async def acknowledge_change(db: Database, link_id: int) -> None:
+async def acknowledge_change(db: Database, tenant_id: UUID, link_id: int) -> None:
     """A person has seen that a booked document was changed: it is not reported again at this revision.
 
     CannotResolve for what is no booked document.
     """
     changed = await db.run(
         """UPDATE link SET acknowledged_revision = document.revision FROM document
-           WHERE link.id = %s AND link.current AND link.state = 'booked'
+           WHERE link.id = %s AND link.tenant_id = %s AND link.current AND link.state = 'booked'
              AND document.tenant_id = link.tenant_id AND document.identity = link.identity""",
         link_id,
+        tenant_id,
     )
     if not changed:
         raise CannotResolve("It is no booked document, so there is no change to take note of.")
 
 
-async def _held(connection: Connection, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:
-    found = await connection.execute("SELECT * FROM link WHERE id = %s AND current FOR UPDATE", (link_id,))
+async def _held(connection: Connection, tenant_id: UUID, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:
+    found = await connection.execute(
+        "SELECT * FROM link WHERE id = %s AND tenant_id = %s AND current FOR UPDATE", (link_id, tenant_id)
+    )
     link = await found.fetchone()
     if link is None:
         raise CannotResolve("There is no such document in the push record. See `dagboek resolve list`.")

@@ -1,6 +1,7 @@
 """What a person decides touches the documents of one tenant alone, and nothing is decided on a guess."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from dagboek.database import Database
 from dagboek.tenants import ensure_entity, ensure_tenant
 
 IDENTITY = "d1:the-same-in-both"
+no_publisher: Any = None
 
 
 @pytest.fixture
@@ -55,6 +57,12 @@ async def link(db: Database, tenant: UUID, books: UUID, identity: str, kind: str
     return int(row["id"])
 
 
+async def tenant_of(db: Database, link: int) -> UUID:
+    row = await db.one("SELECT tenant_id FROM link WHERE id = %s", link)
+    assert row is not None
+    return UUID(str(row["tenant_id"]))
+
+
 async def column(db: Database, name: str, of: int) -> str | None:
     row = await db.one(f"SELECT {name} AS it FROM link WHERE id = %s", of)
     assert row is not None
@@ -64,9 +72,9 @@ async def column(db: Database, name: str, of: int) -> str | None:
 async def test_a_change_is_seen_at_the_revision_of_its_own_tenant(db: Database) -> None:
     links = {tenant: await document(db, tenant, f"rev1:{tenant}") for tenant in ("North", "South", "West")}
     for tenant, one in reversed(links.items()):
-        await resolve.acknowledge_change(db, one)
+        await resolve.acknowledge_change(db, await tenant_of(db, one), one)
         assert await column(db, "acknowledged_revision", one) == f"rev1:{tenant}"
-    await resolve.acknowledge_change(db, links["North"])
+    await resolve.acknowledge_change(db, await tenant_of(db, links["North"]), links["North"])
     assert await column(db, "acknowledged_revision", links["South"]) == "rev1:South"
 
 
@@ -74,7 +82,7 @@ async def test_what_a_person_found_is_booked_at_the_revision_of_its_own_tenant(d
     links = {tenant: await document(db, tenant, f"rev1:{tenant}") for tenant in ("North", "South")}
     await db.run("UPDATE link SET state = 'needs_person'")
     for number, (tenant, one) in enumerate(links.items()):
-        await resolve.mark_as_booked(db, one, str(number))
+        await resolve.mark_as_booked(db, await tenant_of(db, one), one, str(number))
         assert await column(db, "revision", one) == f"rev1:{tenant}"
 
 
@@ -83,26 +91,66 @@ async def test_only_of_a_booked_document_a_change_is_seen(db: Database) -> None:
     await db.run("UPDATE link SET state = 'needs_person'")
     for number in (one, one + 1000):
         with pytest.raises(resolve.CannotResolve, match="no booked document"):
-            await resolve.acknowledge_change(db, number)
+            await resolve.acknowledge_change(db, await tenant_of(db, one), number)
     assert await column(db, "acknowledged_revision", one) is None
 
 
-async def test_a_number_that_means_two_things_decides_nothing(db: Database) -> None:
+async def test_what_is_another_tenants_is_not_decided_about(db: Database) -> None:
     north, south = await document(db, "North", "rev1:a"), await document(db, "South", "rev1:b")
-    assert await selecting.link(db, str(north)) == north
-    assert await selecting.link(db, "7", "South") == south
-    with pytest.raises(CommandFailed, match=rf"link {north} \(document 7\), link {south} \(document 7\).*--tenant"):
-        await selecting.link(db, "7")
-    with pytest.raises(CommandFailed, match="No document is called"):
-        await selecting.link(db, str(north), "South")
+    stranger = await tenant_of(db, south)
 
-    # one whose number is the link number of another document
-    third = await document(db, "North", "rev1:c", number=str(south), identity="d1:another")
-    with pytest.raises(CommandFailed, match=rf"{south} may mean"):
-        await selecting.link(db, str(south))
-    assert await selecting.link(db, str(third)) == third
+    with pytest.raises(resolve.CannotResolve, match="no such document"):
+        await resolve.send_again(db, no_publisher, stranger, north)
+    with pytest.raises(resolve.CannotResolve, match="no booked document"):
+        await resolve.acknowledge_change(db, stranger, north)
+    await db.run("UPDATE link SET state = 'needs_person'")
+    with pytest.raises(resolve.CannotResolve, match="no such document"):
+        await resolve.mark_as_booked(db, stranger, north, "43")
 
-    row = await db.one("SELECT tenant_id, administration_id FROM link WHERE id = %s", north)
+    assert await column(db, "state || current || coalesce(entry_number, '')", north) == "needs_persontrue"
+
+
+async def test_what_was_seen_before_something_happened_is_not_sent_again(db: Database) -> None:
+    """It was booked after all while the person looked."""
+    one = await document(db, "North", "rev1:a")
+    seen = (await selecting.decidable(db, "7", None)).link_version
+    await db.run("UPDATE link SET link_version = link_version + 1, state = 'booked'")
+
+    with pytest.raises(resolve.CannotResolve, match="happened to it meanwhile"):
+        await resolve.send_again(db, no_publisher, await tenant_of(db, one), one, seen=seen)
+
+
+async def test_a_document_is_named_by_its_number_and_shown_before_it_is_decided_about(db: Database) -> None:
+    north, south = await document(db, "North", "rev1:a"), await document(db, "South", "rev1:b")
+    await db.run("UPDATE link SET entry_number = '43' WHERE id = %s", south)
+
+    of_south = await selecting.decidable(db, "7", None, "South")
+
+    assert (of_south.link_id, of_south.tenant_id) == (south, await tenant_of(db, south))
+    assert of_south.label == "sales invoice 7, x, 2026-03-02, 121.00 EUR: booked as 43"
+    with pytest.raises(CommandFailed, match=rf"certain document 7.*\n  --link {north} .*\n  --link {south} "):
+        await selecting.decidable(db, "7", None)
+    assert (await selecting.decidable(db, None, north)).link_id == north
+    with pytest.raises(CommandFailed, match="no link"):
+        await selecting.decidable(db, None, north, "South")
+
+
+async def test_the_number_of_a_document_never_names_the_link_of_another(db: Database) -> None:
+    """Also where no document bears it: who types 43 means document 43, and that is all."""
+    one = await document(db, "North", "rev1:a", number="2026/1")
+
+    with pytest.raises(CommandFailed, match=rf"no certain document {one}\..*\n  --link {one}  sales invoice 2026/1"):
+        await selecting.decidable(db, str(one), None)
+    with pytest.raises(CommandFailed, match="no document 2026/9"):
+        await selecting.decidable(db, "2026/9", None)
+
+    # and where both are there
+    two = await document(db, "North", "rev1:c", number=str(one), identity="d1:another")
+    with pytest.raises(CommandFailed, match=rf"--link {one} .* 2026/1.*\n  --link {two} .* {one},"):
+        await selecting.decidable(db, str(one), None)
+    assert (await selecting.decidable(db, None, two)).link_id == two
+
+    row = await db.one("SELECT tenant_id, administration_id FROM link WHERE id = %s", one)
     assert row is not None
     party = await link(db, row["tenant_id"], row["administration_id"], "p1:x", "party")
-    assert await selecting.link(db, str(party)) == party
+    assert (await selecting.decidable(db, None, party)).label == "customer or supplier, x: booked as ?"

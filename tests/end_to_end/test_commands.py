@@ -112,7 +112,7 @@ async def test_doctor_and_resolve_name_what_a_person_must_do(
     (row,) = json.loads((await dagboek_command(dagboek, "resolve", "list", "--json")).stdout)
     assert (row["title"], row["standing"]) == ("2026/2", "needs a person")
 
-    taken = await dagboek_command(dagboek, "resolve", "booked", str(row["link_id"]), "1")
+    taken = await dagboek_command(dagboek, "resolve", "booked", "--link", str(row["link_id"]), "1")
     assert taken.returncode == 2
     assert "belongs to another document" in taken.stderr
     done = await dagboek_command(dagboek, "resolve", "booked", "2026/2", "2")
@@ -131,7 +131,11 @@ async def test_names_that_fit_nothing_or_too_much(dagboek: Installation, sandbox
         (("sync", "--tenant", "Nobody"), "There is no tenant Nobody"),
         (("retry", "2026/9"), "No document is called 2026/9"),
         (("history", "ffffffff"), "No run has an id"),
-        (("resolve", "booked", "2026/9", "1"), "No document is called 2026/9"),
+        (("resolve", "booked", "2026/9", "1"), "There is no document 2026/9"),
+        (("resolve", "booked", "2026/9"), "Name the document and its booking number"),
+        (("resolve", "booked", "--link", "7", "2026/9", "1"), "Name the document and its booking number"),
+        (("resolve", "send-again", "--yes"), "Name the document by its number, or by --link"),
+        (("resolve", "seen", "2026/1", "--link", "7"), "Name the document by its number, or by --link"),
         (("preview", "Noordzee", "--language", "xx"), "There are no texts in xx"),
     ):
         done = await dagboek_command(dagboek, *arguments)
@@ -186,6 +190,7 @@ async def test_what_a_person_decides(dagboek: Installation, sandbox: Any, tmp_pa
     # not there: sent again, but only by one who has looked
     hesitant = await dagboek_command(dagboek, "resolve", "send-again", "2026/1", answer="n\n")
     assert hesitant.returncode == 1
+    assert "sales invoice 2026/1, Bakkerij De Klaver BV, 2026-03-02, 121.00 EUR: needs a person" in hesitant.stdout
     assert "Have you looked" in hesitant.stdout
     assert await dagboek.db.one("SELECT 1 FROM run WHERE trigger = 'resend'") is None
     sent = await dagboek_command(dagboek, "resolve", "send-again", "2026/1", answer="y\n")

@@ -113,8 +113,9 @@ async def test_a_person_decides_about_a_booking_that_nobody_can_find(
 
     link = await house.link(connection, "2026/001")
     with pytest.raises(resolve.CannotResolve, match="belongs to another"):
-        await resolve.mark_as_booked(house.db, link["id"], "2")
-    small = await house.ended(await resolve.send_again(house.db, house.publisher, link["id"], "test"))
+        await resolve.mark_as_booked(house.db, link["tenant_id"], link["id"], "2")
+    sent = await resolve.send_again(house.db, house.publisher, link["tenant_id"], link["id"], "test")
+    small = await house.ended(sent)
 
     assert small["status"] == "Success" and small["trigger"] == "resend"
     comments = [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")]

@@ -67,7 +67,7 @@ async def test_what_was_typed_by_hand_is_adopted_or_asked_about(
 
     # a person says: it is that one
     link = await house.link(connection, "2026/002")
-    await mark_as_booked(house.db, link["id"], "2")
+    await mark_as_booked(house.db, link["tenant_id"], link["id"], "2")
     after = await house.sync(connection)
     assert "2026/002" not in await house.states(after["id"])
 
@@ -89,7 +89,7 @@ async def test_a_person_who_says_that_it_is_not_there_has_it_booked(
     assert await house.states(run["id"]) == {"2026/001": "needs_person D14"}
 
     link = await house.link(connection, "2026/001")
-    small = await house.ended(await send_again(house.db, house.publisher, link["id"]))
+    small = await house.ended(await send_again(house.db, house.publisher, link["tenant_id"], link["id"]))
 
     assert small["status"] == "Success"
     assert [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")] == ["iets anders", "2026/001"]

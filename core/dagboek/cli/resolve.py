@@ -1,15 +1,22 @@
 """`dagboek resolve`: what only a person can decide."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from dagboek.cli import tables
-from dagboek.cli.selecting import link, tenants
+from dagboek.cli.failures import bad_arguments
+from dagboek.cli.selecting import Decidable, decidable, tenants
 from dagboek.cli.session import language_of, open_session, run, who
 from dagboek.cli.wording import Wording
 from dagboek.documents import DocumentRow, Standing, documents
 from dagboek.resolve import acknowledge_change, mark_as_booked, send_again
+
+Document = Annotated[str | None, typer.Argument(help="number of the document")]
+Link = Annotated[int | None, typer.Option(help="number of the link, as `resolve list` shows it, not of the document")]
+Tenant = Annotated[str | None, typer.Option(help="of one tenant")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,31 +36,36 @@ def register(app: typer.Typer) -> None:
 
     @group.command("booked")
     def booked(
-        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
-        number: Annotated[str, typer.Argument(metavar="BOOKING-NUMBER", help="under which the tool has it")],
-        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
+        document: Annotated[str, typer.Argument(metavar="[DOCUMENT]", help="number of the document")],
+        number: Annotated[
+            str | None, typer.Argument(metavar="BOOKING-NUMBER", help="under which the tool has it")
+        ] = None,
+        link: Link = None,
+        tenant: Tenant = None,
+        yes: Yes = False,
     ) -> None:
         """It stands in the tool: take over its booking number; nothing is sent."""
-        run(lambda: _booked(named, number, tenant))
+        given = [document] if number is None else [document, number]
+        if len(given) != (1 if link is not None else 2):
+            raise bad_arguments("Name the document and its booking number, or --link and the booking number.")
+        run(lambda: _booked(given[0] if link is None else None, link, given[-1], tenant, yes))
 
     @group.command("send-again")
-    def again(
-        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
-        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
-        yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
-    ) -> None:
+    def again(document: Document = None, link: Link = None, tenant: Tenant = None, yes: Yes = False) -> None:
         """It does not stand in the tool: send it again, as a new entry."""
-        if not yes and not typer.confirm("Have you looked in the accounting tool, and is it not there?"):
-            raise typer.Exit(1)
-        run(lambda: _again(named, tenant))
+        _one_of(document, link)
+        run(lambda: _again(document, link, tenant, yes))
 
     @group.command("seen")
-    def seen(
-        named: Annotated[str, typer.Argument(metavar="LINK", help="link number, or the number of the document")],
-        tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
-    ) -> None:
+    def seen(document: Document = None, link: Link = None, tenant: Tenant = None, yes: Yes = False) -> None:
         """A booked document was changed in the source: you have seen it; it is not reported again."""
-        run(lambda: _seen(named, tenant))
+        _one_of(document, link)
+        run(lambda: _seen(document, link, tenant, yes))
+
+
+def _one_of(document: str | None, link: int | None) -> None:
+    if (document is None) == (link is None):
+        raise bad_arguments("Name the document by its number, or by --link.")
 
 
 async def _list(tenant: str | None, language: str, as_json: bool) -> None:
@@ -86,25 +98,40 @@ async def _list(tenant: str | None, language: str, as_json: bool) -> None:
         )
     out.print(shown)
     out.print(
-        "\nLook in the accounting tool. It is there: `dagboek resolve booked LINK NUMBER`. "
-        "It is not: `dagboek resolve send-again LINK`.",
+        "\nLook in the accounting tool. It is there: `dagboek resolve booked NUMBER BOOKING-NUMBER`. "
+        "It is not: `dagboek resolve send-again NUMBER`. Instead of a number that is there twice: `--link LINK`.",
         style="dim",
     )
 
 
-async def _booked(named: str, number: str, tenant: str | None) -> None:
+async def _booked(document: str | None, link: int | None, number: str, tenant: str | None, yes: bool) -> None:
     async with open_session() as session:
-        await mark_as_booked(session.db, await link(session.db, named, tenant), number, who())
+        chosen = await decidable(session.db, document, link, tenant)
+        _confirm(chosen, f"Does it stand in the accounting tool as {number}?", yes=yes or not sys.stdin.isatty())
+        await mark_as_booked(session.db, chosen.tenant_id, chosen.link_id, number, who())
     tables.console().print(tables.cell(f"Booked as {number}; nothing was sent."))
 
 
-async def _again(named: str, tenant: str | None) -> None:
+async def _again(document: str | None, link: int | None, tenant: str | None, yes: bool) -> None:
     async with open_session(broker=True) as session:
-        run_id = await send_again(session.db, session.publisher, await link(session.db, named, tenant), who())
+        chosen = await decidable(session.db, document, link, tenant)
+        _confirm(chosen, "Have you looked in the accounting tool, and is it not there?", yes=yes)
+        run_id = await send_again(
+            session.db, session.publisher, chosen.tenant_id, chosen.link_id, who(), seen=chosen.link_version
+        )
     tables.console().print(f"Being sent again in run {str(run_id)[:8]}; `dagboek history {str(run_id)[:8]}` shows it.")
 
 
-async def _seen(named: str, tenant: str | None) -> None:
+async def _seen(document: str | None, link: int | None, tenant: str | None, yes: bool) -> None:
     async with open_session() as session:
-        await acknowledge_change(session.db, await link(session.db, named, tenant))
+        chosen = await decidable(session.db, document, link, tenant)
+        _confirm(chosen, "Have you seen what was changed?", yes=yes or not sys.stdin.isatty())
+        await acknowledge_change(session.db, chosen.tenant_id, chosen.link_id)
     tables.console().print("Noted: this change is not reported again.")
+
+
+def _confirm(chosen: Decidable, question: str, *, yes: bool) -> None:
+    """Shows what is decided about; a person may have meant another one."""
+    tables.console().print(tables.cell(chosen.label))
+    if not yes and not typer.confirm(question):
+        raise typer.Exit(1)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from dagboek.cli.failures import CommandFailed, listed
+from dagboek.cli.tables import amount
 from dagboek.database import Database
 
 
@@ -111,24 +113,71 @@ async def tenant_of_run(db: Database, run: str, tenant: str | None = None) -> UU
     return UUID(str(rows[0]["tenant_id"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Decidable:
+    """A document, customer or supplier in one set of books, as a person decides about it."""
+
+    link_id: int
+    tenant_id: UUID
+    link_version: int
+    """Rises with whatever happens to it."""
+    label: str
+    """What it is and where it stands: `sales invoice 2026/7, De Klaver, 2026-03-02, 121.00 EUR: booked as 43`."""
+
+
 _LINKS = """
-SELECT link.id, coalesce('document ' || document.number, 'a customer or supplier') AS what
-  FROM link LEFT JOIN document ON document.tenant_id = link.tenant_id AND document.identity = link.identity
- WHERE link.tenant_id = ANY(%s) AND link.current AND (document.number = %s OR link.id::text = %s)
+SELECT link.id, link.tenant_id, link.link_version, link.kind AS what, link.state, link.entry_number, link.entry_id,
+       administration.name AS books, document.direction, document.kind, document.number, document.issue_date,
+       document.gross, document.currency, coalesce(document.party_name, (
+           SELECT party_name FROM document WHERE tenant_id = link.tenant_id AND party_identity = link.identity LIMIT 1
+       )) AS party
+  FROM link
+  JOIN administration ON administration.id = link.administration_id
+  LEFT JOIN document ON document.tenant_id = link.tenant_id AND document.identity = link.identity
+ WHERE link.tenant_id = ANY(%(tenants)s) AND link.current
+   AND (document.number = %(number)s OR link.id = %(link)s)
  ORDER BY link.id LIMIT 20
 """
 
 
-async def link(db: Database, named: str, tenant: str | None = None) -> int:
-    """The current link that `named` means: by its own number, or that of its document.
+async def decidable(db: Database, number: str | None, link_id: int | None, tenant: str | None = None) -> Decidable:
+    """The one that is meant: by the number of the document, or by the number of its link.
 
-    CommandFailed when none or several fit: the number of a document may be the link number of another one.
+    CommandFailed when none or several fit. The number of a document may be the link number of another one, so a link
+    is named as such, by programs and where a number is not enough.
     """
     owners = [one.id for one in await tenants(db, tenant)]
-    rows = await db.all(_LINKS, owners, named, named)
-    if len(rows) == 1:
-        return int(rows[0]["id"])
+    perhaps = int(number) if number is not None and number.isdecimal() and len(number) < 19 else None
+    given = {"tenants": owners, "number": number, "link": perhaps if link_id is None else link_id}
+    rows = await db.all(_LINKS, given)
+    if len(rows) == 1 and (link_id is not None or rows[0]["number"] == number):
+        return _decidable(rows[0])
+    what = f"link {link_id}" if link_id is not None else f"document {number}"
     if not rows:
-        raise CommandFailed(f"No document is called {named}. `dagboek resolve list` shows the link numbers.")
-    there = listed([f"link {row['id']} ({row['what']})" for row in rows])
-    raise CommandFailed(f"{named} may mean {there}. Name another of these numbers, or a --tenant.")
+        raise CommandFailed(f"There is no {what} here. `dagboek resolve list` shows what needs a person.")
+    choices = "\n".join(f"  --link {row['id']}  {_decidable(row).label} ({row['books']})" for row in rows)
+    raise CommandFailed(f"There is no certain {what}. Name it by its link, if it is one of these:\n{choices}")
+
+
+def _decidable(row: dict[str, Any]) -> Decidable:
+    parts = [
+        "customer or supplier" if row["what"] == "party" else f"{row['direction']} {row['kind']} {row['number']}",
+        row["party"],
+        row["issue_date"],
+        amount(row["gross"], row["currency"]),
+    ]
+    words = ", ".join(str(part).replace("_", " ") for part in parts if part)
+    return Decidable(row["id"], row["tenant_id"], row["link_version"], f"{words}: {_stands(row)}")
+
+
+def _stands(row: dict[str, Any]) -> str:
+    match row["state"]:
+        case "free":
+            return "not booked"
+        case "intent":
+            return "sent, and not settled yet"
+        case "booked":
+            return f"booked as {row['entry_number'] or row['entry_id'] or '?'}"
+        case "accepted":
+            return "taken by the tool, which books it later"
+    return "needs a person"
