@@ -190,15 +190,18 @@ async def _told(
     return untold + [f"end of {run}" for run in asked.runs if run not in over], wrong
 
 
-def longest_pauses(sandbox: Any) -> tuple[float, float]:
-    """Seconds without a booking, from the first to the last: of all administrations together, and of any one."""
+def longest_pauses(sandbox: Any, since: datetime | None = None, until: datetime | None = None) -> tuple[float, float]:
+    """Seconds without a booking, from the first to the last: of all administrations together, and of any one.
+
+    With `since` and `until`, only pauses that reach into that time.
+    """
     calls = sandbox.requests.last(100_000, "insertBuySellBooking")
     times = sorted((datetime.fromisoformat(call["time"]), call["dossier"]) for call in calls)
-    dossiers = {dossier for _, dossier in times}
-    return _pause([at for at, _ in times]), max(
-        (_pause([at for at, dossier in times if dossier == one]) for one in dossiers), default=0.0
-    )
+    begin, end = since or times[0][0], until or times[-1][0]
+    of_one = [_pause([at for at, dossier in times if dossier == one], begin, end) for one in {two for _, two in times}]
+    return _pause([at for at, _ in times], begin, end), max(of_one)
 
 
-def _pause(times: Sequence[datetime]) -> float:
-    return max((after - before).total_seconds() for before, after in pairwise(times))
+def _pause(times: Sequence[datetime], begin: datetime, end: datetime) -> float:
+    pauses = [(after - before).total_seconds() for before, after in pairwise(times) if before < end and after > begin]
+    return max(pauses, default=0.0)
