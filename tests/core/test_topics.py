@@ -1,5 +1,6 @@
 """Topics on a real broker: made as ordered, found again, never altered."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     NewTopic,
     ResourceType,
 )
+from dagboek import topics
 from dagboek.embedded import Services
 from dagboek.settings import Settings
 from dagboek.topics import TOPICS, TopicError, ensure_topics, topic_names
@@ -68,9 +70,9 @@ def test_another_number_of_partitions_is_refused_before_anything_is_made(
     with pytest.raises(TopicError, match=r"sync\.documents has 2 partitions, the settings say 3") as caught:
         ensure_topics(services.kafka_bootstrap, settings)
     assert "DAGBOEK_PARTITIONS" in str(caught.value)
-    topics = admin.list_topics(timeout=5).topics
-    assert [topic for topic in topics if topic.startswith(settings.topic_prefix)] == [name]
-    assert len(topics[name].partitions) == 2
+    there = admin.list_topics(timeout=5).topics
+    assert [topic for topic in there if topic.startswith(settings.topic_prefix)] == [name]
+    assert len(there[name].partitions) == 2
 
 
 def test_a_setting_that_an_operator_chose_is_told_not_changed(services: Services, settings: Settings) -> None:
@@ -82,6 +84,42 @@ def test_a_setting_that_an_operator_chose_is_told_not_changed(services: Services
     assert report.existing == [name] and len(report.created) == 4
     assert report.differences == [f"{name}: retention.ms is 1000000, Dagboek would set {30 * DAY_MS}"]
     assert configuration(services, name)["retention.ms"] == "1000000"
+
+
+@pytest.mark.parametrize(("copies", "in_sync"), [(1, "1"), (2, "2"), (3, "2"), (5, "2")])
+def test_with_several_copies_a_record_counts_only_once_two_have_it(
+    monkeypatch: pytest.MonkeyPatch, copies: int, in_sync: str
+) -> None:
+    """Written with acks=all and one copy in sync, what was told would be lost with one broker."""
+    admin = Orders()
+    monkeypatch.setattr(topics, "_admin", lambda *_: admin)
+
+    ensure_topics("brokers", Settings(topic_replication=copies))
+
+    assert {order.topic for order in admin.orders} == set(topic_names("dagboek").values())
+    assert {order.replication_factor for order in admin.orders} == {copies}
+    assert {order.config["min.insync.replicas"] for order in admin.orders} == {in_sync}
+
+
+class Orders:
+    """Takes orders for topics, as several brokers would."""
+
+    def __init__(self) -> None:
+        self.orders: list[Any] = []
+
+    def list_topics(self, timeout: float) -> Any:
+        """What was ordered, each partition with a leader."""
+        found = {
+            order.topic: SimpleNamespace(
+                error=None, partitions={one: SimpleNamespace(leader=1) for one in range(order.num_partitions)}
+            )
+            for order in self.orders
+        }
+        return SimpleNamespace(topics=found)
+
+    def create_topics(self, orders: list[Any], request_timeout: float) -> dict[str, Any]:
+        self.orders += orders
+        return {order.topic: SimpleNamespace(result=lambda: None) for order in orders}
 
 
 def test_more_copies_than_brokers_is_explained(services: Services, topic_prefix: str) -> None:
