@@ -1,23 +1,50 @@
 """Writes records to Kafka and tells when they are delivered. Nothing counts as told before that."""
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, Message, Producer
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.topics import Topic
 
+log = structlog.get_logger()
+
 Delivered = Callable[[int, int], None]
 """Called with partition and offset, from the publisher's own thread."""
+
+
+class Undeliverable(Exception):
+    """The brokers would never take this record: which topic, and why."""
+
+
+Failed = Callable[[Undeliverable], None]
+"""Called instead of `Delivered`, perhaps from the thread that sends."""
+
+BATCH = 65_536
+"""Bytes of records that go to a broker together, which refuses them together: what is smaller is never to blame."""
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_INVALID = frozenset({KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG})
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    topic: str
+    record: Record
+    delivered: Delivered
+    failed: Failed
 
 
 class Publisher:
     """One idempotent producer for a process; may be used from every thread and loop.
 
     A record that could not be delivered is sent again until it is, or the publisher is closed: whoever waits for
-    it does not go on, and what is not delivered is not acked.
+    it does not go on, and what is not delivered is not acked. One that can never be delivered fails alone. A producer
+    that can no longer deliver anything ends the process (status 70).
     """
 
     def __init__(self, bootstrap: str, prefix: str, security: Mapping[str, str] | None = None) -> None:
@@ -28,63 +55,116 @@ class Publisher:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 3,
+                "batch.size": BATCH,
                 "queue.buffering.max.messages": 200_000,
                 "delivery.timeout.ms": 60_000,
                 "socket.keepalive.enable": True,
                 "log_level": 2,
+                "error_cb": _end_if_fatal,
                 **(security or {}),
             }
         )
-        self._waiting: deque[tuple[str, Record, Delivered]] = deque()
+        self._waiting: deque[_Sent] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publisher", daemon=True)
         self._thread.start()
 
-    def send(self, topic: Topic, record: Record, delivered: Delivered) -> None:
-        """Sends a record; `delivered` is called once the brokers have it. Order is kept per key."""
-        name = topic.named(self.prefix)
-        if self._waiting:
-            self._waiting.append((name, record, delivered))
-        else:
-            self._produce(name, record, delivered)
+    def send(self, topic: Topic, record: Record, delivered: Delivered, failed: Failed | None = None) -> None:
+        """Sends a record; `delivered` is called once the brokers have it. Order is kept per key.
 
-    def _produce(self, name: str, record: Record, delivered: Delivered) -> bool:
+        `failed` is called for a record that they would never take; it is logged in any case.
+        """
+        sent = _Sent(topic.named(self.prefix), record, delivered, failed or _nothing)
+        if self._waiting:
+            self._waiting.append(sent)
+        else:
+            self._produce(sent)
+
+    def _produce(self, sent: _Sent) -> bool:
+        """False when there is no room, and the record waits."""
+
         def told(error: KafkaError | None, message: Message) -> None:
             if error is None:
-                delivered(message.partition() or 0, message.offset() or 0)
-            elif not self._closing.is_set():
-                self._waiting.append((name, record, delivered))
+                _call(sent.delivered, message.partition() or 0, message.offset() or 0)
+            else:
+                self._not_taken(sent, error)
 
+        record = sent.record
         try:
-            self._producer.produce(name, record.value, record.key, headers=list(record.headers), on_delivery=told)
+            self._producer.produce(sent.topic, record.value, record.key, headers=list(record.headers), on_delivery=told)
         except BufferError:
-            self._waiting.append((name, record, delivered))
+            self._waiting.append(sent)
             return False
+        except KafkaException as refused:
+            self._not_taken(sent, refused.args[0])
+        except (TypeError, ValueError) as bug:
+            _fail(sent, type(bug).__name__)
         return True
+
+    def _not_taken(self, sent: _Sent, error: KafkaError) -> None:
+        _end_if_fatal(error)
+        if error.code() in _INVALID or (error.code() in _TOO_LARGE and _size(sent.record) > BATCH):
+            _fail(sent, error.name())
+        elif not self._closing.is_set():
+            self._waiting.append(sent)
 
     def _poll(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(0.05)
             for _ in range(len(self._waiting)):
-                if not self._produce(*self._waiting.popleft()):
+                if not self._produce(self._waiting.popleft()):
                     self._waiting.rotate(1)
                     break
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> list[tuple[int, int]]:
-        """Sends records and waits until all are delivered: partition and offset of each."""
+        """Sends records and waits until all are delivered: partition and offset of each.
+
+        Undeliverable when one can never be; by then all others are delivered.
+        """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[tuple[int, int]]] = []
         for record in records:
             future: asyncio.Future[tuple[int, int]] = loop.create_future()
             futures.append(future)
-            self.send(topic, record, _waker(loop, future))
-        return list(await asyncio.gather(*futures))
+            self.send(topic, record, _waker(loop, future), _failer(loop, future))
+        if futures:
+            await asyncio.wait(futures)
+        return [future.result() for future in futures]
 
     def close(self, seconds: float = 10.0) -> None:
         """Delivers what it can within `seconds`, then stops."""
         self._producer.flush(seconds)
         self._closing.set()
         self._thread.join(timeout=2)
+
+
+def _end_if_fatal(error: KafkaError) -> None:
+    """A producer in this state takes no record any more. What is not acked comes again, to a new process."""
+    if error.fatal():
+        log.critical("publisher.fatal", error=error.name(), reason=error.str())
+        os._exit(70)
+
+
+def _fail(sent: _Sent, why: str) -> None:
+    size = _size(sent.record)
+    log.error("record.undeliverable", topic=sent.topic, bytes=size, error=why)
+    _call(sent.failed, Undeliverable(f"{sent.topic} does not take a record of {size} bytes: {why}"))
+
+
+def _size(record: Record) -> int:
+    return len(record.value) + len(record.key) + sum(len(name) + len(value) for name, value in record.headers)
+
+
+def _call(told: Callable[..., None], *given: object) -> None:
+    """Whoever asked may be gone, and its loop with it: that ends nobody else's delivery."""
+    try:
+        told(*given)
+    except Exception as gone:
+        log.warning("delivery.nobody_told", error=type(gone).__name__)
+
+
+def _nothing(_: Undeliverable) -> None:
+    return
 
 
 def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[tuple[int, int]]") -> Delivered:
@@ -94,6 +174,17 @@ def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[tuple[int, i
     return done
 
 
-def _resolve(future: "asyncio.Future[tuple[int, int]]", value: tuple[int, int]) -> None:
-    if not future.done():
+def _failer(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[tuple[int, int]]") -> Failed:
+    def done(trouble: Undeliverable) -> None:
+        loop.call_soon_threadsafe(_resolve, future, trouble)
+
+    return done
+
+
+def _resolve(future: "asyncio.Future[tuple[int, int]]", value: tuple[int, int] | Undeliverable) -> None:
+    if future.done():
+        return
+    if isinstance(value, Undeliverable):
+        future.set_exception(value)
+    else:
         future.set_result(value)
