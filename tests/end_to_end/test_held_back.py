@@ -1,9 +1,11 @@
 """What cannot be booked is named with its reason, and holds back only what depends on it."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from dagboek import connections, contexts, sources, tenants
 from end_to_end.harness import Installation, octopus, settings_of, write_files
 from ubl_text import Ubl
@@ -145,6 +147,39 @@ async def test_what_the_books_do_not_have_is_named(house: Installation, tmp_path
 
         states = await house.states(run["id"])
         assert {number for number, state in states.items() if state == "synced"} == {"1", "3", "5"}
+
+
+@pytest.mark.parametrize("lift_limits", [True, False])
+async def test_an_account_that_a_new_book_year_does_not_have_yet_is_named(
+    house: Installation, tmp_path: Path, lift_limits: bool
+) -> None:
+    """The journal is there. With the daily limits, accounts of this year alone are read, and the tool names it."""
+    year = datetime.now(UTC).year
+    async with octopus(years=(year, year + 1)) as sandbox:
+        sandbox.control.accounts(1001, bookyear=2, account=700000, remove=True)
+        write_files(tmp_path / "ubl", [Ubl("OLD", date=f"{year}-01-05"), Ubl("NEW", date=f"{year + 1}-01-05")])
+        connection = await house.connection(
+            sandbox, tenant=f"New year {lift_limits}", folder=tmp_path / "ubl", lift_limits=lift_limits
+        )
+
+        run = await house.sync(connection)
+
+        assert run["status"] == "Warning"
+        assert await house.states(run["id"]) == {"OLD": "synced", "NEW": "skipped O19"}
+        [item] = [item for item in await house.items(run["id"]) if item["title"] == "NEW"]
+        [issue] = item["issues"]
+        assert issue["facts"]["account"] == "700000"
+        assert str(issue["facts"]["book_year"]) in ("2", str(year + 1))
+        assert bool(issue["tool_words"]) is not lift_limits
+
+        sandbox.control.accounts(1001, bookyear=2, account=700000)
+        if lift_limits:
+            tool = await connections.open_tool(house.db, house.plugins, house.vault, connection)
+            await contexts.refresh(house.db, connection, tool)
+            await tool.close()
+        run = await house.sync(connection)
+
+        assert await house.states(run["id"]) == {"NEW": "synced"}
 
 
 async def test_what_its_source_remarks_stands_beside_a_booked_document(
