@@ -4,6 +4,7 @@ The job asks the tool and records what it says. It never pushes: what the tool d
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,20 @@ from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Op, Resolution, Unknown
+from dagboek_sdk.errors import AccessDenied, Later, LoginBroken
 
 from dagboek import connections
 from dagboek.booking_json import booking_from
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.matching import Likeness, absent, describe, match
-from dagboek.plugins import Plugins
+from dagboek.plugins import Plugins, unexpected
 from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, write
 from dagboek.vault import Vault
 
 log = structlog.get_logger()
+
+Row = Mapping[str, Any]
+"""An attempt that is due, with its link."""
 
 RETRY = 60.0
 """Seconds after which a tool that could not be asked is asked again."""
@@ -31,6 +36,13 @@ PACK = 100
 """Attempts that one tool is asked about at once."""
 TRIES = 3
 """How often one run sends an item of which the tool then turns out to know nothing."""
+UNANSWERED = 10
+"""How often nobody can say what became of an attempt, before a person is asked."""
+
+_ALL = (Later, LoginBroken, AccessDenied)
+"""What a plugin says of the tool or the login, and not of one attempt."""
+_OUTAGE = (*_ALL, OSError)
+"""The same, when nothing else was answered: a time-out may be due to one attempt, or to the tool."""
 
 
 class Settler:
@@ -41,6 +53,8 @@ class Settler:
         self._plugins = plugins
         self._vault = vault
         self._asking: dict[UUID | None, asyncio.Task[None]] = {}
+        self._tries: Counter[tuple[int, int]] = Counter()
+        """How often an attempt, by link and number, was asked about in vain."""
 
     async def settle_due(self, patience: float = 1.0) -> int:
         """Settles every link that is past its due time; how many are looked at.
@@ -48,7 +62,7 @@ class Settler:
         Tools that take longer than `patience` seconds are asked on in the background.
         """
         rows = await self._db.all(_DUE, {"asking": [one for one in self._asking if one is not None]})
-        by_connection: dict[UUID | None, list[Mapping[str, Any]]] = {}
+        by_connection: dict[UUID | None, list[Row]] = {}
         for row in rows:
             by_connection.setdefault(row["connection_id"], []).append(row)
         for connection_id, due in by_connection.items():
@@ -60,19 +74,106 @@ class Settler:
         await wake_settled(self._db)
         return len(rows)
 
-    async def _settle(self, connection_id: UUID | None, due: Sequence[Mapping[str, Any]]) -> None:
+    async def _settle(self, connection_id: UUID | None, due: Sequence[Row]) -> None:
         try:
-            await _settle(self._db, self._plugins, self._vault, connection_id, due)
-        except Exception:
-            log.exception("settle.failed")
+            if connection_id is None:
+                await _postpone(self._db, due, RETRY * 10)
+            else:
+                await _postpone(self._db, await self._ask_all(connection_id, due), RETRY)
+        except AWAY as trouble:
+            log.warning("settle.database_away", error=type(trouble).__name__)
+        except Exception as bug:
+            unexpected("settle", bug)
         finally:
             self._asking.pop(connection_id, None)
+
+    async def _ask_all(self, connection_id: UUID, due: Sequence[Row]) -> list[Row]:
+        """Asks about all, in packs; those that are to be asked about later, in the order in which that is to be."""
+        try:
+            tool = await connections.open_tool(self._db, self._plugins, self._vault, connection_id)
+        except AWAY:
+            raise
+        except Exception as trouble:
+            log.warning("settle.not_opened", error=type(trouble).__name__)
+            return await self._unanswered(due, own=False)
+        later: list[Row] = []
+        try:
+            for at in range(0, len(due), PACK):
+                try:
+                    later += await self._ask(tool, due[at : at + PACK])
+                except _OUTAGE as trouble:
+                    log.warning("settle.tool_not_asked", tool=tool.about.name, error=type(trouble).__name__)
+                    return later + await self._unanswered(due[at:], own=False)
+        finally:
+            await tool.close()
+        return later
+
+    async def _ask(self, tool: AccountingPlugin, due: Sequence[Row]) -> list[Row]:
+        try:
+            answers = await _answers(tool, due)
+        except (*AWAY, *_ALL):
+            raise
+        except Exception as trouble:
+            if len(due) > 1:
+                return await self._one_by_one(tool, due)
+            if isinstance(trouble, _OUTAGE):
+                raise
+            unexpected("resolve", trouble)
+            return await self._unanswered(due, own=True)
+        return [row for row in due if not await self._decided(tool, row, answers)]
+
+    async def _one_by_one(self, tool: AccountingPlugin, due: Sequence[Row]) -> list[Row]:
+        """One of these cannot be asked about, or they are too many: it is found, and the others are settled."""
+        later: list[Row] = []
+        answered = False
+        for at, row in enumerate(due):
+            try:
+                answers = await _answers(tool, [row])
+            except (*AWAY, *_ALL):
+                raise
+            except Exception as trouble:
+                unexpected("resolve", trouble)
+                if isinstance(trouble, _OUTAGE) and not answered:  # those behind it come before it the next time
+                    return [*later, *due[at + 1 :], *await self._unanswered([row], own=False)]
+                later += await self._unanswered([row], own=True)
+            else:
+                answered = True
+                if not await self._decided(tool, row, answers):
+                    later.append(row)
+        return later
+
+    async def _decided(self, tool: AccountingPlugin, row: Row, answers: "Answers") -> bool:
+        try:
+            await _decide(self._db, tool, row, *answers[row["id"]])
+        except AWAY:
+            raise
+        except Exception as trouble:  # what cannot be compared holds up no other
+            unexpected("settle", trouble)
+            return not await self._unanswered([row], own=True)
+        self._tries.pop((row["id"], row["attempt"]), None)
+        return True
+
+    async def _unanswered(self, due: Sequence[Row], *, own: bool) -> list[Row]:
+        """Nobody can say what became of these: those to ask about later. In the end a person is asked.
+
+        `own`: it is their own trouble, and not that the tool cannot be asked; an outage has a day to end.
+        """
+        later = []
+        for row in due:
+            key = row["id"], row["attempt"]
+            self._tries[key] += 1
+            if self._tries[key] < UNANSWERED or not (own or row["old"]):
+                later.append(row)
+                continue
+            del self._tries[key]
+            await _ask_person(self._db, row)
+        return later
 
 
 _DUE = """
 SELECT l.id, l.tenant_id, l.administration_id, l.identity, l.kind, l.link_no, l.attempt, l.link_version, l.op,
        l.entry_id, l.entry_number, l.settle_due, a.booking, a.series, a.series_number, a.party_entry, a.revision,
-       a.run_id, a.sequence, i.component, c.id AS connection_id
+       a.run_id, a.sequence, a.started_at < now() - interval '24 hours' AS old, i.component, c.id AS connection_id
 FROM link l
 JOIN attempt a ON a.link_id = l.id AND a.number = l.attempt
 LEFT JOIN item i ON i.run_id = a.run_id AND i.sequence = a.sequence
@@ -86,48 +187,18 @@ ORDER BY l.settle_due LIMIT 500
 """
 
 
-async def _settle(
-    db: Database, plugins: Plugins, vault: Vault, connection_id: UUID | None, due: Sequence[Mapping[str, Any]]
-) -> None:
-    if connection_id is None:
-        await _postpone(db, due, RETRY * 10)
-        return
-    try:
-        tool = await connections.open_tool(db, plugins, vault, connection_id)
-    except Exception as trouble:
-        log.warning("settle.not_opened", error=type(trouble).__name__)
-        await _postpone(db, due, RETRY)
-        return
-    try:
-        for at in range(0, len(due), PACK):
-            await _ask(db, tool, due[at : at + PACK])
-    finally:
-        await tool.close()
+Answers = Mapping[int, tuple[Booking, Resolution]]
+"""By link: what was sent, and what the tool says of it."""
 
 
-async def _ask(db: Database, tool: AccountingPlugin, due: Sequence[Mapping[str, Any]]) -> None:
-    try:
-        attempts = {row["id"]: _attempt(row) for row in due}
-        async with asyncio.timeout(tool.call_deadline * 4):
-            resolutions = await tool.resolve(list(attempts.values()))
-    except Exception as trouble:
-        log.warning("settle.tool_not_asked", tool=tool.about.name, error=type(trouble).__name__)
-        await _postpone(db, due, RETRY)
-        return
-    for row in due:
-        resolution = resolutions.get(row["id"], Unknown("not answered"))
-        try:
-            await _decide(db, tool, row, attempts[row["id"]].booking, resolution)
-        except AWAY:
-            raise
-        except Exception as trouble:  # what cannot be compared holds up no other, and is not asked for all the time
-            log.error("settle.not_decided", link=row["id"], exc_info=trouble)
-            await _postpone(db, [row], RETRY)
+async def _answers(tool: AccountingPlugin, due: Sequence[Row]) -> Answers:
+    attempts = [_attempt(row) for row in due]
+    async with asyncio.timeout(tool.resolve_deadline):
+        resolutions = await tool.resolve(attempts)
+    return {one.link_id: (one.booking, resolutions.get(one.link_id, Unknown("not answered"))) for one in attempts}
 
 
-async def _decide(
-    db: Database, tool: AccountingPlugin, row: Mapping[str, Any], booking: Booking, resolution: Resolution
-) -> None:
+async def _decide(db: Database, tool: AccountingPlugin, row: Row, booking: Booking, resolution: Resolution) -> None:
     candidates = resolution.candidates if isinstance(resolution, Found) else ()
     others = await entries_of_others(db, row["administration_id"], row["kind"], row["id"], candidates)
     free = [one for one in candidates if one.entry_id not in others]
@@ -137,24 +208,34 @@ async def _decide(
     elif row["op"] == Op.UPDATE:  # it sends the whole document, so it may be sent again
         await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT))
     elif found.likeness is Likeness.PERHAPS or not _proves_absence(tool, row, booking, resolution, free):
-        facts = {"number": row["identity"], "candidates": describe(found.candidates or free) or "?"}
-        issue = Issue(code="D10", facts=facts)
-        issues = orjson.dumps([issue.model_dump(mode="json")])
-        if await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.PERSON, issues=issues)):
+        if await _record(db, row, _for_person(row, describe(found.candidates or free))):
             await _correct(db, tool, row)
     elif await _record(db, row, AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT)):
         await _correct(db, tool, row)
 
 
 def _proves_absence(
-    tool: AccountingPlugin, row: Mapping[str, Any], booking: Booking, resolution: Resolution, free: Sequence[Candidate]
+    tool: AccountingPlugin, row: Row, booking: Booking, resolution: Resolution, free: Sequence[Candidate]
 ) -> bool:
     about = tool.about
     settling = about.party_settling if row["kind"] == ItemKind.PARTY else about.settling
     return isinstance(resolution, Absent) or (isinstance(resolution, Found) and absent(booking, free, settling))
 
 
-async def _correct(db: Database, tool: AccountingPlugin, row: Mapping[str, Any]) -> None:
+async def _ask_person(db: Database, row: Row) -> None:
+    """Nobody else can tell. An update sends the whole document, so that may be sent again."""
+    update = row["op"] == Op.UPDATE
+    outcome = AttemptOutcome(row["id"], row["attempt"], Outcome.ABSENT) if update else _for_person(row, "")
+    await _record(db, row, outcome)
+
+
+def _for_person(row: Row, candidates: str) -> AttemptOutcome:
+    issue = Issue(code="D10", facts={"number": row["identity"], "candidates": candidates or "?"})
+    issues = orjson.dumps([issue.model_dump(mode="json")])
+    return AttemptOutcome(row["id"], row["attempt"], Outcome.PERSON, issues=issues)
+
+
+async def _correct(db: Database, tool: AccountingPlugin, row: Row) -> None:
     """The tool's last number decides how a series goes on after a number that was not settled as ours."""
     if row["series"] is None:
         return
@@ -167,7 +248,7 @@ async def _correct(db: Database, tool: AccountingPlugin, row: Mapping[str, Any])
         await correct_series(connection, row["administration_id"], row["series"], last)
 
 
-def _attempt(row: Mapping[str, Any]) -> Attempt:
+def _attempt(row: Row) -> Attempt:
     return Attempt(
         link_id=row["id"],
         link_no=row["link_no"],
@@ -186,7 +267,7 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
     )
 
 
-def _booked(row: Mapping[str, Any], entry: Candidate) -> AttemptOutcome:
+def _booked(row: Row, entry: Candidate) -> AttemptOutcome:
     return AttemptOutcome(
         row["id"],
         row["attempt"],
@@ -199,7 +280,7 @@ def _booked(row: Mapping[str, Any], entry: Candidate) -> AttemptOutcome:
     )
 
 
-async def _record(db: Database, row: Mapping[str, Any], outcome: AttemptOutcome) -> bool:
+async def _record(db: Database, row: Row, outcome: AttemptOutcome) -> bool:
     """Records what settling found, for the link and for the item that waits for it; False when it is out of date."""
     async with db.transaction() as connection:
         if outcome.outcome is not Outcome.BOOKED and not await _still_due(connection, row):
@@ -212,7 +293,7 @@ async def _record(db: Database, row: Mapping[str, Any], outcome: AttemptOutcome)
     return True
 
 
-async def _still_due(connection: Connection, row: Mapping[str, Any]) -> bool:
+async def _still_due(connection: Connection, row: Row) -> bool:
     """Whether the attempt was not sent once more while the tool was asked: it might stand there by now."""
     found = await connection.execute(
         "SELECT 1 FROM link WHERE id = %s AND state = 'intent' AND attempt = %s AND settle_due = %s FOR UPDATE",
@@ -221,18 +302,20 @@ async def _still_due(connection: Connection, row: Mapping[str, Any]) -> bool:
     return await found.fetchone() is not None
 
 
-async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: AttemptOutcome) -> None:
+async def _tell_item(connection: Connection, row: Row, outcome: AttemptOutcome) -> None:
     """What settling found, for the item that waits for it; the sweeper tells it. Back to planned: it comes again."""
     found = await connection.execute(
-        """SELECT i.issues, r.state AS run_state FROM item i JOIN run r ON r.id = i.run_id
-           WHERE i.run_id = %s AND i.sequence = %s AND i.state IN ('planned', 'to_settle', 'not_tried')
+        """SELECT i.state, i.issues, r.state AS run_state FROM item i JOIN run r ON r.id = i.run_id
+           WHERE i.run_id = %s AND i.sequence = %s
+             AND (i.state IN ('planned', 'to_settle', 'not_tried') OR i.state = 'skipped' AND %s)
            FOR UPDATE OF i FOR SHARE OF r""",
-        (row["run_id"], row["sequence"]),
+        (row["run_id"], row["sequence"], outcome.outcome is Outcome.BOOKED),
     )
     item = await found.fetchone()
     if item is None:
         return
-    remarks = [one for issue in item["issues"] if (one := Issue.model_validate(issue)).code not in ("D27", "D28")]
+    told = [] if item["state"] == ItemState.SKIPPED else map(Issue.model_validate, item["issues"])
+    remarks = [issue for issue in told if issue.code not in ("D27", "D28")]
     state, issues = await _state_of(connection, row, outcome, remarks, ended=item["run_state"] == "ended")
     again = state is ItemState.PLANNED
     await connection.execute(
@@ -258,7 +341,7 @@ async def _tell_item(connection: Connection, row: Mapping[str, Any], outcome: At
 
 
 async def _state_of(
-    connection: Connection, row: Mapping[str, Any], outcome: AttemptOutcome, remarks: list[Issue], *, ended: bool
+    connection: Connection, row: Row, outcome: AttemptOutcome, remarks: list[Issue], *, ended: bool
 ) -> tuple[ItemState, list[Issue]]:
     if outcome.outcome is Outcome.BOOKED:
         return ItemState.SYNCED, remarks
@@ -271,7 +354,7 @@ async def _state_of(
     return ItemState.PLANNED, remarks
 
 
-async def _in_vain(connection: Connection, row: Mapping[str, Any]) -> bool:
+async def _in_vain(connection: Connection, row: Row) -> bool:
     """Whether this run has sent the item often enough: what is never answered must not keep the rest waiting."""
     found = await connection.execute(
         "SELECT count(*) AS tries FROM attempt WHERE link_id = %s AND run_id = %s AND outcome = 'absent'",
@@ -281,20 +364,34 @@ async def _in_vain(connection: Connection, row: Mapping[str, Any]) -> bool:
     return tries is not None and tries["tries"] >= TRIES
 
 
-async def _postpone(db: Database, due: Sequence[Mapping[str, Any]], seconds: float) -> None:
-    """A tool that cannot be asked is trouble without a known end: it counts for the runs that wait for the answer."""
+async def _postpone(db: Database, due: Sequence[Row], seconds: float) -> None:
+    """These are asked about later, in this order.
+
+    A tool that cannot be asked is trouble without a known end: it counts for the runs that wait for the answer, be it
+    for an item of theirs, for a party that another run has sent, or for a number.
+    """
+    if not due:
+        return
     links = [row["id"] for row in due]
     await db.run(
-        """UPDATE link SET settle_due = clock_timestamp() + make_interval(secs => %s)
-           WHERE id = ANY(%s) AND state = 'intent'""",
+        """UPDATE link l SET settle_due = clock_timestamp() + make_interval(secs => %s + d.place / 1000.0)
+           FROM unnest(%s::bigint[]) WITH ORDINALITY AS d(id, place) WHERE l.id = d.id AND l.state = 'intent'""",
         seconds,
         links,
     )
     await db.run(
-        """UPDATE run SET parked_seconds = parked_seconds + %s WHERE state = 'parked' AND park_reason = 'settling'
-             AND id IN (SELECT run_id FROM item WHERE state = 'to_settle' AND link_id = ANY(%s))""",
-        seconds,
-        links,
+        """UPDATE run r SET parked_seconds = parked_seconds + %(seconds)s
+           WHERE r.state = 'parked'
+             AND r.administration_id IN (SELECT administration_id FROM link WHERE id = ANY(%(links)s))
+             AND (r.park_reason = 'settling'
+                  AND EXISTS (SELECT 1 FROM item i LEFT JOIN link p ON p.administration_id = r.administration_id
+                                                   AND p.identity = i.party_identity AND p.current
+                              WHERE i.run_id = r.id AND (i.state = 'to_settle' AND i.link_id = ANY(%(links)s)
+                                                         OR i.state = 'planned' AND p.id = ANY(%(links)s)))
+               OR r.park_reason = 'series'
+                  AND EXISTS (SELECT 1 FROM series s WHERE s.administration_id = r.administration_id
+                              AND s.open_link = ANY(%(links)s)))""",
+        {"seconds": seconds, "links": links},
     )
 
 
@@ -310,7 +407,8 @@ async def wake_settled(db: Database) -> None:
     """Runs that were parked for settling, or for a number that is not settled, go on as soon as nothing is open.
 
     An item that waited for an attempt of another run is decided anew: its link says what became of it. In a run that
-    has ended it is told apart: the other run tells what became of the document.
+    has ended it is told apart: the other run tells what became of the document. So is one of its own that was told to
+    wait after settling had decided.
     """
     await db.run(
         """WITH waiting AS MATERIALIZED (
@@ -322,9 +420,11 @@ async def wake_settled(db: Database) -> None:
            WHERE r.id = i.run_id AND i.state = 'to_settle' AND l.id = i.link_id AND l.state <> 'intent'"""
     )
     await db.run(
-        """UPDATE item i SET state = CASE l.state WHEN 'booked' THEN 'unchanged' WHEN 'needs_person' THEN l.state
-                                                  ELSE 'not_tried' END,
-                  issues = CASE l.state WHEN 'booked' THEN '[]'
+        """UPDATE item i SET state = CASE WHEN l.state IN ('needs_person', 'accepted') THEN l.state
+                                          WHEN l.state <> 'booked' THEN 'not_tried'
+                                          WHEN (l.run_id, l.sequence) = (i.run_id, i.sequence) THEN 'synced'
+                                          ELSE 'unchanged' END,
+                  issues = CASE l.state WHEN 'booked' THEN '[]' WHEN 'accepted' THEN '[]'
                                         WHEN 'needs_person' THEN jsonb_build_array(coalesce(l.needs_person_issue,
                                                                                                '{"code": "D10"}'))
                                         ELSE '[{"code": "D27", "severity": "information"}]' END,
@@ -332,7 +432,7 @@ async def wake_settled(db: Database) -> None:
                   entry_id = l.entry_id, event = NULL, reported_at = NULL, outcome_at = now()
            FROM run r, link l
            WHERE i.state = 'to_settle' AND r.id = i.run_id AND r.state = 'ended' AND l.id = i.link_id
-             AND l.state <> 'intent' AND (l.run_id, l.sequence) IS DISTINCT FROM (i.run_id, i.sequence)"""
+             AND l.state <> 'intent'"""
     )
     await db.run(
         """UPDATE run r SET parked_until = now() WHERE r.state = 'parked' AND r.parked_until > now()

@@ -59,6 +59,8 @@ class About:
     party_settling: Settling = Settling.NONE
     call_deadline: float = 30.0
     """Seconds that one call may take."""
+    resolve_deadline: float | None = None
+    """Seconds that `resolve` may take for a hundred attempts; None: as long as four calls."""
     settle_lag: float = 0.0
     """Seconds after which a booking is visible to a reader of the tool."""
     keep_alive_days: int | None = None
@@ -168,6 +170,11 @@ class AccountingPlugin(ABC):
     def settle_seconds(self) -> float:
         """Time after an intent in which its request may still arrive (design section 6)."""
         return self.about.settle_seconds - self.about.call_deadline + self.call_deadline
+
+    @property
+    def resolve_deadline(self) -> float:
+        """Seconds that `resolve` may take."""
+        return self.about.resolve_deadline or 4 * self.call_deadline
 
     async def close(self) -> None:
         """Gives back what the object holds."""

@@ -16,11 +16,13 @@ from dagboek.booking_json import booking_json
 from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.push_record import Outcome, repeat_intent, start_series
-from dagboek.settle import TRIES, Settler, free_series, wake_settled
+from dagboek.settle import TRIES, UNANSWERED, Settler, free_series, wake_settled
 from dagboek.sweeper import write_events
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
+from dagboek_sdk.errors import ToolUnavailable
 from push_books import SERIES, Books, migrated, new_books
+from structlog.testing import capture_logs
 
 BOOKING = booking_json(Booking({}, reference="2026/1"))
 
@@ -28,7 +30,7 @@ BOOKING = booking_json(Booking({}, reference="2026/1"))
 class Tool:
     """Answers `resolve`, after what a test wants to happen meanwhile."""
 
-    call_deadline = 1.0
+    resolve_deadline = 1.0
 
     def __init__(
         self,
@@ -377,3 +379,202 @@ async def test_documents_wait_for_a_party_that_another_run_has_sent(books: Books
     await wake_settled(books.db)
     row = await books.db.one("SELECT parked_until <= now() AS due FROM run WHERE id = %s", books.run)
     assert row == {"due": True}
+
+
+# what nobody can say
+
+
+async def due_again(books: Books) -> None:
+    """In the order in which they were to be asked about."""
+    await books.db.run("UPDATE link SET settle_due = settle_due - interval '2 minutes' WHERE state = 'intent'")
+
+
+class Fails(Tool):
+    """Does as a test says when it is asked about one link, and finds nothing of all others."""
+
+    def __init__(self, link: int, how: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(Absent())
+        self.link, self.how = link, how
+
+    async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+        if self.link in [attempt.link_id for attempt in attempts]:
+            await self.how()
+        return await super().resolve(attempts)
+
+
+async def breaks() -> None:
+    raise KeyError("Bakkerij De Klaver")
+
+
+async def hangs() -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("how", [breaks, hangs])
+async def test_one_that_cannot_be_asked_about_holds_up_no_other_and_comes_to_a_person(
+    books: Books, settling_with: Callable[..., Settler], how: Callable[[], Awaitable[Any]]
+) -> None:
+    await start_series(books.connection, *books.key, 41)
+    bad = await sent(books, series=SERIES)
+    tool = Fails(bad, how)
+    tool.resolve_deadline = 0.1
+    settler = settling_with(tool)
+    for tries in range(1, UNANSWERED + 1):
+        assert (await books.series())["open_link"] == bad
+        good = await sent(books, tries, settle_seconds=-300)
+        await settler.settle_due(5)
+        assert (await books.link(good))["state"] == "free"
+        await due_again(books)
+
+    link, item = await books.link(bad), await books.item_row()
+    assert (link["state"], link["needs_person_issue"]["code"]) == ("needs_person", "D10")
+    assert (item["state"], item["issues"][0]["code"]) == ("needs_person", "D10")
+    assert (await books.series())["open_link"] is None
+
+
+@pytest.mark.parametrize(("how", "rounds"), [(breaks, 1), (hangs, 2)])
+async def test_what_is_due_behind_one_that_cannot_be_asked_about_does_not_wait_for_it(
+    books: Books, settling_with: Callable[..., Settler], how: Callable[[], Awaitable[Any]], rounds: int
+) -> None:
+    """One that hangs may be the tool, which is then left alone for a minute: it comes last the next time."""
+    bad, good = await sent(books, settle_seconds=-300), await sent(books, 1)
+    tool = Fails(bad, how)
+    tool.resolve_deadline = 0.1
+    settler = settling_with(tool)
+    for _ in range(rounds):
+        assert (await books.link(good))["state"] == "intent"
+        await settler.settle_due(5)
+        await due_again(books)
+
+    assert (await books.link(good))["state"] == "free"
+    assert (await books.link(bad))["state"] == "intent"
+
+
+async def test_what_a_fault_quotes_of_a_document_stays_out_of_the_log(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    link = await sent(books)
+    with capture_logs() as lines:
+        await settling_with(Fails(link, breaks)).settle_due(5)
+        await due_again(books)
+        await settling_with(Tool(Found((None,)))).settle_due(5)  # type: ignore[arg-type]
+
+    assert {line["error"] for line in lines if line["log_level"] == "error"} == {"KeyError", "AttributeError"}
+    assert "Klaver" not in str(lines)
+
+
+async def test_an_outage_has_a_day_to_end(books: Books, settling_with: Callable[..., Settler]) -> None:
+    link = await sent(books)
+
+    async def away() -> None:
+        raise ToolUnavailable
+
+    settler = settling_with(Fails(link, away))
+    for _ in range(UNANSWERED * 2):
+        await settler.settle_due(5)
+        await due_again(books)
+    assert (await books.link(link))["state"] == "intent"
+
+    await books.db.run("UPDATE attempt SET started_at = now() - interval '25 hours' WHERE link_id = %s", link)
+    await settler.settle_due(5)
+    assert (await books.link(link))["state"] == "needs_person"
+
+
+async def test_a_tool_that_is_away_is_not_asked_again_for_each_attempt(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    links = [await sent(books, sequence) for sequence in range(5)]
+    asked = []
+
+    async def away() -> None:
+        asked.append(1)
+        raise ToolUnavailable
+
+    await settling_with(Fails(links[0], away)).settle_due(5)
+
+    assert len(asked) == 1
+    assert {(await books.link(link))["state"] for link in links} == {"intent"}
+
+
+async def test_an_update_of_which_nobody_can_say_whether_it_arrived_is_sent_again(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    (link,) = await books.links(state="booked", entry_id="e1", revision="rev1:old")
+    await books.item(0, link_id=link, state="to_settle", generation=1)
+    await books.intend(books.intent(link, op="update", expected="booked", booking=BOOKING, settle_seconds=-1))
+    settler = settling_with(Fails(link, breaks))
+    for _ in range(UNANSWERED):
+        await settler.settle_due(5)
+        await due_again(books)
+
+    assert (await books.link(link))["state"] == "booked"
+    assert (await books.item_row())["state"] == "planned"
+
+
+async def test_runs_that_wait_for_a_number_or_for_another_runs_party_wait_no_longer_than_any_other(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    await start_series(books.connection, *books.key, 41)
+    document = await sent(books, series=SERIES)
+    party = await sent(books, 1, kind="party")
+    for_number, for_party, for_neither = [await another_run(books, "parked") for _ in range(3)]
+    await books.db.run("UPDATE run SET park_reason = 'series' WHERE id = %s", for_number)
+    await books.db.run("UPDATE run SET park_reason = 'settling' WHERE id = ANY(%s)", [for_party, for_neither])
+    identity = (await books.link(party))["identity"]
+    await books.item(0, run_id=for_party, party_identity=identity, generation=1)
+    await books.item(0, run_id=for_neither, party_identity="p1:another", generation=1)
+
+    async def down() -> None:
+        raise ToolUnavailable
+
+    await settling_with(Fails(document, down)).settle_due(5)
+
+    waited = [(await run_row(books, run))["parked_seconds"] for run in (for_number, for_party, for_neither)]
+    assert waited == [60, 60, 0]
+
+
+async def test_an_item_that_was_skipped_while_its_attempt_was_open_is_told_when_that_was_booked(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    """Its file was gone when the window was fetched once more, and that was told."""
+    link = await sent(books)
+    await books.db.run(
+        """UPDATE item SET state = 'skipped', issues = '[{"code": "D21"}]', event = '{}', reported_at = now()
+           WHERE run_id = %s""",
+        books.run,
+    )
+
+    await settling_with(Tool(Found((Candidate("e1", number="1", certain=True),)))).settle_due(5)
+
+    item = await books.item_row()
+    assert (item["state"], item["issues"], item["booking_number"]) == ("synced", [], "1")
+    assert (await told(books))["state"] == "synced"
+    assert (await books.link(link))["state"] == "booked"
+
+
+@pytest.mark.parametrize("resolution", [Absent(), Unknown()])
+async def test_an_item_that_was_skipped_stays_so_when_nothing_was_booked(
+    books: Books, settling_with: Callable[..., Settler], resolution: Resolution
+) -> None:
+    await sent(books)
+    await books.db.run("UPDATE item SET state = 'skipped' WHERE run_id = %s", books.run)
+
+    await settling_with(Tool(resolution)).settle_due(5)
+
+    assert (await books.item_row())["state"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("became", "state"),
+    [("booked", "synced"), ("free", "not_tried"), ("needs_person", "needs_person"), ("accepted", "accepted")],
+)
+async def test_an_own_item_that_was_told_to_wait_after_settling_had_decided_is_final_too(
+    books: Books, became: str, state: str
+) -> None:
+    (link,) = await books.links(state=became, run_id=books.run, sequence=0, attempt=1)
+    await books.item(link_id=link, state="to_settle")
+    await books.db.run("UPDATE run SET state = 'ended' WHERE id = %s", books.run)
+
+    await wake_settled(books.db)
+
+    assert (await books.item_row())["state"] == state

@@ -1,10 +1,11 @@
 """The send deadline of an attempt, and what a plugin says of how it can be settled."""
 
 from time import CLOCK_BOOTTIME, clock_gettime
+from types import SimpleNamespace
 
 import pytest
 from dagboek_schemas.statuses import Component, ItemKind
-from dagboek_sdk.accounting import About, Settling
+from dagboek_sdk.accounting import About, AccountingPlugin, Settling
 from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
 from dagboek_sdk.settings import ConnectionSettings
 
@@ -41,6 +42,12 @@ def test_the_settle_time_covers_all_that_may_still_happen_to_a_request() -> None
         settle_lag=60.0,
     )
     assert about.settle_seconds == SEND_WINDOW + 20.0 + 60.0
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(None, 80.0), (600.0, 600.0)])
+def test_asking_about_many_attempts_may_take_longer_than_a_call(said: float | None, seconds: float) -> None:
+    tool = SimpleNamespace(about=SimpleNamespace(resolve_deadline=said), call_deadline=20.0)
+    assert AccountingPlugin.resolve_deadline.fget(tool) == seconds  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class OctopusPlugin(AccountingPlugin):
         attachments=True,
         settling=Settling.NUMBER,
         party_settling=Settling.KEY,
+        resolve_deadline=600.0,  # a list of all bookings, of each journal and book year that is asked about
         settle_lag=5.0,
     )
 
