@@ -105,25 +105,22 @@ class Watchdog:
                     await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
 
     async def find_lost(self, seconds: float = 10.0) -> None:
-        """Runs whose last event has been passed, or is gone, while items are not handled."""
+        """Runs whose last event has been passed, or is gone, or never was, while items are not handled."""
         rows = await self._db.all(
             """SELECT id, generation, window_no, window_partition, window_offset FROM run
-               WHERE state = 'active' AND selected AND published_at < now() - make_interval(secs => %s)
-                 AND window_partition IS NOT NULL""",
+               WHERE state = 'active' AND selected AND published_at < now() - make_interval(secs => %s)""",
             seconds,
         )
         if not rows:
             return
-        partitions = sorted({row["window_partition"] for row in rows})
+        partitions = sorted({row["window_partition"] for row in rows} - {None})
         try:
             passed = await asyncio.to_thread(self._passed, partitions)
         except KafkaException as trouble:
             log.warning("watchdog.broker_away", error=str(trouble.args[0]))
             return
         for row in rows:
-            committed, low, high = passed[row["window_partition"]]
-            offset = row["window_offset"]
-            if committed > offset or offset < low or offset >= high:
+            if _is_passed(row, passed):
                 with _apart(row["id"]):
                     await self._advance(row)
 
@@ -142,6 +139,15 @@ class Watchdog:
             low, high = self._reader.get_watermark_offsets(one, timeout=10)
             found[one.partition] = (max(committed.get(one.partition, -1), -1), low, high)
         return found
+
+
+def _is_passed(row: Mapping[str, Any], passed: Mapping[int, tuple[int, int, int]]) -> bool:
+    """Whether nothing of what was published is still to come. None had an event where none could be fetched."""
+    if row["window_partition"] is None:
+        return True
+    committed, low, high = passed[row["window_partition"]]
+    offset = int(row["window_offset"])
+    return committed > offset or offset < low or offset >= high
 
 
 @contextmanager

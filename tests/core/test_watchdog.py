@@ -204,6 +204,22 @@ async def test_a_run_that_cannot_be_planned_holds_up_no_other(
         assert planner.asked == [(max(books.run, other.run), 2, 0)]
 
 
+async def test_a_window_of_which_nothing_could_be_fetched_and_whose_planner_died_is_gone_on_from(
+    books: Books, planner: Planner, watchdog: Watchdog
+) -> None:
+    """It had no event that could be passed, and there was no window before it."""
+    await books.item(0, state="skipped", window_no=1, generation=1)
+    await books.item(1, state="planned")
+    await books.db.run(
+        "UPDATE run SET window_no = 1, published_at = now() - interval '1 minute', moved_at = now() WHERE id = %s",
+        books.run,
+    )
+
+    await watchdog.find_lost()
+
+    assert planner.asked == [(books.run, 1, 1)]
+
+
 # what waits
 
 
