@@ -313,14 +313,17 @@ class Planner:
     async def _bodies(
         self, run: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
     ) -> tuple[dict[int, tuple[bytes, str]], dict[int, list[Issue]]]:
-        """Snapshots and revisions by sequence, and the issues of what could not be fetched."""
+        """Snapshots and revisions by sequence, and the issues of what could not be fetched.
+
+        What may stand in the tool by now is not fetched again: it keeps its snapshot, whatever became of its source.
+        """
         bodies: dict[int, tuple[bytes, str]] = {}
         faults: dict[int, list[Issue]] = {}
         entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
         assert entity is not None
         by_source: dict[UUID, list[Mapping[str, Any]]] = {}
         for item in items:
-            if item["kind"] != ItemKind.PULL:
+            if item["kind"] != ItemKind.PULL and not item["sent"]:
                 by_source.setdefault(item["source_id"], []).append(item)
         for source_id, rows in by_source.items():
             source = await self.db.one("SELECT * FROM source WHERE id = %s", source_id)
@@ -401,12 +404,14 @@ def _window_of(run: Mapping[str, Any]) -> dict[str, Any]:
     return {"run": run["id"], "generation": run["generation"]}
 
 
+# `sent`: its own attempt is open, and what that was made of stays what is planned.
 _NEXT_ITEMS = """
-SELECT i.* FROM item i
+SELECT i.*, l.id IS NOT NULL AS sent FROM item i
+LEFT JOIN link l ON l.id = i.link_id AND l.state = 'intent' AND l.run_id = i.run_id AND l.sequence = i.sequence
 WHERE i.run_id = %(run)s AND i.state = 'planned' AND i.generation IS DISTINCT FROM %(generation)s
   AND i.component <> ALL(%(held)s)
   AND NOT EXISTS (SELECT 1 FROM item s WHERE s.run_id = i.run_id AND s.state = 'to_settle'
-                  AND s.component <> i.component AND s.sequence < i.sequence)
+                  AND s.component <> i.component AND s.component <> ALL(%(held)s) AND s.sequence < i.sequence)
 ORDER BY i.sequence LIMIT %(size)s
 """
 
@@ -425,12 +430,16 @@ async def _store_window(
         (run["id"], list(bodies), [body for body, _ in bodies.values()]),
     )
     await connection.execute(
-        """UPDATE item i SET window_no = %s, generation = %s, revision = coalesce(n.revision, i.revision)
+        """UPDATE item i SET window_no = %s, generation = %s, revision = coalesce(n.revision, i.revision),
+                  -- a person may have sent it again meanwhile
+                  link_id = coalesce((SELECT l.id FROM link l WHERE l.administration_id = %s
+                                      AND l.identity = i.identity AND l.current), i.link_id)
            FROM unnest(%s::int[], %s::text[]) AS n(sequence, revision)
            WHERE i.run_id = %s AND i.sequence = n.sequence""",
         (
             number,
             run["generation"],
+            run["administration_id"],
             [item["sequence"] for item in items],
             [bodies.get(item["sequence"], (b"", None))[1] for item in items],
             run["id"],

@@ -1,9 +1,10 @@
 """What a person decides: mark as booked, send again, acknowledge a change, retry (design section 6)."""
 
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from dagboek_schemas.statuses import Trigger
+from dagboek_schemas.statuses import ItemKind, Trigger
 
 from dagboek.database import Connection, Database
 from dagboek.publisher import Publisher
@@ -40,17 +41,20 @@ async def send_again(
     by: str | None = None,
     *,
     seen: int | None = None,
-) -> UUID:
+) -> UUID | None:
     """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
 
-    The old link is closed in the same transaction. CannotResolve while an attempt is open, and when the link is not
-    at the version that the person has `seen`. One that was never sent, because the tool holds something like it, is
-    sent without that question.
+    The old link is closed in the same transaction. CannotResolve while an attempt is open or may still arrive, and
+    when the link is not at the version that the person has `seen`. One that was never sent, because the tool holds
+    something like it, is sent without that question. A customer or supplier goes along with the next run: None.
     """
     async with db.transaction() as connection:
         link = await _held(connection, tenant_id, link_id, ("booked", "accepted", "needs_person", "free"))
         if link["state"] == "free" and link["attempt"]:
             raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.")
+        if link["arriving"]:
+            until = link["settle_due"].astimezone(UTC).strftime("%H:%M:%S")
+            raise CannotResolve(f"It was sent just now and may still arrive. Look again after {until} UTC.")
         if seen is not None and link["link_version"] != seen:
             raise CannotResolve("Something happened to it meanwhile. Look at it again.")
         number = await connection.execute(
@@ -61,8 +65,11 @@ async def send_again(
         assert row is not None
         await connection.execute("UPDATE link SET current = false, updated_at = now() WHERE id = %s", (link_id,))
         await connection.execute(
-            """INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no, link_version)
-               VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+            """WITH made AS (
+                   INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no, link_version)
+                   VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
+               )
+               UPDATE item SET link_id = made.id FROM made WHERE state = 'planned' AND link_id = %s""",
             (
                 link["tenant_id"],
                 link["administration_id"],
@@ -71,9 +78,12 @@ async def send_again(
                 link["kind"],
                 row["no"],
                 link["link_version"] + 1,  # consumers order what they see of one document by it
+                link_id,
             ),
         )
         await _note(connection, link, "person", f"sent again by {by or 'a person'}")
+    if link["kind"] == ItemKind.PARTY:
+        return None
     return await retry(db, publisher, link["administration_id"], link["identity"], Trigger.RESEND, by)
 
 
@@ -115,7 +125,9 @@ async def acknowledge_change(db: Database, tenant_id: UUID, link_id: int) -> Non
 
 async def _held(connection: Connection, tenant_id: UUID, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:
     found = await connection.execute(
-        "SELECT * FROM link WHERE id = %s AND tenant_id = %s AND current FOR UPDATE", (link_id, tenant_id)
+        """SELECT *, coalesce(settle_due > clock_timestamp(), false) AS arriving FROM link
+           WHERE id = %s AND tenant_id = %s AND current FOR UPDATE""",
+        (link_id, tenant_id),
     )
     link = await found.fetchone()
     if link is None:
@@ -143,8 +155,11 @@ async def _belongs_to_another(connection: Connection, link: dict[str, Any], entr
 async def _known_entry(connection: Connection, link: dict[str, Any], entry_number: str) -> dict[str, Any]:
     """What the tool told of the entry when it was first looked up; empty where that does not single one out.
 
-    Without an entry id a later change of the document is reported and not written.
+    Without an entry id a later change of the document is reported and not written. A customer or supplier needs one, as
+    its documents name it: what a person tells is the id.
     """
+    if link["kind"] == ItemKind.PARTY:
+        return {"entry_id": entry_number}
     found = await connection.execute(
         """SELECT t.entry_id, t.url FROM tool_entry t
            JOIN document d ON d.tenant_id = %s AND d.identity = %s

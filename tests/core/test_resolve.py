@@ -120,6 +120,31 @@ async def test_what_was_seen_before_something_happened_is_not_sent_again(db: Dat
         await resolve.send_again(db, no_publisher, await tenant_of(db, one), one, seen=seen)
 
 
+async def test_what_may_still_arrive_is_not_sent_again(db: Database) -> None:
+    one = await document(db, "North", "rev1:a")
+    await db.run("UPDATE link SET attempt = 1, settle_due = clock_timestamp() + interval '30 seconds'")
+
+    with pytest.raises(resolve.CannotResolve, match=r"may still arrive\. Look again after \d\d:\d\d:\d\d UTC"):
+        await resolve.send_again(db, no_publisher, await tenant_of(db, one), one)
+
+    assert await column(db, "current::text", one) == "true"
+
+
+async def test_a_customer_that_a_person_decided_about_may_be_named_by_documents(db: Database) -> None:
+    one = await document(db, "North", "rev1:a")
+    row = await db.one("SELECT tenant_id, administration_id FROM link WHERE id = %s", one)
+    assert row is not None
+    parties = [await link(db, row["tenant_id"], row["administration_id"], f"p1:{at}", "party") for at in range(2)]
+    await db.run("UPDATE link SET state = 'needs_person' WHERE kind = 'party'")
+    await db.run("UPDATE administration SET next_link_no = 100")
+
+    await resolve.mark_as_booked(db, row["tenant_id"], parties[0], "17")
+    assert await resolve.send_again(db, no_publisher, row["tenant_id"], parties[1]) is None
+
+    assert await column(db, "state || entry_id", parties[0]) == "booked17"
+    assert await column(db, "current::text", parties[1]) == "false"
+
+
 async def test_a_document_is_named_by_its_number_and_shown_before_it_is_decided_about(db: Database) -> None:
     north, south = await document(db, "North", "rev1:a"), await document(db, "South", "rev1:b")
     await db.run("UPDATE link SET entry_number = '43' WHERE id = %s", south)

@@ -184,7 +184,8 @@ async def test_what_a_person_decides(dagboek: Installation, sandbox: Any, tmp_pa
     dagboek.worker()
     assert (await dagboek.sync(connection))["status"] == "Success"
     await dagboek.db.run(
-        "UPDATE link SET state = 'needs_person', entry_id = NULL, entry_number = NULL WHERE kind = 'document'"
+        """UPDATE link SET state = 'needs_person', entry_id = NULL, entry_number = NULL, settle_due = now()
+           WHERE kind = 'document'"""
     )
 
     # not there: sent again, but only by one who has looked

@@ -115,6 +115,7 @@ async def test_a_person_decides_about_a_booking_that_nobody_can_find(
     with pytest.raises(resolve.CannotResolve, match="belongs to another"):
         await resolve.mark_as_booked(house.db, link["tenant_id"], link["id"], "2")
     sent = await resolve.send_again(house.db, house.publisher, link["tenant_id"], link["id"], "test")
+    assert sent is not None
     small = await house.ended(sent)
 
     assert small["status"] == "Success" and small["trigger"] == "resend"

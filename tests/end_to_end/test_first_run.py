@@ -89,7 +89,9 @@ async def test_a_person_who_says_that_it_is_not_there_has_it_booked(
     assert await house.states(run["id"]) == {"2026/001": "needs_person D14"}
 
     link = await house.link(connection, "2026/001")
-    small = await house.ended(await send_again(house.db, house.publisher, link["tenant_id"], link["id"]))
+    sent = await send_again(house.db, house.publisher, link["tenant_id"], link["id"])
+    assert sent is not None
+    small = await house.ended(sent)
 
     assert small["status"] == "Success"
     assert [entry["comment"] for entry in sandbox.books.entries(1001, journal="V1")] == ["iets anders", "2026/001"]

@@ -119,7 +119,9 @@ async def _again(document: str | None, link: int | None, tenant: str | None, yes
         run_id = await send_again(
             session.db, session.publisher, chosen.tenant_id, chosen.link_id, who(), seen=chosen.link_version
         )
-    tables.console().print(f"Being sent again in run {str(run_id)[:8]}; `dagboek history {str(run_id)[:8]}` shows it.")
+    short = str(run_id)[:8]
+    how = "with the next synchronisation" if run_id is None else f"in run {short}; `dagboek history {short}` shows it"
+    tables.console().print(f"Being sent again {how}.")
 
 
 async def _seen(document: str | None, link: int | None, tenant: str | None, yes: bool) -> None:

@@ -1,0 +1,195 @@
+"""The planner on a real PostgreSQL, with a source that a test writes."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from dagboek import resolve, runs, sources
+from dagboek.database import Database, Jsonb
+from dagboek.embedded import Services
+from dagboek.planner import Planner
+from dagboek.push_record import Outcome
+from dagboek_schemas.cloudevents import Record, decode
+from dagboek_schemas.events import ItemReady
+from dagboek_schemas.issues import Issue
+from dagboek_schemas.topics import Topic
+from dagboek_sdk.source import Fetched
+from push_books import Books, migrated, new_books
+
+OLD = b'{"number": "as it was planned"}'
+
+
+@dataclass
+class Source:
+    """Gives what a test says."""
+
+    faults: dict[str, Issue] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, ids: Sequence[str]) -> list[Fetched]:
+        self.asked += ids
+        return [Fetched(one, issues=(self.faults[one],)) for one in ids if one in self.faults]
+
+    async def close(self) -> None:
+        return
+
+
+class Log:
+    """Takes what is published."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def publish(self, topic: Topic, records: Sequence[Record]) -> list[tuple[int, int]]:
+        if topic is Topic.DOCUMENTS:
+            self.records += records
+        return [(0, len(self.records) + at) for at, _ in enumerate(records)]
+
+    @property
+    def sequences(self) -> list[int]:
+        read = [decode(one.value, one.headers) for one in self.records]
+        return [one.sequence for one in read if isinstance(one, ItemReady)]
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    async with new_books(database) as made:
+        yield made
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Source:
+    made = Source()
+    monkeypatch.setattr(sources, "open_source", lambda *_: made)
+    return made
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def planner(books: Books, source: Source, log: Log) -> Planner:
+    return Planner(books.db, None, log)  # type: ignore[arg-type]  # its sources are the test's own
+
+
+async def run_of(books: Books) -> dict[str, Any]:
+    row = await books.db.one("SELECT * FROM run WHERE id = %s", books.run)
+    assert row is not None
+    return row
+
+
+async def item(books: Books, sequence: int, **columns: Any) -> int:
+    """A document of the test's source; its link."""
+    row = await books.db.one(
+        """INSERT INTO source (tenant_id, plugin, name) VALUES (%s, 'x', 's')
+           ON CONFLICT (tenant_id, name) DO UPDATE SET name = 's' RETURNING id""",
+        books.tenant,
+    )
+    assert row is not None
+    (link,) = await books.links(kind=columns.get("kind", "document"), identity=f"d1:{sequence}")
+    given = {"link_id": link, "source_id": row["id"], "origin_id": str(sequence), "title": str(sequence), **columns}
+    await books.item(sequence, **given)
+    return link
+
+
+async def in_a_second_generation(books: Books) -> None:
+    """The first one published its items, and was lost."""
+    await books.db.run("UPDATE item SET window_no = 1, generation = 1 WHERE run_id = %s", books.run)
+    await books.db.run(
+        "INSERT INTO snapshot (run_id, sequence, body) SELECT run_id, sequence, %s FROM item WHERE run_id = %s",
+        OLD,
+        books.run,
+    )
+    async with books.db.transaction() as connection:
+        assert await runs.resume(connection, books.run, 1) == 2
+
+
+async def test_what_may_stand_in_the_tool_is_not_skipped_when_its_file_is_gone(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    """Its attempt was sent before the worker died: it is asked about, with what was planned."""
+    sent, _ = await item(books, 0, revision="rev1:a"), await item(books, 1, revision="rev1:a")
+    await books.intend(books.intent(sent))
+    await in_a_second_generation(books)
+    source.faults = {"0": Issue(code="D21"), "1": Issue(code="D21")}
+
+    await planner.publish_window(books.run, 2, 0)
+
+    assert (source.asked, log.sequences) == (["1"], [0])
+    rows = [await books.item_row(one) for one in (0, 1)]
+    assert [(row["state"], row["generation"]) for row in rows] == [("planned", 2), ("skipped", 2)]
+    assert rows[0]["revision"] == "rev1:a"
+    kept = await books.db.one("SELECT body FROM snapshot WHERE run_id = %s AND sequence = 0", books.run)
+    assert kept is not None and bytes(kept["body"]) == OLD
+
+
+async def test_an_attempt_of_another_run_keeps_no_file_that_is_gone(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    """That run tells what became of it."""
+    link = await item(books, 0)
+    await books.intend(books.intent(link, sequence=7))
+    source.faults = {"0": Issue(code="D21")}
+
+    await planner.publish_window(books.run, 1, 0)
+
+    assert (await books.item_row(0))["state"] == "skipped"
+
+
+async def test_items_that_wait_to_be_settled_in_a_component_in_error_hold_up_no_other(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    customer = await item(books, 0, component="customers", kind="party", state="to_settle", generation=1, window_no=1)
+    await books.intend(books.intent(customer, settle_seconds=3600))
+    await item(books, 1, component="ledger_accounts", kind="pull", state="planned", generation=1, window_no=1)
+    await books.db.run("UPDATE item SET component = 'suppliers' WHERE run_id = %s AND sequence = 1", books.run)
+    await books.db.run(
+        "UPDATE run SET component_errors = %s, window_no = 1, published_at = now() WHERE id = %s",
+        Jsonb({"customers": {"code": "B07"}}),
+        books.run,
+    )
+
+    step = await runs.advance(books.db, books.run, 1, 1)
+    await planner.publish_window(books.run, step.generation, step.window)
+
+    assert log.sequences == [1]
+
+
+async def test_an_item_that_is_sent_again_while_a_run_has_it_goes_out_with_its_new_link(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    link = await item(books, 0, kind="party", component="customers")
+    await books.intend(books.intent(link, settle_seconds=-1))
+    await books.came(link, Outcome.PERSON)
+    await books.db.run("UPDATE administration SET next_link_no = 100 WHERE id = %s", books.administration)
+
+    await resolve.send_again(books.db, None, books.tenant, link)  # type: ignore[arg-type]  # a party needs no run
+
+    current = await books.db.one(
+        "SELECT id FROM link WHERE identity = 'd1:0' AND current AND tenant_id = %s", books.tenant
+    )
+    assert current is not None
+    assert (await books.item_row())["link_id"] == current["id"] != link
+
+
+async def test_a_window_is_stored_with_the_links_of_that_moment(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    """Its items may have been selected while a person sent one of them again."""
+    link = await item(books, 0, component="ledger_accounts", kind="pull")
+    await books.db.run("UPDATE link SET current = false WHERE id = %s", link)
+    (again,) = await books.links(identity="d1:0", incarnation=2)
+
+    await planner.publish_window(books.run, 1, 0)
+
+    assert log.sequences == [0]
+    assert (await books.item_row())["link_id"] == again
