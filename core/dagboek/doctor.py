@@ -248,13 +248,15 @@ async def _work(db: Database) -> AsyncIterator[Finding]:
                   (SELECT count(*) FROM link WHERE state = 'intent' AND settle_due < now() - interval '15 minutes')
                       AS unsettled,
                   (SELECT count(*) FROM item WHERE event IS NOT NULL AND reported_at IS NULL
-                      AND outcome_at < now() - interval '5 minutes') AS unreported"""
+                      AND outcome_at < now() - interval '5 minutes') AS unreported,
+                  (SELECT count(*) FROM item WHERE reported_at = to_timestamp(0)) AS untold"""
     )
     assert row is not None
     checks = (
         ("waiting", "runs wait for over a minute and nobody takes them up", "Is `dagboek core` (or `up`) running?"),
         ("unsettled", "sent documents are overdue to be settled", "Is `dagboek core` (or `up`) running?"),
         ("unreported", "results are overdue to be delivered", "Is `dagboek core` running, and does Kafka answer?"),
+        ("untold", "results could not be told to anyone", "Look for `outcome.set_aside` in the log and report it."),
         ("person", "documents need a person to decide", "dagboek resolve list"),
     )
     fine = True

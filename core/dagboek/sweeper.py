@@ -1,17 +1,38 @@
-"""Delivers what is final and was not reported: no result is lost to a crash between commit and delivery."""
+"""Delivers what is final and was not reported: no result is lost to a crash between commit and delivery.
 
-from collections.abc import Sequence
+An outcome that cannot be told is set aside, so that it holds up no other: `reported_at` is then the epoch.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import structlog
 from dagboek_schemas.cloudevents import Record, headers_of
 from dagboek_schemas.topics import Topic
 
 from dagboek.database import Database
 from dagboek.outcome_events import WARNED, item_event, stored_record
-from dagboek.publisher import Publisher
+from dagboek.plugins import unexpected
+from dagboek.publisher import Publisher, Undeliverable
+
+log = structlog.get_logger()
 
 LOT = 500
+
+Row = Mapping[str, Any]
+
+# What implies the predicate of the index item_unreported: rows are kept for months, and this is asked all the time.
+UNWRITTEN = """
+SELECT * FROM item WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND event IS NULL AND state <> 'planned'
+ORDER BY outcome_at LIMIT %s
+"""
+UNTOLD = """
+SELECT run_id, sequence, state, event FROM item
+WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND event IS NOT NULL
+  AND outcome_at < now() - make_interval(secs => %s)
+ORDER BY outcome_at LIMIT %s
+"""
 
 
 async def write_events(db: Database) -> int:
@@ -19,56 +40,83 @@ async def write_events(db: Database) -> int:
 
     Whoever gives an item its outcome in the database alone leaves its event empty.
     """
-    items = await db.all(
-        """SELECT * FROM item WHERE event IS NULL AND outcome_at IS NOT NULL AND state <> 'planned'
-           ORDER BY outcome_at LIMIT %s""",
-        LOT,
-    )
+    items = await db.all(UNWRITTEN, LOT)
     runs = {
         run["id"]: run
         for run in await db.all("SELECT * FROM run WHERE id = ANY(%s)", list({item["run_id"] for item in items}))
     }
-    if items:
+    written = await _recorded(db, items, lambda item: item_event(runs[item["run_id"]], item))
+    if written:
         await db.run(
             """UPDATE item i SET event = e.event
                FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bigint[], %s::bytea[])
                    AS e(run_id, sequence, state, link_version, event)
                WHERE i.run_id = e.run_id AND i.sequence = e.sequence AND i.state = e.state
                  AND i.link_version = e.link_version AND i.event IS NULL""",
-            [item["run_id"] for item in items],
-            [item["sequence"] for item in items],
-            [item["state"] for item in items],
-            [item["link_version"] for item in items],
-            [item_event(runs[item["run_id"]], item).value for item in items],
+            [item["run_id"] for item, _ in written],
+            [item["sequence"] for item, _ in written],
+            [item["state"] for item, _ in written],
+            [item["link_version"] for item, _ in written],
+            [event.value for _, event in written],
         )
     return len(items)
 
 
 async def deliver_items(db: Database, publisher: Publisher, older_than: float = 3.0) -> int:
     """Delivers outcomes of items that have waited for `older_than` seconds; how many."""
-    rows = await db.all(
-        """SELECT run_id, sequence, state, event FROM item
-           WHERE event IS NOT NULL AND reported_at IS NULL AND outcome_at < now() - make_interval(secs => %s)
-           ORDER BY outcome_at LIMIT %s""",
-        older_than,
-        LOT,
-    )
-    if not rows:
-        return 0
-    records = [(row, stored_record(row["event"])) for row in rows]
-    await publisher.publish(Topic.RESULTS, [record for _, record in records])
-    warned = [record for row, record in records if row["state"] in WARNED]
-    if warned:
-        await publisher.publish(Topic.WARNINGS, warned)
-    await db.run(
-        """UPDATE item i SET reported_at = now()
-           FROM unnest(%s::uuid[], %s::int[], %s::bytea[]) AS r(run_id, sequence, event)
-           WHERE i.run_id = r.run_id AND i.sequence = r.sequence AND i.event = r.event""",
-        [row["run_id"] for row in rows],
-        [row["sequence"] for row in rows],
-        [row["event"] for row in rows],
-    )
+    rows = await db.all(UNTOLD, older_than, LOT)
+    told = await _recorded(db, rows, lambda row: stored_record(row["event"]))
+    try:
+        await _publish(publisher, told)
+    except Undeliverable:
+        told = [one for one in told if await _delivered(db, publisher, *one)]
+    if told:
+        await db.run(
+            """UPDATE item i SET reported_at = now()
+               FROM unnest(%s::uuid[], %s::int[], %s::bytea[]) AS r(run_id, sequence, event)
+               WHERE i.run_id = r.run_id AND i.sequence = r.sequence AND i.event = r.event""",
+            [row["run_id"] for row, _ in told],
+            [row["sequence"] for row, _ in told],
+            [row["event"] for row, _ in told],
+        )
     return len(rows)
+
+
+async def _recorded(db: Database, rows: Sequence[Row], record: Callable[[Row], Record]) -> list[tuple[Row, Record]]:
+    """Rows with their records; one of which none can be made is set aside."""
+    made = []
+    for row in rows:
+        try:
+            made.append((row, record(row)))
+        except Exception as trouble:
+            await _set_aside(db, row, trouble)
+    return made
+
+
+async def _publish(publisher: Publisher, told: Sequence[tuple[Row, Record]]) -> None:
+    await publisher.publish(Topic.RESULTS, [record for _, record in told])
+    await publisher.publish(Topic.WARNINGS, [record for row, record in told if row["state"] in WARNED])
+
+
+async def _delivered(db: Database, publisher: Publisher, row: Row, record: Record) -> bool:
+    try:
+        await _publish(publisher, [(row, record)])
+    except Undeliverable as trouble:
+        await _set_aside(db, row, trouble)
+        return False
+    return True
+
+
+async def _set_aside(db: Database, row: Row, trouble: Exception) -> None:
+    reference = unexpected("sweeper", trouble).facts["reference"]
+    log.error("outcome.set_aside", run=str(row["run_id"]), sequence=row["sequence"], reference=reference)
+    await db.run(
+        """UPDATE item SET reported_at = to_timestamp(0)
+           WHERE run_id = %s AND sequence = %s AND state = %s AND reported_at IS NULL""",
+        row["run_id"],
+        row["sequence"],
+        row["state"],
+    )
 
 
 async def deliver_run_events(db: Database, publisher: Publisher, run_id: UUID | None = None) -> int:
