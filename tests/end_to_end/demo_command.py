@@ -14,14 +14,18 @@ import psutil  # type: ignore[import-untyped]
 def demo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the demo; fails when a process that it started is still there afterwards."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGBOEK_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "dagboek.cli.main", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env={**environment, "DAGBOEK_DATA_DIR": str(home), "LANG": "C.UTF-8"},
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dagboek.cli.main", "demo", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+            env={**environment, "DAGBOEK_DATA_DIR": str(home), "LANG": "C.UTF-8"},
+        )
+    except subprocess.TimeoutExpired as late:
+        logs = [f"== {path.name}\n{path.read_text()[-4000:]}" for path in sorted((home / "demo" / "logs").glob("*"))]
+        raise AssertionError(f"the demo did not end: {late.stdout!r} {late.stderr!r}\n" + "\n".join(logs)) from None
     assert left_running(home) == []
     return done
 
