@@ -3,17 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from uuid import uuid4
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from dagboek_schemas.cloudevents import NotAnEvent, Record, UnknownEvent, decode
+from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
 from dagboek_schemas.events import ContinueSync, EventData, StartSync
 from dagboek_schemas.topics import Topic
 
 from dagboek.acks import Acks
+from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.planner import Planner
-from dagboek.publisher import Publisher
+from dagboek.publisher import Publisher, Undeliverable
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class CommandReader:
         except NotAnEvent as fault:
             await self._dead_letter(message, str(fault))
         except UnknownEvent as unknown:
-            log.info("command.let_go", type=str(unknown))
+            log.info("command.let_go", type=str(unknown)[:WORDS])
         else:
             async with self._turns.setdefault(bytes(key), asyncio.Lock()), self._slots:
                 await self._plan(command)
@@ -109,18 +109,20 @@ class CommandReader:
             log.exception("command.failed", command=type(command).__name__)
 
     async def _dead_letter(self, message: Message, why: str) -> None:
-        headers = [
-            *_headers(message),
-            ("dagboek_reason", why.encode()),
-            ("dagboek_topic", self._topic.encode()),
-            ("dagboek_partition", str(message.partition()).encode()),
-            ("dagboek_offset", str(message.offset()).encode()),
-            ("dagboek_reference", uuid4().hex[:8].encode()),
-        ]
-        log.warning("command.dead_letter", reason=why, offset=message.offset())
-        await self._publisher.publish(
-            Topic.DEADLETTERS, [Record(message.key() or b"", message.value() or b"", headers)]
+        log.warning("command.dead_letter", reason=why[:WORDS], offset=message.offset())
+        letter = dead_letter(
+            message.value(),
+            key=message.key(),
+            headers=_headers(message),
+            why=why,
+            topic=self._topic,
+            partition=message.partition() or 0,
+            offset=message.offset() or 0,
         )
+        try:
+            await self._publisher.publish(Topic.DEADLETTERS, [letter])
+        except Undeliverable:  # logged; waiting for it would hold up all that comes behind it
+            return
 
     def _done(self, message: Message) -> None:
         self._to_commit[message.partition() or 0] = (message.offset() or 0) + 1

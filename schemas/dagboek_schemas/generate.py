@@ -163,6 +163,7 @@ _DEAD_LETTER = {
             "dagboek_partition": {"type": "string", "pattern": "^[0-9]+$"},
             "dagboek_offset": {"type": "string", "pattern": "^[0-9]+$"},
             "dagboek_reference": {"type": "string"},
+            "dagboek_cut": {"type": "string", "description": "Bytes that the body had, where it was cut."},
         },
     },
     "payload": {"description": "The value as it came, whatever it is."},
