@@ -17,8 +17,8 @@ from dagboek.publisher import Publisher, Undeliverable
 
 log = structlog.get_logger()
 
-AT_ONCE = 16
-"""Commands that are worked on at the same time; those of one administration stay in order."""
+AT_ONCE = 64
+"""Commands that are worked on at the same time; those of one administration stay in order. Most wait for a source."""
 
 
 class CommandReader:

@@ -4,11 +4,14 @@ Select lists the sources once and writes an item for what is new, changed or due
 fetches and stores their snapshots, and is published; what was planned is what is pushed.
 """
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -32,12 +35,17 @@ from dagboek.runs import Next, advance, finish_run, held_back, park
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 WINDOW = 200
+FETCHED_AT_ONCE = 100
 FIRST_WINDOW = 50
 """The first window is small, so that the first result is there soon."""
 
 RETRY = timedelta(minutes=5)
 """How long a run that could not be planned is parked."""
+SOURCE_DEADLINE = 120.0
+"""Seconds that a source may take for a page of its list, or for a hundred documents."""
 SOURCE_PATIENCE = 900.0
 """Seconds that a run waits for its source, all in all."""
 
@@ -77,6 +85,8 @@ class Planner:
     plugins: Plugins
     publisher: Publisher
     window: int = WINDOW
+    at_work: Counter[UUID] = field(default_factory=Counter)
+    """Runs that are planned at this moment."""
 
     async def start(self, run_id: UUID) -> None:
         """Selects, if that is still to be done, and publishes the first window.
@@ -84,20 +94,23 @@ class Planner:
         What goes wrong stays with the run, which is parked or ended with the reason; only trouble of the database or
         the broker is raised, and then the step is to be repeated.
         """
-        try:
-            await self._start(run_id)
-        except Exception as trouble:
-            await self._stop_for(run_id, trouble)
+        await self._step(run_id, self._start(run_id))
 
     async def publish_window(self, run_id: UUID, generation: int, after: int) -> None:
         """Publishes the window after `after`. A command for a window that is published already is dropped.
 
         Trouble as with `start`.
         """
+        await self._step(run_id, self._publish_window(run_id, generation, after))
+
+    async def _step(self, run_id: UUID, step: Coroutine[Any, Any, None]) -> None:
+        self.at_work[run_id] += 1
         try:
-            await self._publish_window(run_id, generation, after)
+            await step
         except Exception as trouble:
             await self._stop_for(run_id, trouble)
+        finally:
+            self.at_work -= Counter({run_id: 1})  # none is left of a run that is not planned
 
     async def _start(self, run_id: UUID) -> None:
         run = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
@@ -168,10 +181,10 @@ class Planner:
             await self._write_items(connection, run, version, away)
 
     async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
-        reader = sources.open_source(self.plugins, source, entity)
         listed: list[str] = []
-        try:
-            async for page in reader.list(None):
+        async with self._reader(source, entity) as reader:
+            pages = aiter(reader.list(None))
+            while (page := await _in_time(anext(pages, None))) is not None:
                 listed += [one.origin_id for one in page]
                 await self._take_page(run, source, entity, reader, page)
                 await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
@@ -182,8 +195,15 @@ class Planner:
                 listed,
             )
             await self._take_heirs(run, source, entity, reader)
+
+    @asynccontextmanager
+    async def _reader(self, source: Mapping[str, Any], entity: Mapping[str, Any]) -> AsyncIterator[DocumentSource]:
+        reader = sources.open_source(self.plugins, source, entity)
+        try:
+            yield reader
         finally:
-            await reader.close()
+            with suppress(SourceUnavailable):
+                await _in_time(reader.close())
 
     async def _take_page(
         self,
@@ -225,8 +245,8 @@ class Planner:
         """Fetches and registers these."""
         by_id = {one.origin_id: one for one in listed}
         ids = list(by_id)
-        for at in range(0, len(ids), 100):
-            fetched = await reader.fetch(ids[at : at + 100])
+        for at in range(0, len(ids), FETCHED_AT_ONCE):
+            fetched = await _in_time(reader.fetch(ids[at : at + FETCHED_AT_ONCE]))
             async with self.db.transaction() as connection:
                 for one in fetched:
                     await _register(connection, run, source, entity, by_id[one.origin_id], one)
@@ -328,11 +348,11 @@ class Planner:
         for source_id, rows in by_source.items():
             source = await self.db.one("SELECT * FROM source WHERE id = %s", source_id)
             assert source is not None
-            reader = sources.open_source(self.plugins, source, entity)
-            try:
-                fetched = {one.origin_id: one for one in await reader.fetch([row["origin_id"] for row in rows])}
-            finally:
-                await reader.close()
+            fetched: dict[str, Fetched] = {}
+            async with self._reader(source, entity) as reader:
+                for at in range(0, len(rows), FETCHED_AT_ONCE):
+                    ids = [row["origin_id"] for row in rows[at : at + FETCHED_AT_ONCE]]
+                    fetched |= {one.origin_id: one for one in await _in_time(reader.fetch(ids))}
             for row in rows:
                 body, issues = _snapshot(run, entity, row, fetched.get(row["origin_id"]))
                 if body is None:
@@ -366,6 +386,15 @@ class Planner:
         )
         if not items:
             await self._publish_window(run["id"], run["generation"], number)
+
+
+async def _in_time(answer: Awaitable[T]) -> T:
+    """What a source answers; one that hangs is away."""
+    try:
+        async with asyncio.timeout(SOURCE_DEADLINE):
+            return await answer
+    except TimeoutError:
+        raise SourceUnavailable(f"It did not answer within {SOURCE_DEADLINE:.0f} seconds.") from None
 
 
 def _source_issue(trouble: Exception) -> Issue:
@@ -727,6 +756,8 @@ INSERT INTO item (run_id, component, identity, kind, title, state, issues, outco
 SELECT %(run)s, 'sales_invoices', 'o1:' || left(encode(sha256(convert_to(s.id::text, 'UTF8')), 'hex'), 40), 'document',
        s.name, 'skipped', %(issues)s, now()
 FROM source s WHERE s.id = %(source)s
+  AND (%(scope)s::jsonb IS NULL OR EXISTS (SELECT 1 FROM origin o WHERE o.source_id = s.id AND o.entity_id = %(entity)s
+                                           AND %(scope)s::jsonb ? o.identity))
 """
 
 _NUMBER_ITEMS = """

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +20,8 @@ from dagboek.vault import Vault, vault_for
 from dagboek.watchdog import Watchdog
 
 log = structlog.get_logger()
+
+THREADS = 64
 
 
 class ServiceAddresses(Protocol):
@@ -46,6 +49,8 @@ class CoreService:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop` is set."""
+        # a file system that hangs keeps its threads for good, and a loop has only a few of its own
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "core"))
         settings, services = self._settings, self._services
         security = settings.kafka_security
         publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, security)

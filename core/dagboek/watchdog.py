@@ -5,8 +5,7 @@ last one, or the log no longer holds it. Waiting in line is not silence.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +14,19 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.topics import Topic
 
-from dagboek.database import Database
+from dagboek.database import AWAY, Database
 from dagboek.planner import Planner
+from dagboek.plugins import unexpected
 from dagboek.runs import MAX_PARKED_SECONDS, Next, advance, finish_run, resume
 
 log = structlog.get_logger()
+
+Row = Mapping[str, Any]
+
+AT_ONCE = 50
+"""Runs that something is done for at the same time."""
+PATIENCE = 1.0
+"""Seconds after which the next runs are looked at, whoever is not done."""
 
 
 class Watchdog:
@@ -30,6 +37,7 @@ class Watchdog:
     ) -> None:
         self._db = db
         self._planner = planner
+        self._steps: dict[UUID, asyncio.Task[None]] = {}
         self._topic = Topic.DOCUMENTS.named(prefix)
         # Reads the workers' offsets without joining their group. Not the admin client: its list of group offsets
         # takes the whole process down when the group's coordinator is still loading (librdkafka 2.16.1).
@@ -44,7 +52,9 @@ class Watchdog:
         )
 
     def close(self) -> None:
-        """Closes its clients."""
+        """Closes its clients; what it is at is done by whoever looks next."""
+        for task in self._steps.values():
+            task.cancel()
         self._reader.close()
 
     async def resume_parked(self) -> None:
@@ -53,11 +63,9 @@ class Watchdog:
             """SELECT id, generation, parked_seconds, park_issue FROM run
                WHERE state = 'parked' AND parked_until <= now()"""
         )
-        for row in rows:
-            with _apart(row["id"]):
-                await self._end_of_parking(row)
+        await self._each(rows, self._end_of_parking)
 
-    async def _end_of_parking(self, row: Mapping[str, Any]) -> None:
+    async def _end_of_parking(self, row: Row) -> None:
         async with self._db.connection() as connection:
             if row["parked_seconds"] >= MAX_PARKED_SECONDS:
                 issue = Issue.model_validate(row["park_issue"]) if row["park_issue"] else Issue(code="B09")
@@ -83,10 +91,11 @@ class Watchdog:
                                  AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run_id = r.id
                                                  AND i.link_id = l.id AND i.state = 'to_settle'))"""
         )
-        for row in rows:
-            with _apart(row["id"]):
-                async with self._db.connection() as connection:
-                    await finish_run(connection, row["id"], cancelled=True)
+        await self._each(rows, self._finish_cancelled)
+
+    async def _finish_cancelled(self, row: Row) -> None:
+        async with self._db.connection() as connection:
+            await finish_run(connection, row["id"], cancelled=True)
 
     async def plan_forgotten(self, seconds: float = 20.0) -> None:
         """Runs whose planning stopped on the way are planned on from where they were."""
@@ -96,13 +105,14 @@ class Watchdog:
                  AND (NOT selected OR published_at IS NULL)""",
             seconds,
         )
-        for row in rows:
-            log.warning("run.replanned", run=str(row["id"]))
-            with _apart(row["id"]):
-                if not row["selected"] or row["window_no"] == 0:
-                    await self._planner.start(row["id"])
-                else:
-                    await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
+        await self._each([row for row in rows if not self._planner.at_work[row["id"]]], self._plan)
+
+    async def _plan(self, row: Row) -> None:
+        log.warning("run.replanned", run=str(row["id"]))
+        if not row["selected"] or row["window_no"] == 0:
+            await self._planner.start(row["id"])
+        else:
+            await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
 
     async def find_lost(self, seconds: float = 10.0) -> None:
         """Runs whose last event has been passed, or is gone, or never was, while items are not handled."""
@@ -119,16 +129,39 @@ class Watchdog:
         except KafkaException as trouble:
             log.warning("watchdog.broker_away", error=str(trouble.args[0]))
             return
-        for row in rows:
-            if _is_passed(row, passed):
-                with _apart(row["id"]):
-                    await self._advance(row)
+        await self._each([row for row in rows if _is_passed(row, passed)], self._advance)
 
-    async def _advance(self, row: Mapping[str, Any]) -> None:
+    async def _advance(self, row: Row) -> None:
         step = await advance(self._db, row["id"], row["generation"], row["window_no"])
         if step.next is Next.WINDOW:
             log.warning("run.resumed", run=str(row["id"]), generation=step.generation)
             await self._planner.publish_window(row["id"], step.generation, step.window)
+
+    async def _each(self, rows: Sequence[Row], step: Callable[[Row], Awaitable[None]]) -> None:
+        """Does a step for each run, all beside each other: one that waits for its source or fails holds up no other.
+
+        Steps that take longer than `PATIENCE` go on in the background; a run has one at a time.
+        """
+        started = []
+        for row in rows:
+            if row["id"] not in self._steps and len(self._steps) < AT_ONCE:
+                task = asyncio.create_task(self._apart(row, step))
+                self._steps[row["id"]] = task
+                started.append(task)
+        if started:
+            await asyncio.wait(started, timeout=PATIENCE)
+
+    async def _apart(self, row: Row, step: Callable[[Row], Awaitable[None]]) -> None:
+        """Trouble with one run is that run's; the others are looked after all the same."""
+        try:
+            await step(row)
+        except (*AWAY, KafkaException) as trouble:
+            log.warning("run.not_moved", run=str(row["id"]), error=type(trouble).__name__)
+        except Exception as bug:
+            issue = unexpected("watchdog", bug)
+            log.error("run.not_moved", run=str(row["id"]), reference=issue.facts["reference"])
+        finally:
+            del self._steps[row["id"]]
 
     def _passed(self, partitions: list[int]) -> dict[int, tuple[int, int, int]]:
         """Committed offset, first and next offset of each partition."""
@@ -141,19 +174,10 @@ class Watchdog:
         return found
 
 
-def _is_passed(row: Mapping[str, Any], passed: Mapping[int, tuple[int, int, int]]) -> bool:
+def _is_passed(row: Row, passed: Mapping[int, tuple[int, int, int]]) -> bool:
     """Whether nothing of what was published is still to come. None had an event where none could be fetched."""
     if row["window_partition"] is None:
         return True
     committed, low, high = passed[row["window_partition"]]
     offset = int(row["window_offset"])
     return committed > offset or offset < low or offset >= high
-
-
-@contextmanager
-def _apart(run_id: UUID) -> Iterator[None]:
-    """Trouble with one run is that run's; the others are looked after all the same."""
-    try:
-        yield
-    except Exception:
-        log.exception("run.not_moved", run=str(run_id))

@@ -1,10 +1,13 @@
 """The planner on a real PostgreSQL, with a source that a test writes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dagboek import planner as planner_module
 from dagboek import resolve, runs, sources
 from dagboek.database import Database, Jsonb
 from dagboek.embedded import Services
@@ -13,8 +16,9 @@ from dagboek.push_record import Outcome
 from dagboek_schemas.cloudevents import Record, decode
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import Component
 from dagboek_schemas.topics import Topic
-from dagboek_sdk.source import Fetched
+from dagboek_sdk.source import Fetched, Listed
 from push_books import Books, migrated, new_books
 
 OLD = b'{"number": "as it was planned"}'
@@ -26,13 +30,23 @@ class Source:
 
     faults: dict[str, Issue] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    hangs: str = ""
+    """The call that gets no answer."""
 
-    async def fetch(self, ids: Sequence[str]) -> list[Fetched]:
+    async def list(self, _since: object) -> AsyncIterator[Sequence[Listed]]:
+        if self.hangs == "list":
+            await asyncio.sleep(60)
+        yield [Listed("o1", "f1")]
+
+    async def fetch(self, ids: Sequence[str]) -> Sequence[Fetched]:
+        if self.hangs == "fetch":
+            await asyncio.sleep(60)
         self.asked += ids
         return [Fetched(one, issues=(self.faults[one],)) for one in ids if one in self.faults]
 
     async def close(self) -> None:
-        return
+        if self.hangs == "close":
+            await asyncio.sleep(60)
 
 
 class Log:
@@ -78,7 +92,9 @@ def log() -> Log:
 
 @pytest.fixture
 def planner(books: Books, source: Source, log: Log) -> Planner:
-    return Planner(books.db, None, log)  # type: ignore[arg-type]  # its sources are the test's own
+    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=True)
+    plugins = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about))
+    return Planner(books.db, plugins, log)  # type: ignore[arg-type]
 
 
 async def run_of(books: Books) -> dict[str, Any]:
@@ -193,3 +209,89 @@ async def test_a_window_is_stored_with_the_links_of_that_moment(
 
     assert log.sequences == [0]
     assert (await books.item_row())["link_id"] == again
+
+
+# a source that hangs
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner_module, "SOURCE_DEADLINE", 0.1)
+
+
+async def test_a_source_that_hangs_while_a_window_is_fetched_parks_its_run(
+    books: Books, planner: Planner, source: Source, impatient: None
+) -> None:
+    await item(books, 0)
+    source.hangs = "fetch"
+
+    async with asyncio.timeout(10):
+        await planner.publish_window(books.run, 1, 0)
+
+    run = await run_of(books)
+    assert (run["state"], run["park_reason"], run["park_issue"]["code"]) == ("parked", "source_unavailable", "D20")
+    assert "did not answer" in run["park_issue"]["facts"]["reason"]
+    assert not planner.at_work
+
+
+async def test_a_source_that_does_not_let_itself_be_closed_stops_nothing(
+    books: Books, planner: Planner, source: Source, log: Log, impatient: None
+) -> None:
+    source.hangs, source.faults = "close", {"0": Issue(code="D21")}
+    await item(books, 0)
+    await item(books, 1, component="suppliers", kind="pull")
+
+    async with asyncio.timeout(10):
+        await planner.publish_window(books.run, 1, 0)
+
+    assert log.sequences == [1]
+
+
+@pytest.mark.parametrize("call", ["list", "fetch"])
+async def test_one_of_two_sources_that_hangs_is_told_and_the_other_is_read(
+    books: Books, planner: Planner, monkeypatch: pytest.MonkeyPatch, impatient: None, call: str
+) -> None:
+    both = {"good": Source(faults={"o1": Issue(code="D07")}), "bad": Source(hangs=call)}
+    monkeypatch.setattr(sources, "open_source", lambda _, row, __: both[row["name"]])
+    await to_be_selected(books, *both)
+
+    async with asyncio.timeout(10):
+        await planner.start(books.run)
+
+    rows = await books.db.all("SELECT title, state, issues FROM item WHERE run_id = %s AND kind <> 'pull'", books.run)
+    told = {row["title"]: (row["state"], row["issues"][0]["code"]) for row in rows}
+    assert told == {"o1": ("skipped", "D07"), "bad": ("skipped", "D20")}
+
+
+@pytest.mark.parametrize(("identity", "told"), [("d1:mine", {"bad"}), ("d1:another", set())])
+async def test_a_small_run_tells_of_no_source_but_that_of_its_document(
+    books: Books, planner: Planner, monkeypatch: pytest.MonkeyPatch, impatient: None, identity: str, told: set[str]
+) -> None:
+    both = {"good": Source(faults={"o1": Issue(code="D07")}), "bad": Source(hangs="list")}
+    monkeypatch.setattr(sources, "open_source", lambda _, row, __: both[row["name"]])
+    await to_be_selected(books, *both)
+    await books.db.run(
+        """INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity)
+           SELECT s.id, r.entity_id, 'o2', '', %s FROM source s, run r
+           WHERE s.tenant_id = r.tenant_id AND s.name = 'bad' AND r.id = %s""",
+        identity,
+        books.run,
+    )
+    await books.db.run("UPDATE run SET small = true, scope = %s WHERE id = %s", Jsonb(["d1:mine"]), books.run)
+
+    await planner.start(books.run)
+
+    rows = await books.db.all("SELECT title FROM item WHERE run_id = %s", books.run)
+    assert {row["title"] for row in rows} == told
+
+
+async def to_be_selected(books: Books, *names: str) -> None:
+    """A run that is to list these sources, into a tool that is not asked."""
+    for name in names:
+        await books.db.run("INSERT INTO source (tenant_id, plugin, name) VALUES (%s, 'x', %s)", books.tenant, name)
+    await books.db.run(
+        """INSERT INTO mapping_context (connection_id, version, settings, lists)
+           SELECT connection_id, 1, '{}', '{}' FROM run WHERE id = %s""",
+        books.run,
+    )
+    await books.db.run("UPDATE run SET selected = false WHERE id = %s", books.run)

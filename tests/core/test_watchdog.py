@@ -1,6 +1,7 @@
 """The watchdog on a real broker and database: what the log has lost is brought back, what waits in line is left."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,10 +30,14 @@ class Planner:
     asked: list[tuple[UUID, int, int]] = field(default_factory=list)
     started: list[UUID] = field(default_factory=list)
     trouble: set[UUID] = field(default_factory=set)
+    hanging: set[UUID] = field(default_factory=set)
+    at_work: Counter[UUID] = field(default_factory=Counter)
 
     async def publish_window(self, run_id: UUID, generation: int, after: int) -> None:
         if run_id in self.trouble:
             raise ValueError("this run cannot be planned")
+        if run_id in self.hanging:
+            await asyncio.sleep(60)
         self.asked.append((run_id, generation, after))
 
     async def start(self, run_id: UUID) -> None:
@@ -218,6 +223,33 @@ async def test_a_window_of_which_nothing_could_be_fetched_and_whose_planner_died
     await watchdog.find_lost()
 
     assert planner.asked == [(books.run, 1, 1)]
+
+
+async def test_a_run_whose_source_hangs_holds_up_no_other(books: Books, planner: Planner, watchdog: Watchdog) -> None:
+    await park_for(books, 60)
+    planner.hanging = {books.run}
+    async with new_books(books.db) as other:
+        await watchdog.resume_parked()
+        await park_for(other, 60)
+
+        async with asyncio.timeout(5):
+            await watchdog.resume_parked()
+
+        assert planner.asked == [(other.run, 2, 0)]
+    assert list(watchdog._steps) == [books.run]
+
+
+async def test_a_run_that_is_being_planned_is_not_planned_twice(
+    books: Books, planner: Planner, watchdog: Watchdog
+) -> None:
+    await books.db.run("UPDATE run SET selected = false, moved_at = now() - interval '1 minute'")
+    planner.at_work[books.run] += 1
+    await watchdog.plan_forgotten()
+    assert planner.started == []
+
+    planner.at_work.clear()
+    await watchdog.plan_forgotten()
+    assert planner.started == [books.run]
 
 
 # what waits
