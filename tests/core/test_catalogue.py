@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = Plugins(entry_points=False).catalogue
 ALL = Plugins().catalogue
 UNNAMED = {"B12", "D18", "D19", "D26", "D29", "D31"}
-"""Codes that no program of ours gives: D19 is for plugins (decision 0010), the others are texts alone."""
+"""Codes that no program of ours gives: they are there for plugins, as the page of issues says."""
 ENTRIES = [pytest.param(entry, id=entry.code) for entry in ALL]
 
 

@@ -31,7 +31,8 @@ def _page(group: str, entries: Iterable[CatalogueEntry]) -> str:
     intro = (
         "What Dagboek may report, why, and what to do. Words in braces are filled in for each case; they are the "
         "*facts* of the issue. A warning or an error keeps an item from being booked; information says that "
-        "it waits, or remarks on what was booked."
+        "it waits, or remarks on what was booked. A plugin may use every code of Dagboek itself; some are there for "
+        "plugins alone, whose tool has no words of its own."
     )
     parts = [_GENERATED, f"# Common issues and solutions{of}", intro, "\n".join(rows)]
     return "\n\n".join([*parts, *(_section(entry) for entry in entries)]) + "\n"
