@@ -14,8 +14,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from dagboek_schemas.statuses import ItemState
 from dagboek_sdk.attempt import Candidate
+from psycopg.rows import DictRow
 
 from dagboek.database import Connection, Database
 
@@ -148,8 +150,8 @@ async def write(connection: Connection, group: Group) -> Written:
             await _reported(connection, group.reported)
         granted = await _intents(connection, group.intents) if group.intents else None
     if applied is not None:
-        done = {row["id"] for row in await applied.fetchall()}
-        written.late = [one for one in group.outcomes if one.link_id not in done]
+        done = {(row["id"], row["attempt"]) for row in await applied.fetchall()}
+        written.late = [one for one in group.outcomes if (one.link_id, one.attempt) not in done]
     if adopted is not None:
         written.adopted = {row["id"] for row in await adopted.fetchall()}
     if granted is not None:
@@ -247,12 +249,13 @@ WITH done AS MATERIALIZED (
                          %b::text[], %b::text[], %b::text[], %b::text[])
     AS d(link_id, attempt, outcome, revision, role, entry_id, entry_number, entry_url, entry_details, token, issues)
 ), locked AS MATERIALIZED (
-    SELECT l.id FROM link l JOIN done d ON d.link_id = l.id
+    SELECT l.id, l.attempt FROM link l JOIN done d ON d.link_id = l.id
     WHERE l.state = 'intent' AND l.attempt = d.attempt ORDER BY l.id FOR UPDATE OF l
 ), told AS (
     UPDATE attempt a SET outcome = d.outcome, outcome_at = clock_timestamp(), entry_id = d.entry_id,
         entry_number = d.entry_number, issues = d.issues::jsonb
-    FROM done d JOIN locked k ON k.id = d.link_id WHERE a.link_id = d.link_id AND a.number = d.attempt
+    FROM done d JOIN locked k ON k.id = d.link_id AND k.attempt = d.attempt
+    WHERE a.link_id = d.link_id AND a.number = d.attempt
 ), freed AS (
     UPDATE series s SET open_link = NULL, open_attempt = NULL,
         next_number = CASE WHEN d.outcome IN ('booked', 'accepted') THEN greatest(s.next_number, t.series_number + 1)
@@ -285,7 +288,7 @@ UPDATE link l SET
     END,
     link_version = l.link_version + 1, updated_at = now()
 FROM done d WHERE l.id = d.link_id AND l.id IN (SELECT id FROM locked) AND l.attempt = d.attempt
-RETURNING l.id
+RETURNING l.id, l.attempt
 """
 
 
@@ -418,7 +421,8 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
     """Takes an outcome whose link has moved on: a fact all the same.
 
     `twice` is the issue (JSON) for a person when the tool turns out to hold two entries for one link. While a newer
-    attempt is open the link keeps waiting for it, but with the entry, so that it cannot become free again.
+    attempt is open the link keeps waiting for it, but with the entry, so that it cannot become free again. For what a
+    person had sent again meanwhile it is a fact of the link that took its place.
     """
     async with connection.transaction():
         found = await connection.execute("SELECT * FROM link WHERE id = %s FOR UPDATE", (late.link_id,))
@@ -434,30 +438,54 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
             return Late.NO_MATTER
         if link["entry_id"] == late.entry_id or not noted.rowcount:
             return Late.KNOWN
-        adopted = await connection.execute(
-            """UPDATE link l SET state = CASE state WHEN 'intent' THEN 'intent' ELSE 'booked' END,
-                      prior_state = 'booked', entry_id = %(entry)s, entry_number = %(number)s, entry_url = %(url)s,
-                      revision = %(revision)s, needs_person_issue = NULL, link_version = link_version + 1,
-                      updated_at = now()
-               WHERE id = %(link)s AND entry_id IS NULL AND state IN ('free', 'needs_person', 'intent')
-                 AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = l.administration_id
-                                 AND x.kind = l.kind AND x.entry_id = %(entry)s AND x.current AND x.id <> l.id)""",
-            {
-                "link": late.link_id,
-                "entry": late.entry_id,
-                "number": late.entry_number,
-                "url": late.entry_url,
-                "revision": late.revision,
-            },
-        )
-        if adopted.rowcount:
+        if not link["current"]:
+            link = await _successor(connection, link)
+        if link["entry_id"] == late.entry_id:
+            return Late.KNOWN
+        if await _adopted_late(connection, link["id"], late):
             return Late.ADOPTED
         await connection.execute(
             """UPDATE link SET state = 'needs_person', needs_person_issue = %s::jsonb,
                       link_version = link_version + 1, updated_at = now() WHERE id = %s""",
-            (twice.decode(), late.link_id),
+            (twice.decode(), link["id"]),
         )
         return Late.BOOKED_TWICE
+
+
+async def _successor(connection: Connection, link: DictRow) -> DictRow:
+    """The current link of what a closed one stood for."""
+    found = await connection.execute(
+        "SELECT * FROM link WHERE administration_id = %s AND identity = %s AND current FOR UPDATE",
+        (link["administration_id"], link["identity"]),
+    )
+    return await found.fetchone() or link
+
+
+async def _adopted_late(connection: Connection, link_id: int, late: AttemptOutcome) -> bool:
+    """Whether the link has no other entry, and the entry no other link. A person may have told its number alone."""
+    try:
+        async with connection.transaction():
+            adopted = await connection.execute(
+                """UPDATE link l SET state = CASE state WHEN 'intent' THEN 'intent' ELSE 'booked' END,
+                          prior_state = 'booked', entry_id = %(entry)s, entry_number = %(number)s, entry_url = %(url)s,
+                          revision = %(revision)s, needs_person_issue = NULL, link_version = link_version + 1,
+                          updated_at = now()
+                   WHERE id = %(link)s AND entry_id IS NULL
+                     AND (state IN ('free', 'needs_person', 'intent')
+                          OR state = 'booked' AND entry_number = %(number)s)
+                     AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = l.administration_id
+                                     AND x.kind = l.kind AND x.entry_id = %(entry)s AND x.current AND x.id <> l.id)""",
+                {
+                    "link": link_id,
+                    "entry": late.entry_id,
+                    "number": late.entry_number,
+                    "url": late.entry_url,
+                    "revision": late.revision,
+                },
+            )
+    except psycopg.errors.UniqueViolation:  # another link took it at this moment
+        return False
+    return adopted.rowcount == 1
 
 
 async def entries_of_others(

@@ -22,7 +22,7 @@ from dagboek.booking_json import booking_from
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.matching import Likeness, absent, describe, match
 from dagboek.plugins import Plugins, unexpected
-from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, write
+from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, late_outcome, write
 from dagboek.vault import Vault
 
 log = structlog.get_logger()
@@ -286,7 +286,9 @@ async def _record(db: Database, row: Row, outcome: AttemptOutcome) -> bool:
         if outcome.outcome is not Outcome.BOOKED and not await _still_due(connection, row):
             return False
         written = await write(connection, Group(outcomes=[outcome]))
-        if written.late:  # its own answer came meanwhile
+        if written.late:  # its own answer came meanwhile, or somebody else has settled it
+            twice = Issue(code="D12", severity=Severity.ERROR, facts={"entry": outcome.entry_number or "?"})
+            await late_outcome(connection, outcome, twice.model_dump_json().encode())
             return False
         await _tell_item(connection, row, outcome)
     log.info("settled", link=row["id"], attempt=row["attempt"], outcome=str(outcome.outcome))

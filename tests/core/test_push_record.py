@@ -518,6 +518,95 @@ async def test_an_entry_of_another_link_is_not_adopted_late(books: Books) -> Non
     assert (row["state"], row["entry_id"]) == ("needs_person", None)
 
 
+async def test_an_entry_that_another_link_takes_at_this_moment_is_not_adopted_late(books: Books) -> None:
+    link = await absent_meanwhile(books)
+    (other,) = await books.links()
+    async with books.db.transaction() as connection:
+        await connection.execute("UPDATE link SET state = 'booked', entry_id = 'e1' WHERE id = %s", (other,))
+        late = asyncio.create_task(comes_late(books, link))
+        await asyncio.sleep(0.3)
+        assert not late.done()
+
+    assert await late is Late.BOOKED_TWICE
+    assert (await books.link(link))["state"] == "needs_person"
+    assert await outcomes(books, link) == ["booked"]
+
+
+@pytest.mark.parametrize(("number", "late"), [("1", Late.ADOPTED), ("2", Late.BOOKED_TWICE)])
+async def test_the_entry_that_a_person_found_by_its_number_is_one_entry(books: Books, number: str, late: Late) -> None:
+    link = await absent_meanwhile(books)
+    await books.db.run("UPDATE link SET state = 'booked', entry_number = %s WHERE id = %s", number, link)
+    assert await comes_late(books, link) is late
+
+
+async def test_two_attempts_of_one_link_that_come_in_one_group_are_told_apart(books: Books) -> None:
+    link = await absent_meanwhile(books)
+    await books.intend(books.intent(link, seen=1))
+    both = [
+        AttemptOutcome(link, at, Outcome.BOOKED, "rev1:a", entry_id=f"e{at}", entry_number=str(at)) for at in (1, 2)
+    ]
+
+    written = await write(books.connection, Group(outcomes=both))
+
+    assert written.late == both[:1]
+    assert await outcomes(books, link) == ["absent", "booked"]
+    assert await late_outcome(books.connection, written.late[0], TWICE) is Late.BOOKED_TWICE
+    row = await books.link(link)
+    assert (row["state"], row["entry_id"], row["needs_person_issue"]["code"]) == ("needs_person", "e2", "D12")
+
+
+async def sent_again(books: Books) -> tuple[int, int]:
+    """A link that a person closed, since nobody found its entry, and the one that took its place."""
+    (old,) = await books.links()
+    await books.intend(books.intent(old))
+    await books.came(old, Outcome.PERSON)
+    identity = (await books.link(old))["identity"]
+    await books.db.run("UPDATE link SET current = false WHERE id = %s", old)
+    (new,) = await books.links(identity=identity, incarnation=2)
+    return old, new
+
+
+async def test_what_was_booked_after_all_and_sent_again_is_booked_twice(books: Books) -> None:
+    old, new = await sent_again(books)
+    await books.intend(books.intent(new))
+    await books.came(new, Outcome.BOOKED, entry_id="e2", entry_number="2")
+
+    assert await comes_late(books, old) is Late.BOOKED_TWICE
+
+    row = await books.link(new)
+    assert (row["state"], row["entry_id"], row["needs_person_issue"]["code"]) == ("needs_person", "e2", "D12")
+    assert (await books.link(old))["entry_id"] is None
+
+
+async def test_what_was_booked_after_all_is_not_sent_again_where_that_is_still_to_be_done(books: Books) -> None:
+    old, new = await sent_again(books)
+
+    assert await comes_late(books, old) is Late.ADOPTED
+
+    row = await books.link(new)
+    assert (row["state"], row["entry_id"]) == ("booked", "e1")
+    assert await books.intend(books.intent(new)) == {}
+
+
+async def test_what_was_booked_after_all_while_it_is_sent_again_waits_for_that(books: Books) -> None:
+    old, new = await sent_again(books)
+    await books.intend(books.intent(new))
+    assert await comes_late(books, old) is Late.ADOPTED
+    assert (await books.link(new))["state"] == "intent"
+
+    await books.came(new, Outcome.BOOKED, entry_id="e2", entry_number="2")
+
+    row = await books.link(new)
+    assert (row["state"], row["needs_person_issue"]["code"]) == ("needs_person", "D12")
+
+
+async def test_the_entry_of_a_closed_link_that_its_successor_found_is_one_entry(books: Books) -> None:
+    old, new = await sent_again(books)
+    await books.db.run("UPDATE link SET state = 'booked', entry_id = 'e1' WHERE id = %s", new)
+    assert await comes_late(books, old) is Late.KNOWN
+    assert (await books.link(new))["state"] == "booked"
+
+
 async def test_an_outcome_of_a_link_that_is_gone(books: Books) -> None:
     assert await late_outcome(books.connection, AttemptOutcome(-1, 1, Outcome.BOOKED), TWICE) is Late.NO_MATTER
 

@@ -227,6 +227,25 @@ async def test_a_party_that_is_not_found_by_its_key_for_certain_is_a_persons_bus
     assert (await books.link(link))["state"] == "needs_person"
 
 
+async def test_what_is_found_for_an_attempt_that_another_process_called_absent_is_a_fact_all_the_same(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    """Two processes of the core asked, and the tool was slow to show it."""
+    link = await sent(books)
+
+    async def called_absent_and_sent_anew() -> None:
+        await books.came(link, Outcome.ABSENT)
+        await books.intend(books.intent(link, seen=1))
+        await books.came(link, Outcome.BOOKED, 2, entry_id="e2", entry_number="2")
+
+    entry = Candidate("e1", number="1", reference="2026/1", certain=True)
+    await settling_with(Tool(Found((entry,)), called_absent_and_sent_anew)).settle_due(5)
+
+    row = await books.link(link)
+    issue = row["needs_person_issue"]
+    assert (row["state"], issue["code"], issue["facts"]) == ("needs_person", "D12", {"entry": "1"})
+
+
 async def test_what_is_sent_in_vain_again_and_again_is_skipped_and_holds_nobody_up(
     books: Books, settling_with: Callable[..., Settler]
 ) -> None:
