@@ -59,6 +59,7 @@ class DocumentRow:
 
 
 _DOCUMENTS = """
+SELECT * FROM (
 SELECT entity.name AS entity, document.*, link.id AS link_id, link.state AS link_state, link.entry_number,
        link.entry_id, link.entry_url, link.needs_person_issue, link.revision AS booked_revision,
        last.state AS item_state, last.issues AS item_issues, payment_status.state AS payment
@@ -79,8 +80,10 @@ SELECT entity.name AS entity, document.*, link.id AS link_id, link.state AS link
    AND (%(entity)s::uuid IS NULL OR document.entity_id = %(entity)s)
    AND (%(direction)s::text IS NULL OR document.direction = %(direction)s)
    AND (NOT %(not_synced)s OR link.state IS NULL OR link.state NOT IN ('booked', 'accepted'))
- ORDER BY entity.name, document.direction DESC, document.issue_date, document.number
- LIMIT %(limit)s
+   AND (%(named)s::text IS NULL OR %(named)s IN (document.number, document.identity, document.origin_id))
+ ORDER BY document.issue_date DESC, document.number DESC
+ LIMIT %(limit)s) AS newest
+ ORDER BY entity, direction DESC, issue_date, number
 """
 
 # What a source listed and is no document of its own: unreadable, or here already from elsewhere.
@@ -94,6 +97,7 @@ SELECT entity.name AS entity, origin.*, document.number, document.issue_date, do
    AND (%(entity)s::uuid IS NULL OR origin.entity_id = %(entity)s)
    AND (%(direction)s::text IS NULL OR document.direction IS NULL OR document.direction = %(direction)s)
    AND (origin.duplicate_of IS NOT NULL OR (origin.identity IS NULL AND jsonb_array_length(origin.issues) > 0))
+   AND (%(named)s::text IS NULL OR %(named)s IN (origin.title, origin.identity, origin.origin_id))
  ORDER BY entity.name, origin.title
  LIMIT %(limit)s
 """
@@ -106,23 +110,54 @@ async def documents(
     entity_id: UUID | None = None,
     direction: Direction | None = None,
     not_synced: bool = False,
+    named: str | None = None,
     limit: int = 10_000,
 ) -> list[DocumentRow]:
-    """Documents of a tenant by entity, sales before purchases, then date. `not_synced`: those without an entry.
+    """Documents of a tenant by entity, sales before purchases, then date; of more than `limit` the newest.
 
-    What a source holds but could not be read, and what came a second time, stands at the end of the list.
+    `not_synced`: those without an entry. `named`: by their number, identity, or the source's id. What a source holds
+    but could not be read, and what came a second time, stands at the end of the list.
     """
     values = {
         "tenant": tenant_id,
         "entity": entity_id,
         "direction": direction,
         "not_synced": not_synced,
+        "named": named,
         "limit": limit,
     }
     async with database.connection() as connection:
         known = await (await connection.execute(_DOCUMENTS, values)).fetchall()
         others = await (await connection.execute(_ORIGINS, values)).fetchall()
     return [*map(_document, known), *map(_origin, others)]
+
+
+_PARTIES = """
+SELECT link.id AS link_id, link.identity, link.needs_person_issue, seen.party_name, entity.name AS entity
+  FROM link
+  LEFT JOIN LATERAL (
+       SELECT document.party_name, document.entity_id FROM document
+        WHERE document.tenant_id = link.tenant_id AND document.party_identity = link.identity LIMIT 1) AS seen ON true
+  LEFT JOIN entity ON entity.id = seen.entity_id
+ WHERE link.tenant_id = %s AND link.kind = 'party' AND link.state = 'needs_person' AND link.current
+ ORDER BY entity.name, seen.party_name
+"""
+
+
+async def parties_in_doubt(database: Database, tenant_id: UUID) -> list[DocumentRow]:
+    """Customers and suppliers of which only a person can tell whether the tool has them; their documents wait."""
+    return [
+        DocumentRow(
+            entity=row["entity"] or "",
+            title="",
+            standing=Standing.NEEDS_PERSON,
+            identity=row["identity"],
+            party=row["party_name"],
+            link_id=row["link_id"],
+            issues=(Issue.model_validate(row["needs_person_issue"] or {"code": "D10"}),),
+        )
+        for row in await database.all(_PARTIES, tenant_id)
+    ]
 
 
 def _document(row: Mapping[str, Any]) -> DocumentRow:

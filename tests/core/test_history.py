@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from dagboek.database import Database, Jsonb, migrate
-from dagboek.documents import Standing, documents
+from dagboek.documents import Standing, documents, parties_in_doubt
 from dagboek.history import UnknownRun, recent_runs, run_details
 from dagboek_schemas.statuses import Component, ComponentStatus, ItemState, RunStatus
 
@@ -229,6 +229,28 @@ async def test_documents_with_their_booking_number_or_where_they_stand(db: Datab
     assert [issue.code for issue in found["2026/2"].issues] == ["B04"]
     assert [issue.code for issue in found["2026/3"].issues] == ["P01"]
     assert "2026/1" not in {row.title for row in await documents(db, rows.tenant, not_synced=True)}
+
+
+async def test_of_many_documents_the_newest_are_shown_and_any_is_found_by_its_number(db: Database, rows: Rows) -> None:
+    for at in range(1, 6):
+        day = NOW.date() + timedelta(days=at)
+        await rows.document(f"d1:{at}", f"2026/{at}", issue_date=day, origin_id=f"{at}.xml")
+
+    assert [row.title for row in await documents(db, rows.tenant, limit=2)] == ["2026/4", "2026/5"]
+    for named in ("2026/1", "d1:1", "1.xml"):
+        assert [row.title for row in await documents(db, rows.tenant, named=named, limit=1)] == ["2026/1"]
+    assert await documents(db, rows.tenant, named="2026/9") == []
+
+
+async def test_customers_and_suppliers_that_need_a_person_are_not_silent(db: Database, rows: Rows) -> None:
+    await rows.document("d1:1", "2026/1")
+    await rows.link("p1:1", "needs_person", kind="party")
+    await rows.link("p1:2", "booked", kind="party")
+
+    (found,) = await parties_in_doubt(db, rows.tenant)
+
+    assert (found.party, found.entity, found.standing) == ("Klant NV", "north Trading", Standing.NEEDS_PERSON)
+    assert [issue.code for issue in found.issues] == ["D10"]
 
 
 async def test_unreadable_files_and_duplicates_are_not_silent(db: Database, rows: Rows) -> None:

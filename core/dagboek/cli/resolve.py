@@ -10,7 +10,7 @@ from dagboek.cli.failures import bad_arguments
 from dagboek.cli.selecting import Decidable, decidable, tenants
 from dagboek.cli.session import language_of, open_session, run, who
 from dagboek.cli.wording import Wording
-from dagboek.documents import DocumentRow, Standing, documents
+from dagboek.documents import DocumentRow, Standing, documents, parties_in_doubt
 from dagboek.resolve import acknowledge_change, mark_as_booked, send_again
 
 Document = Annotated[str | None, typer.Argument(help="number of the document")]
@@ -74,6 +74,7 @@ async def _list(tenant: str | None, language: str, as_json: bool) -> None:
         for one in await tenants(session.db, tenant):
             found = await documents(session.db, one.id, not_synced=True)
             rows += [(one.name, row) for row in found if row.standing is Standing.NEEDS_PERSON]
+            rows += [(one.name, row) for row in await parties_in_doubt(session.db, one.id)]
         wording = Wording(session.plugins, language)
     if as_json:
         tables.print_json(
@@ -99,7 +100,8 @@ async def _list(tenant: str | None, language: str, as_json: bool) -> None:
     out.print(shown)
     out.print(
         "\nLook in the accounting tool. It is there: `dagboek resolve booked NUMBER BOOKING-NUMBER`. "
-        "It is not: `dagboek resolve send-again NUMBER`. Instead of a number that is there twice: `--link LINK`.",
+        "It is not: `dagboek resolve send-again NUMBER`. A customer, a supplier, or a number that is there twice: "
+        "`--link LINK` instead.",
         style="dim",
     )
 

@@ -77,8 +77,7 @@ async def _item(session: Session, named: str, item: str, tenant: str | None) -> 
 async def _document(session: Session, number: str, tenant: str | None) -> tuple[UUID, UUID, str]:
     found: list[tuple[UUID, DocumentRow]] = []
     for one in await tenants(session.db, tenant):
-        rows = await documents(session.db, one.id)
-        found += [(one.id, row) for row in rows if row.identity and number in (row.title, row.identity, row.origin_id)]
+        found += [(one.id, row) for row in await documents(session.db, one.id, named=number) if row.identity]
     waiting = [(tenant_id, row) for tenant_id, row in found if row.standing not in SYNCED]
     if len(waiting) != 1:
         if found and not waiting:
