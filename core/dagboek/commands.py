@@ -11,8 +11,10 @@ from dagboek_schemas.events import ContinueSync, EventData, StartSync
 from dagboek_schemas.topics import Topic
 
 from dagboek.acks import Acks
+from dagboek.database import AWAY
 from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.planner import Planner
+from dagboek.plugins import unexpected
 from dagboek.publisher import Publisher, Undeliverable
 
 log = structlog.get_logger()
@@ -104,9 +106,12 @@ class CommandReader:
                 await self._planner.start(command.run_id)
             elif isinstance(command, ContinueSync):
                 await self._planner.publish_window(command.run_id, command.generation, command.window)
-        except Exception:
-            # the run's row says where it stands: the watchdog plans it on
-            log.exception("command.failed", command=type(command).__name__)
+        # the run's row says where it stands: the watchdog plans it on
+        except (*AWAY, KafkaException) as trouble:
+            log.warning("command.waits", command=type(command).__name__, error=type(trouble).__name__)
+        except Exception as bug:
+            issue = unexpected("command", bug)
+            log.error("command.failed", command=type(command).__name__, reference=issue.facts["reference"])
 
     async def _dead_letter(self, message: Message, why: str) -> None:
         log.warning("command.dead_letter", reason=why[:WORDS], offset=message.offset())

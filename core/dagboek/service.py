@@ -10,7 +10,7 @@ import structlog
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database
 from dagboek.planner import Planner
-from dagboek.plugins import Plugins
+from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.retention import drop_old
 from dagboek.settings import Settings
@@ -90,8 +90,9 @@ async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], s
         except AWAY as trouble:
             log.warning("job.waits", job=name, error=type(trouble).__name__)
             await asyncio.sleep(1)
-        except Exception:
-            log.exception("job.failed", job=name)
+        except Exception as bug:
+            issue = unexpected(f"job {name}", bug)  # its message may quote a document
+            log.error("job.failed", job=name, reference=issue.facts["reference"])
             await asyncio.sleep(1)
         try:
             await asyncio.wait_for(stop.wait(), timeout=seconds)
