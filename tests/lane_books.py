@@ -30,7 +30,7 @@ class Producer:
     def __init__(self) -> None:
         self.sent: list[tuple[Topic, Record]] = []
 
-    def send(self, topic: Topic, record: Record, delivered: Callable[[int, int], None]) -> None:
+    def send(self, topic: Topic, record: Record, delivered: Callable[[int, int], None], failed: Any) -> None:
         self.sent.append((topic, record))
         delivered(0, len(self.sent))
 

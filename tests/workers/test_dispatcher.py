@@ -197,6 +197,22 @@ async def test_what_is_no_event_goes_to_the_dead_letters_and_is_acked_when_it_is
     assert acked == [(0, 0), (0, 1)]
 
 
+async def test_a_foreign_record_of_a_megabyte_becomes_a_dead_letter_that_can_be_delivered(
+    dispatcher: Dispatcher, producer: Producer, acked: list[tuple[int, int]]
+) -> None:
+    """The broker takes more than our producer sends: the same record came first again, for ever."""
+    huge = ready(0)
+    huge.headers, huge.value = None, b"x" * 1_048_000
+    take(dispatcher, huge)
+
+    ((_, record, delivered),) = producer.sent
+    assert len(record.value) < 500_000
+    assert dict(record.headers)["dagboek_cut"] == b"1048000"
+    delivered(0, 0)
+    await asyncio.sleep(0)
+    assert acked == [(0, 0)]
+
+
 @pytest.mark.parametrize("type_", ["dagboek.item.ready.v2", "somebody.elses.v1"])
 async def test_an_event_of_an_unknown_type_is_let_go(
     dispatcher: Dispatcher, producer: Producer, acked: list[tuple[int, int]], type_: str

@@ -25,7 +25,7 @@ class Producer:
         self.withheld: dict[Topic, Any] | None = None
         """What has yet to be confirmed, where nothing is confirmed at once."""
 
-    def send(self, topic: Topic, record: Record, delivered: Any) -> None:
+    def send(self, topic: Topic, record: Record, delivered: Any, failed: Any = None) -> None:
         self.sent.append((topic, record.value))
         if self.withheld is None:
             delivered(0, len(self.sent))
@@ -240,3 +240,18 @@ async def test_text_that_cannot_be_sent_stays_alone(books: Books, recorder: Reco
 
     assert (await books.link(good))["state"] == "booked"
     assert (await books.link(bad))["state"] == "intent"  # settled later
+
+
+async def test_an_event_that_can_never_be_delivered_keeps_no_partition_waiting(
+    books: Books, recorder: Recorder, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await books.item(0)
+    one, finished = told(books, 0)
+    monkeypatch.setattr(producer, "send", lambda topic, record, delivered, failed: failed("MSG_SIZE_TOO_LARGE"))
+
+    recorder.tell(one)
+    await recorder.written()
+
+    assert finished == [0]
+    item = await books.item_row()
+    assert (item["state"], item["reported_at"]) == ("synced", None)

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import uuid4
 
 import structlog
 from dagboek.acks import Acks
+from dagboek.dead_letters import dead_letter
 from dagboek.plugins import UnknownPlugin
-from dagboek_schemas.cloudevents import NotAnEvent, Record, UnknownEvent, decode
+from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.topics import Topic
 
@@ -100,16 +100,16 @@ class Dispatcher:
         task.add_done_callback(self._background.discard)
 
     def _dead_letter(self, received: Received, topic: str, why: str, finished: Callable[[], None]) -> None:
-        headers = [
-            *((name, value) for name, value in dict(received.headers or {}).items()),
-            ("dagboek_reason", why.encode()),
-            ("dagboek_topic", topic.encode()),
-            ("dagboek_partition", str(received.partition).encode()),
-            ("dagboek_offset", str(received.offset).encode()),
-            ("dagboek_reference", uuid4().hex[:8].encode()),
-        ]
         log.warning("event.dead_letter", reason=why, partition=received.partition, offset=received.offset)
-        record = Record(received.key or b"", received.value or b"", headers)
+        record = dead_letter(
+            received.value,
+            key=received.key,
+            headers=dict(received.headers or {}).items(),
+            why=why,
+            topic=topic,
+            partition=received.partition,
+            offset=received.offset,
+        )
         self._parts.publisher.send(Topic.DEADLETTERS, record, lambda _partition, _offset: finished())
 
     # finishing: called from any thread

@@ -272,7 +272,8 @@ class Recorder:
             topics = (Topic.RESULTS, Topic.WARNINGS) if one.item.state in WARNED else (Topic.RESULTS,)
             one.undelivered = len(topics)
             for topic in topics:
-                self._publisher.send(topic, one.record, self._waker(one))
+                # one that no broker would ever take is in the database, and the sweeper names it to operators
+                self._publisher.send(topic, one.record, self._waker(one), lambda *_, one=one: one.finished())
 
     def _waker(self, told: Told) -> Callable[[int, int], None]:
         def delivered(_partition: int, _offset: int) -> None:
