@@ -47,6 +47,7 @@ class Tool:
     """Takes a number once, as Octopus does, and books everything. Tests change what they are about."""
 
     call_deadline = 5.0
+    resolve_deadline = 20.0
     settle_seconds = 30.0
 
     def __init__(self, **about: Any) -> None:

@@ -41,7 +41,7 @@ class Producer:
     def __init__(self) -> None:
         self.sent: list[tuple[Topic, Record, Callable[[int, int], None]]] = []
 
-    def send(self, topic: Topic, record: Record, delivered: Callable[[int, int], None]) -> None:
+    def send(self, topic: Topic, record: Record, delivered: Callable[[int, int], None], _: Any = None) -> None:
         self.sent.append((topic, record, delivered))
 
 
@@ -169,7 +169,7 @@ async def test_each_tool_has_a_loop_of_its_own(dispatcher: Dispatcher) -> None:
         {"value": b'{"run_id": "no uuid"}'},
         {"value": b"[" * 10_000},
     ],
-    ids=str,
+    ids=lambda spoil: str(spoil)[:40],
 )
 async def test_what_is_no_event_goes_to_the_dead_letters_and_is_acked_when_it_is_there(
     dispatcher: Dispatcher, producer: Producer, acked: list[tuple[int, int]], spoil: dict[str, Any]

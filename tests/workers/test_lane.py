@@ -1,7 +1,8 @@
 """A lane on a real PostgreSQL: what it does with one item when the tool, a plugin or a person is in its way."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -109,6 +110,22 @@ async def test_a_number_that_another_entry_is_seen_to_have_is_given_up(books: Bo
 
     assert tool.entries == [(1, "by hand"), (2, "N1")]
     assert (await books.item_row())["booking_number"] == "2"
+
+
+async def test_an_entry_under_our_number_that_bears_our_reference_is_a_persons_business(
+    books: Books, lane: LaneOf
+) -> None:
+    """Whatever else is different in it: somebody may have corrected party, date and amount meanwhile."""
+    await planned(books, 0, N1)
+    tool = Lagging()
+    changed = Candidate("e1", number="1", reference="N1", party_id="9", day=date(2019, 1, 1), gross=Decimal(7))
+    tool.sees = Found((changed,))
+
+    await lane(tool).work(event(books, 0))
+
+    assert tool.entries == [(1, "N1")]
+    item = await books.item_row()
+    assert (item["state"], item["issues"][0]["code"]) == ("needs_person", "D14")
 
 
 async def test_what_is_sent_again_by_a_person_goes_on_with_its_new_link(books: Books, lane: LaneOf) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import faust
 import structlog
 import uvloop
-from dagboek.plugins import Plugins
+from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.servers import all_answer, servers, watched
 from dagboek.vault import Vault
@@ -94,8 +94,8 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
         async for event in stream.noack().events():
             try:
                 dispatcher().take(event.message, event.message, name)
-            except Exception:
-                log.exception("dispatch.failed", offset=event.message.offset)
+            except Exception as bug:
+                unexpected("dispatcher", bug)
                 os._exit(70)  # not acked: the log brings it again
 
     @app.on_partitions_revoked.connect()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 from dagboek.acks import Acks
-from dagboek.dead_letters import dead_letter
+from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.plugins import UnknownPlugin
 from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
 from dagboek_schemas.events import ItemReady
@@ -100,7 +100,7 @@ class Dispatcher:
         task.add_done_callback(self._background.discard)
 
     def _dead_letter(self, received: Received, topic: str, why: str, finished: Callable[[], None]) -> None:
-        log.warning("event.dead_letter", reason=why, partition=received.partition, offset=received.offset)
+        log.warning("event.dead_letter", reason=why[:WORDS], partition=received.partition, offset=received.offset)
         record = dead_letter(
             received.value,
             key=received.key,
@@ -110,7 +110,7 @@ class Dispatcher:
             partition=received.partition,
             offset=received.offset,
         )
-        self._parts.publisher.send(Topic.DEADLETTERS, record, lambda _partition, _offset: finished())
+        self._parts.publisher.send(Topic.DEADLETTERS, record, lambda *_: finished(), lambda _: finished())
 
     # finishing: called from any thread
 

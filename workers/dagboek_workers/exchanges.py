@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from dagboek.database import AWAY, Database
 from dagboek.exchanges import store
+from dagboek.plugins import unexpected
 from dagboek_sdk.http import Exchange
 
 log = structlog.get_logger()
@@ -43,5 +44,5 @@ class Exchanges:
             await store(self._db, rows)
         except AWAY:
             log.warning("exchanges.not_stored", number=len(rows))
-        except Exception:
-            log.exception("exchanges.not_stored", number=len(rows))
+        except Exception as bug:
+            unexpected("exchanges", bug)

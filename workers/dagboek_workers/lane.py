@@ -185,8 +185,8 @@ class Lane:
             until = datetime.now(UTC) + timedelta(seconds=60)
             async with self.loop.db.transaction() as connection:
                 await park(connection, event.run_id, event.generation, until=until, reason="unexpected", issue=issue)
-        except Exception:
-            log.exception("lane.park_failed", run=str(event.run_id))
+        except Exception as trouble:
+            log.error("lane.park_failed", run=str(event.run_id), error=type(trouble).__name__)
 
 
 def _nothing() -> None:

@@ -16,7 +16,7 @@ from dagboek.connections import ConnectionProblem
 from dagboek.database import AWAY
 from dagboek.fault_points import reached
 from dagboek.logins import LoginProblem, mark_broken
-from dagboek.matching import Likeness, Match, describe, match
+from dagboek.matching import Likeness, Match, bears_reference, describe, match
 from dagboek.outcome_events import outcome_record
 from dagboek.planner import party_component
 from dagboek.plugins import unexpected
@@ -732,7 +732,7 @@ class ItemTask:
     ) -> LinkSeen | None:
         """The tool holds something under our number or key: ours is adopted, another's makes a new attempt."""
         try:
-            async with asyncio.timeout(tool.call_deadline * 2):
+            async with asyncio.timeout(tool.resolve_deadline):
                 resolution = (await tool.resolve([attempt])).get(attempt.link_id)
             found = await self._compared(link, booking, attempt, resolution)
         except Exception as trouble:
@@ -764,7 +764,11 @@ class ItemTask:
         if not isinstance(resolution, Found):
             raise ToolUnavailable("it cannot tell")
         others = await self._of_others(link, resolution.candidates)
-        return match(booking, attempt.party_entry, [one for one in resolution.candidates if one.entry_id not in others])
+        free = [one for one in resolution.candidates if one.entry_id not in others]
+        found = match(booking, attempt.party_entry, free)
+        if found.likeness is Likeness.OTHER and any(bears_reference(booking, one) for one in free):
+            return Match(Likeness.PERHAPS, tuple(free))  # perhaps ours, corrected meanwhile
+        return found
 
     async def _next_number(
         self,

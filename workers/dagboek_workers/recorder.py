@@ -19,6 +19,7 @@ import structlog
 from dagboek.database import AWAY, Connection, connect
 from dagboek.fault_points import reached
 from dagboek.outcome_events import WARNED
+from dagboek.plugins import unexpected
 from dagboek.publisher import Publisher
 from dagboek.push_record import (
     Adoption,
@@ -61,6 +62,8 @@ class Told:
     finished: Finished
     undelivered: int = 1
     """Topics that have yet to confirm it."""
+    failed: bool = False
+    """No broker would ever take it. It is in the database, and the sweeper names it to operators."""
 
 
 class Recorder:
@@ -139,8 +142,8 @@ class Recorder:
     async def _run(self) -> None:
         try:
             await self._serve()
-        except Exception:
-            log.exception("recorder.failed")
+        except Exception as bug:
+            unexpected("recorder", bug)
             os._exit(70)  # all lanes would wait for ever; what is not acked comes again
 
     async def _serve(self) -> None:
@@ -272,8 +275,7 @@ class Recorder:
             topics = (Topic.RESULTS, Topic.WARNINGS) if one.item.state in WARNED else (Topic.RESULTS,)
             one.undelivered = len(topics)
             for topic in topics:
-                # one that no broker would ever take is in the database, and the sweeper names it to operators
-                self._publisher.send(topic, one.record, self._waker(one), lambda *_, one=one: one.finished())
+                self._publisher.send(topic, one.record, self._waker(one), partial(_failed, one))
 
     def _waker(self, told: Told) -> Callable[[int, int], None]:
         def delivered(_partition: int, _offset: int) -> None:
@@ -295,6 +297,12 @@ class Recorder:
                 self._reported.append((told.item.run_id, told.item.sequence, told.item.state))
                 told.finished()
         self._wake.set()
+
+
+def _failed(told: Told, _: object) -> None:
+    if not told.failed:  # there may be two topics
+        told.failed = True
+        told.finished()
 
 
 def _without_words(row: Group) -> Group:

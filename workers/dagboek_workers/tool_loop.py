@@ -20,7 +20,7 @@ import structlog
 import uvloop
 from dagboek import connections
 from dagboek.database import Database, DatabaseUnavailable
-from dagboek.plugins import Plugins
+from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.push_record import raise_epoch
 from dagboek.sources import open_source
@@ -144,8 +144,8 @@ class ToolLoop:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._serve())
-        except BaseException:
-            log.exception("tool_loop.ended", tool=self.name)
+        except BaseException as bug:
+            unexpected(f"loop of {self.name}", bug)
             os._exit(70)  # its lanes would wait for ever; what is not acked comes again
 
     async def _serve(self) -> None:
