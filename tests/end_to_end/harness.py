@@ -346,10 +346,17 @@ async def installation(services: Services, database_url: str, prefix: str, folde
         await made.close()
 
 
+_used: set[str] = set()
+
+
 @asynccontextmanager
 async def octopus(**options: Any) -> AsyncIterator[Any]:
-    """A running Octopus sandbox."""
+    """A running Octopus sandbox, at an address that none before it had: books are known by it, and kept."""
     sandbox = await start_sandbox(**{"limits": False, **options})
+    while sandbox.origin in _used:
+        await sandbox.stop()
+        sandbox = await start_sandbox(**{"limits": False, **options})
+    _used.add(sandbox.origin)
     try:
         yield sandbox
     finally:
