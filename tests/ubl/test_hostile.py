@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dagboek.plugins import Plugins
 from dagboek_sdk.source import EntityRef
 from dagboek_ubl import xml
 from dagboek_ubl.reader import ReadResult, read_file
@@ -106,7 +107,10 @@ def test_wrong_encodings(read: Read, data: bytes) -> None:
         (b" \n", "U20"),
         (b"\xef\xbb\xbf", "U20"),
         (b"not xml", "U04"),
-        (b"%PDF-1.7\n\x00\x01\xff", "U04"),
+        (b"%PDF-1.7\n\x00\x01\xff", "U23"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", "U22"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "U22"),
+        (b"PK\x03\x04\x14\x00", "U24"),
         (TEXT.encode() + b"<more/>", "U04"),
         (TEXT.encode().replace(b"Bistro", b"Bi\x00stro"), "U04"),
         (b"<html><body/></html>", "U07"),
@@ -117,6 +121,43 @@ def test_wrong_encodings(read: Read, data: bytes) -> None:
 )
 def test_no_invoice(read: Read, data: bytes, code: str) -> None:
     assert codes(read(data)) == [code]
+
+
+@pytest.mark.parametrize(
+    ("data", "language", "words"),
+    [
+        (b"\xff\xd8\xff\xe1", "en", "document.xml is no XML, but a picture (JPEG)."),
+        (b"\x89PNG\r\n\x1a\n", "fr", "document.xml n'est pas du XML, mais une image (PNG)."),
+        (b"%PDF-1.7", "nl", "document.xml is geen XML, maar een document om te lezen of af te drukken (PDF)."),
+        (
+            b"<Invoice",
+            "nl",
+            "document.xml is beschadigd of onvolledig. Het leesprogramma meldt in het Engels: “Couldn't find end of "
+            "Start Tag Invoice line 1, line 1, column 9”.",
+        ),
+        (
+            TEXT.replace("2026-06-01", "2026-02-31").encode(),
+            "en",
+            "In document.xml, IssueDate is “2026-02-31”; expected is a date that exists, such as 2026-12-31.",
+        ),
+        (
+            TEXT.replace("2026-06-01", "2026-02-31").encode(),
+            "fr",
+            "Dans document.xml, IssueDate vaut « 2026-02-31 » ; on attend une date qui existe, par exemple 2026-12-31.",
+        ),
+    ],
+)
+def test_a_person_reads_what_the_file_is(read: Read, data: bytes, language: str, words: str) -> None:
+    (issue,) = read(data).issues
+    assert Plugins().catalogue.text(issue, language).cause == words
+
+
+def test_a_file_a_little_over_the_limit_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "large.xml"
+    with path.open("wb") as file:
+        file.truncate(25 * 1024 * 1024 + 1)
+    cause = Plugins().catalogue.text(read_file(path).issues[0], "fr").cause
+    assert cause == "large.xml pèse 26 MB, alors que le maximum est de 25 MB."
 
 
 def test_an_invoice_with_nothing_in_it(read: Read) -> None:
@@ -139,7 +180,7 @@ def test_a_file_of_50_mb_is_not_read_into_memory(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = read_file(path)
     assert codes(result) == ["U03"]
-    assert result.issues[0].facts | {"file": ""} == {"file": "", "found": "50.0 MB", "expected": "25.0 MB"}
+    assert result.issues[0].facts | {"file": ""} == {"file": "", "found": "50 MB", "expected": "25 MB"}
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # kilobytes
 
 

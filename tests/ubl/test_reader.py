@@ -56,7 +56,7 @@ def test_dates_with_more_than_a_date(read: Read, written: str) -> None:
 )
 def test_what_is_no_date(read: Read, written: str) -> None:
     result = read(render(PLAIN).replace(">2026-06-01<", f">{written}<"))
-    assert result.document is None and told(result) == [("U10", None)]
+    assert result.document is None and told(result) == [("U25", None)]
     assert result.issues[0].facts["found"] == written
 
 

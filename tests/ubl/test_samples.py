@@ -36,7 +36,7 @@ BROKEN = {
     "no-currency.xml": {("U09", "BR-05")},
     "no-number.xml": {("U09", "BR-02")},
     "no-date.xml": {("U09", "BR-03")},
-    "impossible-date.xml": {("U10", None)},
+    "impossible-date.xml": {("U25", None)},
     "no-buyer.xml": {("U09", "BR-07")},
     "no-amount-due.xml": {("U09", "BR-15")},
     "amount-with-comma.xml": {("U10", None)},

@@ -153,7 +153,8 @@ class Findings:
         value = _day(written)
         if value is None:
             if required:
-                self.unreadable(path[-1], written, "2026-12-31")
+                self._unreadable.add(path[-1])
+                self.add("U25", field=path[-1], found=written[:60], expected="2026-12-31")
             else:
                 self.add("U39", field=path[-1], found=written[:60])
         return value

@@ -133,7 +133,7 @@ def _is_allowance(element: Element, findings: Findings) -> bool:
     written = (text(element, "ChargeIndicator") or "").lower()
     if written not in ("true", "false", "1", "0"):
         findings.figures_known = False
-        findings.unreadable("ChargeIndicator", written, "true, false")
+        findings.unreadable("ChargeIndicator", written, "true")
     return written in ("false", "0")
 
 

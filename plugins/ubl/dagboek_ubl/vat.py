@@ -84,7 +84,7 @@ def _percent(element: Element, findings: Findings) -> Decimal | None:
     if rate is None:
         return None
     if not 0 <= rate <= 100 or rate != (exact := rate.quantize(_RATE_STEP)):
-        findings.unreadable("Percent", format(rate, "f"), "0-100, 12.345")
+        findings.unreadable("Percent", format(rate, "f"), "21")
         return None
     return exact if rate.as_tuple().exponent < exact.as_tuple().exponent else rate  # type: ignore[operator]
 

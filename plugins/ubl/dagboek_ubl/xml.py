@@ -27,6 +27,13 @@ _BARE_UTF16 = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""^<\?xml[^>]{0,80}?encoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _DECLARATION = re.compile(r"^<\?xml[^>]*\?>")
 _PROLOG = re.compile(rb"(?:\s|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_OTHER_FILES = (
+    (b"\xff\xd8\xff", "U22", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "U22", "PNG"),
+    (b"%PDF-", "U23", "PDF"),
+    (b"PK\x03\x04", "U24", "ZIP"),
+)
+"""First bytes of files that are given the name of an XML file by mistake, with the code of their issue."""
 _TEXT_ENCODINGS = re.compile(r"(?i)^(us-ascii|ascii|iso-?8859-\d{1,2}|latin-?[19]|windows-125\d|cp125\d)$")
 
 
@@ -53,16 +60,19 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 
 def parse(data: bytes) -> etree._Element:
     """The root element of an XML document. Raises Refused."""
+    for start, code, kind in _OTHER_FILES:
+        if data.startswith(start):
+            raise Refused(code, found=kind)
     data = _as_utf8(data).strip()
     if not data:
         raise Refused("U20")
     after_prolog = _PROLOG.match(data)
-    start = after_prolog.end() if after_prolog else 0
-    if data.startswith(b"<!", start) and not data.startswith(b"<!--", start):
+    place = after_prolog.end() if after_prolog else 0
+    if data.startswith(b"<!", place) and not data.startswith(b"<!--", place):
         raise Refused("U05")
     for mark in (b"<", b"="):
         if (count := data.count(mark)) > MAX_MARKUP:
-            raise Refused("U08", found=f"{count:,}", expected=f"{MAX_MARKUP:,}")
+            raise Refused("U08", found=str(count), expected=str(MAX_MARKUP))
     try:
         return etree.fromstring(data, _parser())
     except etree.XMLSyntaxError as error:
@@ -109,11 +119,12 @@ def _decoded(data: bytes, encoding: str) -> bytes:
 def _refused(error: etree.XMLSyntaxError) -> Refused:
     words = " ".join((error.msg or "no element").split())
     if "Excessive depth" in words:
-        return Refused("U08", found="depth", expected="2,048")
+        return Refused("U08", found="> 2048", expected="2048")
     if "encoding" in words.lower() or "not proper UTF-8" in words or "Invalid bytes" in words:
         return Refused("U06", found="UTF-8")
     return Refused("U04", found=words[:200])
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1024 / 1024:.1f} MB"
+    """In whole megabytes, rounded up: what is over the limit never looks as if it were not."""
+    return f"{-(-size // (1024 * 1024))} MB"
