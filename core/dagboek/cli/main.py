@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 import typer
 
 from dagboek.cli.failures import run_guarded, tell
+from dagboek.cli.interrupts import ends_at_once
 from dagboek.logs import configure
 
 COMMANDS = (
@@ -70,8 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status: 0 done, 1 done and something is wrong, 2 not done, 70 unexpected, 130 Ctrl-C."""
     configure("ERROR")  # to standard error: standard output is for what was asked, so that `--json` stays JSON
     words = list(sys.argv[1:] if arguments is None else arguments)
-    app = application(words[0] if words and not words[0].startswith("-") else None)
-    sys.exit(run_guarded(lambda: app(args=words, prog_name="dagboek")))
+    sys.exit(run_guarded(lambda: _run(words)))
+
+
+def _run(words: list[str]) -> None:
+    with ends_at_once():
+        app = application(words[0] if words and not words[0].startswith("-") else None)
+    app(args=words, prog_name="dagboek")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
 from rich.console import Console
 
-from dagboek.cli.failures import CommandFailed
+from dagboek.cli.failures import CommandFailed, tell
+from dagboek.cli.interrupts import on_interrupt
 from dagboek.cli.running import found_services
 from dagboek.database import Database, migrate
 from dagboek.doctor import newest_revision, revision_of
@@ -104,12 +107,37 @@ async def _reach_broker(services: Services) -> None:
 
 
 def run(program: Callable[[], Awaitable[T]]) -> T:
-    """Runs the asynchronous part of a command; Ctrl-C cancels it."""
+    """Runs the asynchronous part of a command; the first Ctrl-C ends it, also where it asks something."""
+    try:
+        return _interruptible(program)
+    except typer.Abort:
+        tell("Stopped; nothing more was stored.")
+        raise KeyboardInterrupt from None
+
+
+def _interruptible(program: Callable[[], Awaitable[T]]) -> T:
+    begun: list[asyncio.Task[Any]] = []
+    before: list[int] = []
 
     async def whole() -> T:
+        begun.extend(filter(None, [asyncio.current_task()]))
         return await program()
 
-    return asyncio.run(whole())
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+
+        def interrupt(number: int, _frame: FrameType | None) -> None:
+            # asyncio alone would mark the task as cancelled, and notice that only when a question was answered
+            before.append(number)
+            if len(before) > 1 or not begun or asyncio.current_task(loop) is not None:
+                raise KeyboardInterrupt
+            loop.call_soon_threadsafe(begun[0].cancel)
+
+        with on_interrupt(interrupt):
+            try:
+                return runner.run(whole())
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
 
 
 def language_of(option: str | None) -> str:
