@@ -1,6 +1,7 @@
 """`dagboek demo` as a stranger runs it: one command, nothing but Python, and nothing left running."""
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,48 @@ def test_one_company_among_others_sees_its_purchases(home: Path, tmp_path: Path)
         (("--invoices", "nowhere"), "is no folder"),
         (("--report", "x.jsonl"), "go with --invoices"),
         (("--invoices", ".", "--rate", "SEK"), "SEK=0.09"),
+        (
+            ("--invoices", ".", "--entity", "BE123"),
+            "--entity BE123 is no VAT number of BE: one looks like BE0999999999",
+        ),
+        (("--invoices", ".", "--entity", "Acme"), "--entity Acme is no VAT number"),
     ],
 )
 def test_wrong_wishes_are_told_before_anything_starts(home: Path, arguments: tuple[str, ...], words: str) -> None:
     done = demo(home, *arguments)
     assert done.returncode == 2
     assert words in " ".join(done.stderr.split())
+    assert "Starting" not in done.stdout
 
 
-def test_a_folder_without_files(home: Path, tmp_path: Path) -> None:
+def test_a_folder_without_files_is_told_before_anything_starts(home: Path, tmp_path: Path) -> None:
+    (tmp_path / ".hidden").mkdir()
+    for name in ("photo.jpg", ".A1.xml", ".hidden/A1.xml"):
+        (tmp_path / name).write_text("<Invoice/>")
     done = demo(home, "--invoices", str(tmp_path))
     assert done.returncode == 2
     assert "There is no UBL file" in done.stderr
+    assert done.stdout == ""
+
+
+def test_people_read_why_a_file_is_not_booked_and_what_to_do(home: Path, tmp_path: Path) -> None:
+    wrong = [Ubl(f"W{number:02}", wrong_total=Decimal("1.00")) for number in range(1, 13)]
+    write_files(tmp_path, [Ubl("A1"), Ubl("B1", supplier="BE0404616494", supplier_name="Andere NV"), *wrong])
+    (tmp_path / "A1.xml.approved").write_text("")
+    (tmp_path / "photo.xml").write_bytes(b"\xff\xd8\xff\xe0")
+    for name in ("photo.jpg", "letter.pdf", "a.txt", "b.txt", "below/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+
+    done = demo(home, "--invoices", str(tmp_path), "--language", "nl")
+
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert "15 files in" in told
+    assert "5 other files are left alone (no .xml): a.txt, b.txt, letter.pdf and 2 more." in told
+    booked, _, others = told.partition("Not booked: 13 files")
+    assert re.search(r"A1\.xml Noordzee Koffie BV 1 ", booked) and re.search(r"B1\.xml Andere NV 1 ", booked)
+    assert "U11 Bedragen kloppen niet 12 files W01.xml books of Noordzee Koffie BV In W01.xml is" in others
+    assert others.count("Laat de opsteller de factuur verbeteren") == 1
+    assert "and 2 files more: W11.xml, W12.xml. --report FILE writes every cause." in others
+    assert "photo.xml issuer unknown photo.xml is geen XML, maar een afbeelding (JPEG). Remedy: Een foto of scan" in others

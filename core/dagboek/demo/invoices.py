@@ -11,17 +11,17 @@ from typing import Any, Final
 from dagboek_schemas.documents import Document
 from dagboek_sdk.settings import ConnectionSettings
 
-from dagboek.cli import tables
 from dagboek.cli.wording import Wording
 from dagboek.demo.company import Company, connect, documents_of, proposed, read_lists, save
 from dagboek.demo.fitting import fitted, missing_codes
 from dagboek.demo.proof import Proof, proofs
 from dagboek.demo.report import BOOKED, FileOutcome, outcomes, write_report
 from dagboek.demo.runs import everything, sync_all
-from dagboek.demo.sorting import Pile, set_apart, sorted_files
+from dagboek.demo.showing import names_of, show
+from dagboek.demo.sorting import Pile, left_alone, set_apart, sorted_files
 from dagboek.demo.stage import Stage
 from dagboek.demo.telling import Teller
-from dagboek.demo.wishes import Wishes
+from dagboek.demo.wishes import SUFFIX, Wishes
 
 SAMPLE_RATES: Final = {
     "CHF": Decimal("1.05"),
@@ -34,8 +34,6 @@ SAMPLE_RATES: Final = {
 }
 """Made-up euros for one unit, so that a demonstration books foreign documents too; `--rate` says otherwise."""
 
-AGAIN: Final = frozenset({"D05", "D06"})
-"""Issues of a document that came a second time."""
 AT_ONCE: Final = 4
 EARLIEST: Final = 1990
 YET_TO_COME: Final = 5
@@ -58,14 +56,19 @@ async def book_folder(stage: Stage, wishes: Wishes, teller: Teller, wording: Wor
     if wishes.apart:
         piles = await set_apart(stage, piles)
     files = sum(len(pile.files) for pile in piles)
-    teller.step(f"{files} files in {wishes.invoices}, for {len(piles)} sets of books.")
+    teller.step(f"{_counted(files, 'file')} in {wishes.invoices}, for {_counted(len(piles), 'set')} of books.")
+    others = await asyncio.to_thread(left_alone, wishes.invoices, {file for pile in piles for file in pile.files})
+    if others:
+        verb = "is" if len(others) == 1 else "are"
+        teller.note(f"{_counted(len(others), 'other file')} {verb} left alone (no {SUFFIX}): {names_of(others)}.")
     rates = {**SAMPLE_RATES, **wishes.rates}
     made = await _set_up(stage, piles, rates)
     companies = [company for company, _ in made]
-    teller.step(f"{len(companies)} connections made, each to books of its own; settings proposed from their lists.")
+    made_words = _counted(len(companies), "connection")
+    teller.step(f"{made_words} made, each to books of its own; settings proposed from their lists.")
     teller.note("Exchange rates are those of the documents, else made-up ones; --rate CURRENCY=NUMBER sets others.")
-    with teller.live() as show:
-        runs = await sync_all(stage, companies, show, SECONDS)
+    with teller.live() as progress:
+        runs = await sync_all(stage, companies, progress, SECONDS)
     runs = await everything(stage, companies, runs)
     found = await proofs(stage, companies)
     result: list[FileOutcome] = []
@@ -74,8 +77,12 @@ async def book_folder(stage: Stage, wishes: Wishes, teller: Teller, wording: Wor
     result.sort(key=lambda one: one.file)
     if wishes.report is not None:
         await asyncio.to_thread(write_report, wishes.report, result, wording)
-    _show(teller, result, found, wording)
+    show(teller, result, found, wording)
     return Booked(_summary(wishes, result, found), tuple(_faults(files, result, found)))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 async def _set_up(
@@ -111,27 +118,6 @@ def book_years(documents: Sequence[Document]) -> tuple[int, int]:
     years = [one.issue_date.year for one in documents]
     sound = [year for year in years if EARLIEST <= year <= now + YET_TO_COME] or [now]
     return min(sound), max(sound)
-
-
-def _show(teller: Teller, result: Sequence[FileOutcome], found: Sequence[Proof], wording: Wording) -> None:
-    if teller.quiet:
-        return
-    shown = tables.table("file", "outcome", "number", "total", "why", right=("number", "total"))
-    for one in result:
-        total = tables.amount(one.amounts.total, one.amounts.currency) if one.amounts else ""
-        why = "; ".join(f"{issue.code} {wording.of(issue).title}" for issue in one.issues) or one.reason or ""
-        style = "green" if one.outcome == BOOKED else "yellow"
-        shown.add_row(tables.cell(one.file), f"[{style}]{one.outcome}[/]", one.booking_number, total, tables.cell(why))
-    teller.chapter("Every file")
-    teller.out.print(shown)
-    teller.chapter("The ledgers of the accounting tool itself")
-    teller.balances([(one.company, one.balance, len(one.entries), len(one.asked)) for one in found])
-    counts = Counter(one.outcome for one in result)
-    teller.chapter(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
-    again = sum(any(issue.code in AGAIN for issue in one.issues) for one in result)
-    if again:
-        teller.note(f"{again} files are other files of their company once more: one entry each, as it must be.")
-        teller.note("Files with the number of another but other content have books of their own; not with --together.")
 
 
 def _faults(files: int, result: Sequence[FileOutcome], found: Sequence[Proof]) -> list[str]:

@@ -58,6 +58,8 @@ class FileOutcome:
     """Where there is no issue: in a sentence."""
     copy_of: str | None = None
     """The file whose entry this one stands for too, having the same content."""
+    nameless: bool = False
+    """Its issuer cannot be read: `entity` is where it is shown, and it may be any other company's."""
 
     def json(self, wording: Wording) -> dict[str, Any]:
         """One line of the report."""
@@ -107,6 +109,7 @@ def _outcome(
         journal=entry.journal if entry else None,
         amounts=_amounts(entry, _rounding_account(told, settings)) if booked and entry else None,
         copy_of=copied.origin_id if copied else None,
+        nameless=file in pile.nameless,
     )
 
 

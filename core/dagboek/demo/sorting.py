@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from dagboek_sdk.source import EntityRef
 
 from dagboek.demo.company import SOURCE, DemoTrouble
 from dagboek.demo.stage import Stage
+from dagboek.demo.wishes import SUFFIX
 
 _NOWHERE = ".missing"
 """What stands for a file that cannot be read leads to this name, which is never there."""
@@ -25,6 +26,8 @@ class Pile:
     entity: EntityRef
     folder: Path
     files: tuple[str, ...]
+    nameless: frozenset[str] = frozenset()
+    """Those of which the issuer cannot be read: they may be any company's."""
 
 
 async def sorted_files(stage: Stage, folder: Path, vat_number: str | None) -> list[Pile]:
@@ -46,7 +49,8 @@ async def sorted_files(stage: Stage, folder: Path, vat_number: str | None) -> li
     named[0][1].extend(nameless)
     home = stage.settings.data_dir / "invoices"
     shutil.rmtree(home, ignore_errors=True)
-    return [_pile(home / f"{at:03}", folder, entity, files, at) for at, (entity, files) in enumerate(named, 1)]
+    unknown = frozenset(nameless)
+    return [_pile(home / f"{at:03}", folder, entity, files, at, unknown) for at, (entity, files) in enumerate(named, 1)]
 
 
 async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
@@ -67,7 +71,22 @@ async def set_apart(stage: Stage, piles: Sequence[Pile]) -> list[Pile]:
             for file in files:
                 _put(pile.folder, file, target / file)
             tenant = f"{pile.tenant}, again {at}" if at else pile.tenant
-            found.append(Pile(tenant, pile.entity, target, tuple(files)))
+            found.append(Pile(tenant, pile.entity, target, tuple(files), pile.nameless))
+    return found
+
+
+def left_alone(folder: Path, files: Set[str]) -> list[str]:
+    """Files of the folder that are none of `files` and tell nothing of one either, such as `A1.xml.pending` does.
+
+    Names that begin with a dot are not meant to be seen.
+    """
+    found: list[str] = []
+    for below, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inner = Path(below).relative_to(folder)
+        for path in (str(inner / name) for name in sorted(names) if not name.startswith(".")):
+            if not path.lower().endswith(SUFFIX) and path.rpartition(".")[0] not in files:
+                found.append(path)
     return found
 
 
@@ -111,10 +130,12 @@ def _known(groups: Sequence[tuple[EntityRef | None, Sequence[str]]], vat_number:
     return EntityRef(vat_number, vat_number=vat_number, country=country)
 
 
-def _pile(target: Path, folder: Path, entity: EntityRef, files: Sequence[str], number: int) -> Pile:
+def _pile(
+    target: Path, folder: Path, entity: EntityRef, files: Sequence[str], number: int, nameless: frozenset[str]
+) -> Pile:
     for file in files:
         _put(folder, file, target / file)
-    return Pile(f"{entity.name} ({number})", entity, target, tuple(files))
+    return Pile(f"{entity.name} ({number})", entity, target, tuple(files), nameless)
 
 
 def _put(folder: Path, file: str, target: Path) -> None:
