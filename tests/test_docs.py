@@ -1,5 +1,7 @@
 """Documentation that runs: its scripts do what they say, its links lead somewhere, its commands are there."""
 
+import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -35,6 +37,8 @@ from dagboek_sdk.accounting import Link, MappingContext
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Op
 from dagboek_sdk.errors import AlreadyThere, Refused, Uncertain
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
+from end_to_end.harness import installation, octopus, write_files
+from ubl_text import Ubl
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"])
@@ -97,6 +101,40 @@ def test_the_consumer_script_prints_results_and_warnings_as_they_come(
         finally:
             process.kill()
             reader.join(10)
+
+
+def test_the_page_says_how_the_script_is_given_the_address_that_up_prints() -> None:
+    text = CONSUME.read_text()
+    (command,) = re.findall(r"^DAGBOEK_KAFKA_BOOTSTRAP=(\S+) uv run python print_results\.py$", text, re.M)
+    assert f"`Kafka at {command}" in text
+    assert "Kafka at {" in (ROOT / "core" / "dagboek" / "cli" / "up.py").read_text(), "the words of `dagboek up`"
+
+
+async def test_a_file_that_cannot_be_read_is_found_as_the_page_says(
+    services: Services, database_url: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1")])
+    (tmp_path / "ubl" / "letter.xml").write_text("Dear")
+    async with installation(services, database_url, topic_prefix, tmp_path) as dagboek, octopus() as sandbox:
+        connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+        dagboek.core()
+        dagboek.worker()
+        run = await dagboek.sync(connection)
+        told = [data for type_, data in await dagboek.told(run["id"]) if type_ == SKIPPED]
+        assert [data.get("document_number") for data in told] == [None]
+        environment = dagboek.environment()
+        found = json.loads(await command(environment, "history", told[0]["run_id"], "--details", "--json"))
+        assert {one["identity"]: one["origin_id"] for one in found["details"]} == {told[0]["identity"]: "letter.xml"}
+        rows = json.loads(await command(environment, "documents", "--not-synced", "--json"))
+        assert [row["origin_id"] for row in rows] == ["letter.xml"]
+
+
+async def command(environment: dict[str, str], *arguments: str) -> str:
+    """What a command of `dagboek` prints."""
+    program = [sys.executable, "-m", "dagboek", *arguments]
+    done = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, env=environment, timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def copy(output: "IO[str] | None", lines: "Queue[str]") -> None:

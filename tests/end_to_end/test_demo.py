@@ -144,4 +144,4 @@ def test_people_read_why_a_file_is_not_booked_and_what_to_do(home: Path, tmp_pat
     assert "U11 Bedragen kloppen niet 12 files W01.xml books of Noordzee Koffie BV In W01.xml is" in others
     assert others.count("Laat de opsteller de factuur verbeteren") == 1
     assert "and 2 files more: W11.xml, W12.xml. --report FILE writes every cause." in others
-    assert "photo.xml issuer unknown photo.xml is geen XML, maar een afbeelding (JPEG). Remedy: Een foto of scan" in others
+    assert "photo.xml issuer unknown photo.xml is geen XML, maar een afbeelding (JPEG). Remedy: Een foto" in others
