@@ -1,10 +1,11 @@
 """Whether the settings of a connection fit the tool's look-up lists, and whether anything is missing still."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dagboek_sdk.accounting import About, Lists, Row
-from dagboek_sdk.settings import ConnectionSettings, Side
+from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side
 
 _SIDES = (("sales", "sales"), ("purchases", "purchase"))
 """Name of the settings, and the word for it in the kinds of journals and VAT codes."""
@@ -21,6 +22,18 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
+
+
+def rule_words(rule: LedgerRule) -> str:
+    """What a row of the ledger accounts is called: `account 21 %`, `account AE`, `account for all other lines`."""
+    rate = f"{rule.rate.normalize():f} %" if rule.rate is not None else ""
+    return "account " + (" ".join(word for word in (rule.category or "", rate) if word) or "for all other lines")
+
+
+def without_headings(accounts: Sequence[Row]) -> list[Row]:
+    """Accounts that take bookings: headings have shorter numbers than the others."""
+    usual = Counter(len(row.code) for row in accounts).most_common(1)
+    return [row for row in accounts if len(row.code) >= usual[0][0]]
 
 
 def faults(settings: ConnectionSettings, lists: Lists, about: About) -> list[Problem]:
@@ -87,12 +100,17 @@ def _known(
     fitting = [row for row in rows if kinds is None or row.kind is None or row.kind in kinds]
     same = [row for row in rows if row.code == code]
     if not same:
-        choices = _choices(fitting)
+        choices = _choices(fitting if kinds is not None else _nearest(without_headings(fitting), code))
         yield Problem(field, f"the tool has no {what} {code}; it has {choices}. Add it there, or choose another")
     elif not (right := [row for row in fitting if row.code == code]):
         yield Problem(field, f"{what} {code} ({same[0].name}) is for {same[0].kind}; choose one of {_choices(fitting)}")
     elif not any(row.active for row in right):
         yield Problem(field, f"{what} {code} ({right[0].name}) is closed or inactive in the tool; choose another")
+
+
+def _nearest(rows: Sequence[Row], code: str) -> list[Row]:
+    """Those whose numbers begin as `code` does come first."""
+    return sorted(rows, key=lambda row: -next(at for at in range(len(code), -1, -1) if row.code[:at] == code[:at]))
 
 
 def _choices(rows: Iterable[Row], shown: int = 8) -> str:

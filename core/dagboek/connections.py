@@ -1,8 +1,8 @@
 """Connections: an entity linked to an administration through a login, with settings ("integration" on screen).
 
-Set-up goes `connect` (credentials, what they reach) → `choose_administration` → `save_settings`. The administration
-outlives its connections and the push record is its own, so that deleting and adding an integration again books
-nothing twice (design section 2).
+Set-up goes `try_login` (credentials, what they reach) → `begin` → `choose_administration` → `save_settings`. The
+administration outlives its connections and the push record is its own, so that deleting and adding an integration
+again books nothing twice (design section 2).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +68,16 @@ class ConnectionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """A login that the tool has accepted, and what it reaches. Nothing of it is stored yet."""
+
+    plugin: str
+    settings: BaseModel
+    administrations: Sequence[Administration]
+    held: HeldSecrets
+
+
+@dataclass(frozen=True, slots=True)
 class Connecting:
     """A login that works, and what it reaches."""
 
@@ -104,19 +114,9 @@ _TABLES: Final = """
 # set-up
 
 
-async def connect(
-    db: Database,
-    plugins: Plugins,
-    vault: Vault,
-    *,
-    tenant_id: UUID,
-    entity_id: UUID,
-    plugin: str,
-    given: Mapping[str, Any],
-) -> Connecting:
-    """Tries the credentials `given`, stores them encrypted, and lists the books that they reach.
+async def try_login(db: Database, plugins: Plugins, plugin: str, given: Mapping[str, Any]) -> Tried:
+    """Logs in with the credentials `given` and lists the books that they reach; stores nothing.
 
-    Nothing is stored before the tool has accepted them. An unfinished connection of the entity is taken up again.
     Raises LoginProblem for settings of the wrong shape, UnknownPlugin, and what the tool raises (LoginBroken for
     wrong credentials).
     """
@@ -128,9 +128,32 @@ async def connect(
         reached = await tool.administrations()
     finally:
         await tool.close()
-    login = await logins.save_login(db, vault, tenant_id, plugin, settings)
-    await held.keep(LoginSecrets(db, vault, login.id))
-    return Connecting(await _begun(db, tenant_id, entity_id, login.id, plugin), reached)
+    return Tried(plugin, settings, reached, held)
+
+
+async def begin(db: Database, vault: Vault, tried: Tried, tenant_id: UUID, entity_id: UUID) -> UUID:
+    """Stores a login that was tried, encrypted, and begins a connection with it: its id.
+
+    An unfinished connection of the entity is taken up again.
+    """
+    login = await logins.save_login(db, vault, tenant_id, tried.plugin, tried.settings)
+    await tried.held.keep(LoginSecrets(db, vault, login.id))
+    return await _begun(db, tenant_id, entity_id, login.id, tried.plugin)
+
+
+async def connect(
+    db: Database,
+    plugins: Plugins,
+    vault: Vault,
+    *,
+    tenant_id: UUID,
+    entity_id: UUID,
+    plugin: str,
+    given: Mapping[str, Any],
+) -> Connecting:
+    """`try_login`, then `begin`: nothing is stored before the tool has accepted the credentials."""
+    tried = await try_login(db, plugins, plugin, given)
+    return Connecting(await begin(db, vault, tried, tenant_id, entity_id), tried.administrations)
 
 
 async def choose_administration(

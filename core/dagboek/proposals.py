@@ -5,7 +5,6 @@ ubl-and-vat.md section 4; account numbers: the Belgian chart of accounts (70 tur
 708 discounts), and in the Netherlands 8 for turnover.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +14,7 @@ from dagboek_schemas.documents import Direction, Kind
 from dagboek_sdk.accounting import Lists, Row
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side
 
+from dagboek.connection_settings import rule_words, without_headings
 from dagboek.row_words import Word, rate_in, words_of
 from dagboek.vat_proposals import propose_vat_codes
 
@@ -38,7 +38,7 @@ class Proposed:
     """A value, and why this one."""
 
     setting: str
-    """Where it goes, such as `sales.invoice_journal` or `purchases.vat_codes: goods, EU`."""
+    """Where it goes, such as `sales.invoice_journal` or `purchases account 21 %`."""
     value: str
     because: str
 
@@ -49,6 +49,10 @@ class Missing:
 
     setting: str
     why: str
+    command: str
+    """What `dagboek settings` takes to set it; `{connection}` stands for the connection, capitals for the value."""
+    without: str
+    """What happens as long as it is not chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,20 @@ class _Notes:
     proposed: list[Proposed] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
-    def take(self, setting: str, row: Row | None, because: str, why_not: str) -> str | None:
-        """The row's code, noted; or None, noted as missing."""
+    def take(self, setting: str, row: Row | None, because: str, why_not: str, without: str) -> str | None:
+        """The row's code, noted; or None, noted as missing, with what happens `without`."""
         if row is None:
-            self.missing.append(Missing(setting, why_not))
+            value = "JOURNAL" if setting.endswith("_journal") else "ACCOUNT"
+            self.missing.append(Missing(setting, why_not, f"set {{connection}} {setting}={value}", without))
             return None
         self.proposed.append(Proposed(setting, row.code, f"{row.name}: {because}" if row.name else because))
         return row.code
+
+    def rule(self, side: str, rule: LedgerRule, row: Row, because: str) -> LedgerRule:
+        """The rule, noted."""
+        why = f"{row.name}: {because}" if row.name else because
+        self.proposed.append(Proposed(f"{side} {rule_words(rule)}", rule.account, why))
+        return rule
 
 
 def _side(lists: Lists, direction: Direction, country: str, notes: _Notes) -> Side:
@@ -92,9 +103,10 @@ def _side(lists: Lists, direction: Direction, country: str, notes: _Notes) -> Si
     invoice_journal, credit_note_journal = _journals(lists.get("journals", ()), direction, notes)
     codes = []
     for proposal in propose_vat_codes(lists.get("vat_codes", ()), direction, country):
-        setting = f"{name}.vat_codes: {proposal.case}"
+        setting = f"{name} VAT {proposal.case}"
         if proposal.code is None:
-            notes.missing.append(Missing(setting, proposal.because))
+            command = f"vat {{connection}} CODE --side {name} {proposal.options}"
+            notes.missing.append(Missing(setting, proposal.because, command, "such documents are skipped"))
         else:
             notes.proposed.append(Proposed(setting, proposal.code.code, proposal.because))
             codes.append(proposal.code)
@@ -132,7 +144,9 @@ def _journals(rows: Sequence[Row], direction: Direction, notes: _Notes) -> tuple
         if not found and len(of_side) == 1:
             found, because = of_side, f"the only {kind} journal"
         why_not = f"no {kind} journal whose name says credit notes" if of_side and credit else f"no {kind} journal"
-        chosen.append(notes.take(f"{_SIDES[direction]}.{setting}", found[0] if found else None, because, why_not))
+        without = f"{_SIDES[direction]} {wanted}s are skipped".replace("_", " ")
+        row = found[0] if found else None
+        chosen.append(notes.take(f"{_SIDES[direction]}.{setting}", row, because, why_not, without))
     return chosen[0], chosen[1]
 
 
@@ -140,12 +154,8 @@ def _journals(rows: Sequence[Row], direction: Direction, notes: _Notes) -> tuple
 
 
 def _usable(rows: Sequence[Row]) -> list[Row]:
-    """Active accounts without headings, which have shorter numbers than the others."""
-    active = [row for row in rows if row.active]
-    if not active:
-        return []
-    usual = Counter(len(row.code) for row in active).most_common(1)[0][0]
-    return sorted((row for row in active if len(row.code) >= usual), key=lambda row: row.code)
+    """Active accounts without headings, by number."""
+    return sorted(without_headings([row for row in rows if row.active]), key=lambda row: row.code)
 
 
 def _of_side(rows: Sequence[Row], direction: Direction, country: str) -> list[Row]:
@@ -166,17 +176,21 @@ def _ledger_rules(accounts: Sequence[Row], direction: Direction, country: str, n
     rows = _of_side(accounts, direction, country)
     rules: list[LedgerRule] = []
     for rate, row in _by_rate(rows).items():
-        notes.take(f"{name}.ledger_accounts: {rate.normalize():f} %", row, "its name shows the rate", "")
-        rules.append(LedgerRule(account=row.code, rate=rate))
+        rules.append(notes.rule(name, LedgerRule(account=row.code, rate=rate), row, "its name shows the rate"))
     for category, word in _CATEGORIES:
         found = next((row for row in rows if word in words_of(row.name)), None)
         if found is not None:
-            notes.take(f"{name}.ledger_accounts: {category}", found, f"its name says {word}", "")
-            rules.append(LedgerRule(account=found.code, category=category))
+            rule = LedgerRule(account=found.code, category=category)
+            rules.append(notes.rule(name, rule, found, f"its name says {word}"))
     default, because = _default_account(rows, direction)
-    why_not = f"no account that is for {name} in general"
-    if code := notes.take(f"{name}.ledger_accounts: default", default, because, why_not):
-        rules.append(LedgerRule(account=code))
+    if default is not None:
+        rules.append(notes.rule(name, LedgerRule(account=default.code), default, because))
+    else:
+        setting = f"{name} {rule_words(LedgerRule(account=''))}"
+        why_not = f"no account for {name} in general"
+        command = f"account {{connection}} ACCOUNT --side {name}"
+        without = "a document with a line that bears no account and fits no other row is skipped"
+        notes.missing.append(Missing(setting, why_not, command, without))
     return tuple(rules)
 
 
@@ -218,7 +232,11 @@ def _discount_account(accounts: Sequence[Row], direction: Direction, country: st
         found = [row for row in named if side in words_of(row.name)] or named
         because = "its name says discounts"
     return notes.take(
-        f"{_SIDES[direction]}.discount_account", found[0] if found else None, because, "no account for discounts"
+        f"{_SIDES[direction]}.discount_account",
+        found[0] if found else None,
+        because,
+        "no account for discounts",
+        "documents with a discount are skipped",
     )
 
 
@@ -232,7 +250,8 @@ def _charge_account(
         default = next((rule.account for rule in rules if rule.rate is None and rule.category is None), None)
         found = next((row for row in rows if row.code == default), None)
         because = "no account for charges, so the default of the lines"
-    return notes.take(f"{_SIDES[direction]}.charge_account", found, because, "no account for charges")
+    without = "documents with a charge are skipped"
+    return notes.take(f"{_SIDES[direction]}.charge_account", found, because, "no account for charges", without)
 
 
 def _rounding_account(accounts: Sequence[Row], direction: Direction, notes: _Notes) -> str | None:
@@ -245,4 +264,5 @@ def _rounding_account(accounts: Sequence[Row], direction: Direction, notes: _Not
         found[0] if found else None,
         "its name says rounding",
         "no account whose name says rounding",
+        "documents with a rounding are skipped",
     )

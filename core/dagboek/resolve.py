@@ -95,7 +95,10 @@ async def retry(
     trigger: Trigger = Trigger.RETRY,
     by: str | None = None,
 ) -> UUID:
-    """A small run for one document, with its party where that is not booked."""
+    """A small run for one document, with its party where that is not booked.
+
+    CannotResolve where no connection brings it, and while an earlier retry of it has not ended.
+    """
     row = await db.one(
         """SELECT c.id FROM connection c JOIN origin o ON o.entity_id = c.entity_id AND o.identity = %s
            WHERE c.administration_id = %s AND c.deleted_at IS NULL LIMIT 1""",
@@ -104,7 +107,27 @@ async def retry(
     )
     if row is None:
         raise CannotResolve("No connection brings this document to these books any more. Connect the entity again.")
+    if trigger is Trigger.RETRY:
+        await _refuse_second(db, row["id"], identity)
     return await request_run(db, publisher, row["id"], trigger, by, scope=[identity])
+
+
+async def _refuse_second(db: Database, connection_id: UUID, identity: str) -> None:
+    """Two at once do no harm, but the second one waits for what the first waits for."""
+    going_on = await db.one(
+        """SELECT id, parked_until, state FROM run
+           WHERE connection_id = %s AND small AND state <> 'ended' AND scope ? %s LIMIT 1""",
+        connection_id,
+        identity,
+    )
+    if going_on is not None:
+        short = str(going_on["id"])[:8]
+        waits = going_on["parked_until"] if going_on["state"] == "parked" else None
+        until = f" It goes on at {waits.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if waits else ""
+        raise CannotResolve(
+            f"Run {short} is trying this document already.{until} Watch it with `dagboek history {short}`, or stop it "
+            f"with `dagboek cancel {short}`."
+        )
 
 
 async def acknowledge_change(db: Database, tenant_id: UUID, link_id: int) -> None:

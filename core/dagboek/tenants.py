@@ -7,7 +7,8 @@ import psycopg
 from dagboek_schemas.identity import normal_number
 from psycopg.rows import DictRow
 
-from dagboek.database import Database
+from dagboek.database import Connection, Database
+from dagboek.rules.vat_numbers import Fault, vat_number
 
 
 class Unusable(Exception):
@@ -34,6 +35,37 @@ class Entity:
     country: str
     fiscal_year_start: int
     """Month, 1 to 12."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFault:
+    """What is wrong with a VAT number as somebody wrote it."""
+
+    what: str
+    certain: bool
+    """False: it may be right all the same, if a person says so."""
+
+
+def vat_number_fault(written: str) -> NumberFault | None:
+    """What is wrong with the VAT number of an entity: its form or its check digit. None: nothing.
+
+    All documents are recognised by it, and whether one is a sale or a purchase is decided by it.
+    """
+    number = normal_number(written)
+    read = vat_number(number, None)
+    if read is None:
+        if number[:2].isalpha() and any(sign.isdigit() for sign in number[2:]):
+            return NumberFault(
+                f"{written} cannot be checked: how {number[:2]} makes its VAT numbers is not known.", False
+            )
+        what = f"{written} is no VAT number: it begins with the two letters of its country, such as BE0123456749."
+        return NumberFault(what, True)
+    match read.fault:
+        case Fault.FORM:
+            return NumberFault(f"{written} is no VAT number of {read.country}: its form is {read.form}.", True)
+        case Fault.CHECK_DIGIT:
+            return NumberFault(f"The check digit of {written} is wrong: at least one digit is mistyped.", False)
+    return None
 
 
 async def ensure_tenant(db: Database, name: str) -> Tenant:
@@ -65,41 +97,26 @@ async def ensure_entity(
 ) -> Entity:
     """The tenant's entity called `name`, made if there is none; what is given is filled in where nothing stood.
 
-    The identity of every document rests on the entity's number and fiscal year, so one that is there is not
-    changed: Unusable when `name` has another number, or `vat_number` is another entity's.
+    The identity of every document rests on the entity's number and fiscal year, so they can be corrected only as long
+    as no run and no document is known by them: Unusable when `name` has another number by then.
     """
     name, vat = name.strip(), normal_number(vat_number or "") or None
     company = normal_number(company_number or "") or None
     _check(name, country, fiscal_year_start)
+    values = (tenant_id, name, vat, company, country or _country_of(vat), fiscal_year_start or 1)
     try:
-        row = await db.one(
-            """INSERT INTO entity AS e (tenant_id, name, vat_number, company_number, country, fiscal_year_start)
-               VALUES (%s, %s, %s, %s, %s, %s)
-               ON CONFLICT (tenant_id, name) DO UPDATE SET
-                   vat_number = coalesce(e.vat_number, excluded.vat_number),
-                   company_number = coalesce(e.company_number, excluded.company_number)
-               RETURNING id, tenant_id, name, vat_number, company_number, country, fiscal_year_start""",
-            tenant_id,
-            name,
-            vat,
-            company,
-            country or _country_of(vat),
-            fiscal_year_start or 1,
-        )
+        async with db.transaction() as connection:
+            # Requesting a run takes the row too, by its foreign key.
+            await connection.execute("SELECT 1 FROM entity WHERE tenant_id = %s AND name = %s FOR UPDATE", values[:2])
+            entity = await _written(connection, values)
+            changes = _changes(entity, vat, company, country, fiscal_year_start)
+            if not changes:
+                return entity
+            if await _is_used(connection, entity.id):
+                raise Unusable(_refusal(entity, changes))
+            return await _corrected(connection, entity, vat, company, country, fiscal_year_start)
     except psycopg.errors.ForeignKeyViolation as missing:
         raise Unusable(f"There is no tenant {tenant_id}.") from missing
-    assert row is not None
-    entity = _entity(row)
-    _refuse_changes(
-        entity,
-        {
-            "VAT number": (entity.vat_number, vat),
-            "company number": (entity.company_number, company),
-            "country": (entity.country, country),
-            "first month of the fiscal year": (entity.fiscal_year_start, fiscal_year_start),
-        },
-    )
-    return entity
 
 
 async def find_entity(db: Database, tenant_id: UUID, name: str) -> Entity:
@@ -147,10 +164,68 @@ def _country_of(vat_number: str | None) -> str:
     return {"EL": "GR", "XI": "GB"}.get(prefix, prefix) if prefix.isalpha() and len(prefix) == 2 else "BE"
 
 
-def _refuse_changes(entity: Entity, wanted: dict[str, tuple[object, object]]) -> None:
-    for what, (has, given) in wanted.items():
-        if given is not None and has != given:
-            raise Unusable(
-                f"{entity.name} is there already, with {what} {has}, not {given}. Documents are recognised by it, "
-                "so it is never changed: use another name for another company."
-            )
+async def _written(connection: Connection, values: tuple[object, ...]) -> Entity:
+    found = await connection.execute(
+        """INSERT INTO entity AS e (tenant_id, name, vat_number, company_number, country, fiscal_year_start)
+           VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (tenant_id, name) DO UPDATE SET
+               vat_number = coalesce(e.vat_number, excluded.vat_number),
+               company_number = coalesce(e.company_number, excluded.company_number)
+           RETURNING id, tenant_id, name, vat_number, company_number, country, fiscal_year_start""",
+        values,
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return _entity(row)
+
+
+def _changes(
+    entity: Entity, vat: str | None, company: str | None, country: str | None, fiscal_year_start: int | None
+) -> dict[str, tuple[object, object]]:
+    """What is given and differs: what it is, and what it would be."""
+    wanted: dict[str, tuple[object, object]] = {
+        "VAT number": (entity.vat_number, vat),
+        "company number": (entity.company_number, company),
+        "country": (entity.country, country),
+        "first month of the fiscal year": (entity.fiscal_year_start, fiscal_year_start),
+    }
+    return {what: (has, given) for what, (has, given) in wanted.items() if given is not None and has != given}
+
+
+async def _is_used(connection: Connection, entity_id: UUID) -> bool:
+    """Whether documents of the entity are known, or a run may be finding them."""
+    found = await connection.execute(
+        """SELECT 1 WHERE EXISTS (SELECT 1 FROM run WHERE entity_id = %(entity)s)
+                       OR EXISTS (SELECT 1 FROM document WHERE entity_id = %(entity)s)""",
+        {"entity": entity_id},
+    )
+    return await found.fetchone() is not None
+
+
+async def _corrected(
+    connection: Connection,
+    entity: Entity,
+    vat: str | None,
+    company: str | None,
+    country: str | None,
+    fiscal_year_start: int | None,
+) -> Entity:
+    country = country or (_country_of(vat) if vat and vat != entity.vat_number else None)
+    found = await connection.execute(
+        """UPDATE entity SET vat_number = coalesce(%s, vat_number), company_number = coalesce(%s, company_number),
+                  country = coalesce(%s, country), fiscal_year_start = coalesce(%s, fiscal_year_start)
+           WHERE id = %s
+           RETURNING id, tenant_id, name, vat_number, company_number, country, fiscal_year_start""",
+        (vat, company, country, fiscal_year_start, entity.id),
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return _entity(row)
+
+
+def _refusal(entity: Entity, changes: dict[str, tuple[object, object]]) -> str:
+    what, (has, given) = next(iter(changes.items()))
+    return (
+        f"{entity.name} is there already, with {what} {has}, not {given}. It was synchronised before, and its "
+        "documents are recognised by it, so it is never changed: use another name for another company."
+    )

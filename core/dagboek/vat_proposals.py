@@ -38,6 +38,12 @@ class Case:
     """The receiver owes the VAT."""
     vat_name: str | None = None
 
+    @property
+    def options(self) -> str:
+        """How `dagboek settings vat` is told of it: `--category K --region EU`."""
+        given = (("category", self.category), ("region", self.region), ("vat-name", self.vat_name))
+        return " ".join(f"--{name} {value}" for name, value in given if value)
+
 
 @dataclass(frozen=True, slots=True)
 class VatProposal:
@@ -46,6 +52,8 @@ class VatProposal:
     case: str
     code: VatCode | None
     because: str
+    options: str = ""
+    """Of `dagboek settings vat`, for a case without code."""
 
 
 def propose_vat_codes(rows: Sequence[Row], direction: Direction, country: str) -> Iterator[VatProposal]:
@@ -90,7 +98,7 @@ def _for_case(
             best = _best([row for row in rows if _plain(row) and rate_of(row) == rate], None, direction)
             yield _proposal(case, best, rate, credit_note, f"{_percent(rate)} %, by its rate")
         if not rates:
-            yield VatProposal(case.title, None, "no code with a rate above 0 %")
+            yield VatProposal(case.title, None, "no code with a rate above 0 %", f"{case.options} --rate RATE")
         return
     found = _matching(case, rows)
     because = f"its name says {' or '.join(case.means)}" if case.means else "0 %, by its rate"
@@ -100,7 +108,8 @@ def _for_case(
         because = "no code for exempt; in Belgium it goes where the zero rate goes"
     best = _best(found, case.prefers, direction)
     if best is None:
-        yield VatProposal(case.title, None, f"no code whose name says {' or '.join(case.means) or '0 %'}")
+        why_not = f"no code whose name says {' or '.join(case.means) or '0 %'}"
+        yield VatProposal(case.title, None, why_not, case.options)
         return
     yield _proposal(case, best, ZERO, credit_note, because)
 

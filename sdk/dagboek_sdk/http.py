@@ -4,13 +4,14 @@ Redirects and repeats of the HTTP library are off. A read is retried by whoever 
 """
 
 import json
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Self
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 from xml.sax.saxutils import escape
 
 import aiohttp
@@ -153,7 +154,7 @@ class Client:
             answer = await self._exchange(method, url, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as trouble:
             self._recorded(method, url, request, None, trouble)
-            raise ToolUnavailable(f"{type(trouble).__name__} while reading") from trouble
+            raise ToolUnavailable(self._told(trouble, url)) from trouble
         if answer.status in accept:
             return answer
         if error := self.classify(answer):
@@ -182,10 +183,10 @@ class Client:
             self._recorded(method, url, request, None, trouble, attempt)
             if attempt.sent:
                 if isinstance(trouble, Exception):
-                    raise Uncertain(f"{type(trouble).__name__} after sending") from trouble
+                    raise Uncertain(f"{self._told(trouble, url)}, after sending") from trouble
                 raise
             if isinstance(trouble, aiohttp.ClientError | TimeoutError | OSError):
-                raise ToolUnavailable(f"{type(trouble).__name__} before sending") from trouble
+                raise ToolUnavailable(f"{self._told(trouble, url)}, before sending") from trouble
             raise
         finally:
             _writing.reset(token)
@@ -214,6 +215,29 @@ class Client:
                 if len(body) > MAX_BODY:
                     raise aiohttp.ClientPayloadError(f"answer longer than {MAX_BODY} bytes")
             return Answer(response.status, response.headers, bytes(body))
+
+    def _told(self, trouble: BaseException, url: str) -> str:
+        """What went wrong on the way to the tool and back, in words, with the host: no path, which may hold data."""
+        host = urlsplit(url).netloc.rpartition("@")[2] or "the tool"
+        match trouble:
+            case aiohttp.ClientConnectorDNSError():
+                return f"the host {host} cannot be found"
+            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+                return f"the address of {host} cannot be used"
+            case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+                return f"{host} does not prove who it is: its certificate is not accepted"
+            case aiohttp.ConnectionTimeoutError():
+                return f"{host} cannot be reached in time"
+            case TimeoutError():
+                return f"{host} did not answer within {self.call_deadline:g} seconds"
+            case aiohttp.ClientConnectorError():
+                reason = os.strerror(trouble.os_error.errno).lower() if trouble.os_error.errno else ""
+                return f"{host} cannot be reached" + (f" ({reason})" if reason else "")
+            case aiohttp.ClientPayloadError():
+                return f"the answer of {host} came incomplete, or was too long"
+            case aiohttp.ClientError() | OSError():
+                return f"{host} ended the connection without an answer"
+        return f"{type(trouble).__name__} in the call to {host}"
 
     def _recorded(
         self,

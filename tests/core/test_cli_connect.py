@@ -105,6 +105,54 @@ def test_wrong_credentials_are_told_with_what_to_do(dagboek: Dagboek, connect: l
     assert "no connection yet" in dagboek("connection", "list")[1]
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"octopus": "octpus"}, "Did you mean 'octopus'?"),
+        ({"BE0403019261": "hello"}, "hello is no VAT number"),
+        ({"BE0403019261": "BE0999999999"}, "The check digit of BE0999999999 is wrong"),
+        ({"lift_limits=true": "password=wrong"}, "does not accept the user or the password"),
+        ({"lift_limits=true": "base_url=http://nobody.invalid"}, "the host nobody.invalid cannot be found"),
+        ({"lift_limits=true": "base_url=http://127.0.0.1:1"}, "127.0.0.1:1 cannot be reached (connection refused)"),
+    ],
+)
+def test_a_connect_that_fails_leaves_nothing_behind(
+    dagboek: Dagboek, connect: list[str], changed: dict[str, str], words: str
+) -> None:
+    code, out, err = dagboek(*[changed.get(word, word) for word in connect])
+    assert (code, out, words in err) == (2, "", True), err
+    assert "Error" not in err and "Traceback" not in err
+    assert "There is no tenant" in dagboek("connection", "list", "--tenant", "North")[2]
+
+
+def test_a_wrong_vat_number_is_corrected_before_the_first_run(dagboek: Dagboek, connect: list[str]) -> None:
+    mistyped = ["BE0404483367" if word == "BE0403019261" else word for word in connect]
+    assert dagboek(*mistyped, "--accept")[0] == 0
+    code, out, _ = dagboek(*connect, "--accept")
+    assert code == 0
+    assert "The VAT number of North was BE0404483367; it is BE0403019261 now." in out
+    assert len(json.loads(dagboek("connection", "list", "--json")[1])) == 1
+
+    odd = ["BE0999999999" if word == "BE0403019261" else word for word in connect]
+    assert dagboek(*odd)[0] == 2
+    assert dagboek(*odd, "--yes")[0] == 0
+
+
+def test_connect_is_brief_and_repeats_its_warnings(dagboek: Dagboek, connect: list[str]) -> None:
+    _, out, _ = dagboek(*connect)
+    short = json.loads(dagboek("connection", "list", "--json")[1])[0]["connection"][:8]
+    told = [line for line in out.splitlines() if line.startswith("Mind: the books are those of")]
+    assert len(told) == 2 and all(line.endswith(f"dagboek connection delete {short}") for line in told)
+    assert len(out.splitlines()) < 45
+    assert f"dagboek settings account {short} ACCOUNT --side purchases" in out
+    assert "is skipped" in out
+    whole = dagboek("settings", "propose", "North")[1]
+    assert len(whole.splitlines()) > 80 and "Mind:" not in whole
+
+    assert dagboek("settings", "account", short, "610000", "--side", "purchases")[0] == 0
+    assert "purchases account for all other lines" in dagboek("settings", "show", short)[1]
+
+
 def test_what_is_missing_or_unknown_is_named(dagboek: Dagboek, connect: list[str], tmp_path: Path) -> None:
     bare = connect[: connect.index("--vat")]
     assert "--vat" in dagboek(*bare)[2]
@@ -162,6 +210,7 @@ def test_settings_one_by_one(dagboek: Dagboek, connect: list[str]) -> None:
         (["vat", "North", "21", "--rate", "abc"], "no rate"),
         (["vat", "North", "21", "--rate", "121"], "less than or equal to 100"),
         (["account", "North", "1"], "no ledger account 1"),
+        (["account", "North", "7000"], "it has 700000, 700006"),
         (["account", "North"], "--remove"),
         (["account", "North", "--rate", "3", "--remove"], "No ledger account"),
         (["lists", "North", "colours"], "no list colours"),

@@ -123,6 +123,50 @@ async def test_doctor_and_resolve_name_what_a_person_must_do(
     assert {row["title"]: row["booking_number"] for row in rows}["2026/2"] == "2"
 
 
+async def test_what_cannot_be_tried_again_is_told_as_it_is(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1")])
+    (tmp_path / "ubl" / "odd.xml").write_text("<Invoice>")
+    connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    dagboek.core()
+    dagboek.worker()
+    run = await dagboek.sync(connection)
+    for arguments in (("odd.xml",), (str(run["id"])[:8], "odd.xml")):
+        done = await dagboek_command(dagboek, "retry", *arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("odd.xml could not be read as a document"), done.stderr
+    party = await dagboek_command(dagboek, "retry", str(run["id"])[:8], "Bakkerij De Klaver BV")
+    assert (party.returncode, "is no document" in party.stderr) == (2, True), party.stderr
+
+
+async def test_a_long_wait_is_told_once_and_can_be_left(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1"), Ubl("2026/2", lines=(UblLine("10.00", rate="12"),))])
+    connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl", settings=settings_of({"21": "700021"}))
+    sandbox.control.faults(kind="rate_limited", operation="insertBuySellBooking", seconds=7200)
+    dagboek.core()
+    dagboek.worker()
+
+    synced = await dagboek_command(dagboek, "sync", "--all", "--json", "--timeout", "15")
+    assert synced.returncode == 1
+    (run,) = json.loads(synced.stdout)
+    short = run["id"][:8]
+    assert run["status"] != "Success"
+    assert synced.stderr.count("Octopus takes no more requests until 2") == 1, synced.stderr
+    assert f"`dagboek history {short}`" in synced.stderr and f"`dagboek cancel {short}`" in synced.stderr
+    assert f"Not ended yet, and going on: {short}" in synced.stderr
+
+    again = await dagboek_command(dagboek, "sync", "--all", "--no-wait")
+    assert again.stdout.strip().endswith("is going on already") and short in again.stdout
+
+    first = await dagboek_command(dagboek, "retry", "2026/1", "--no-wait", "--json")
+    (retried,) = json.loads(first.stdout)
+    second = await dagboek_command(dagboek, "retry", "2026/1")
+    assert second.returncode == 2
+    assert f"Run {retried['run'][:8]} is trying this document already" in second.stderr, second.stderr
+    for one in (run["id"], retried["run"]):
+        await dagboek_command(dagboek, "cancel", one)
+    assert await dagboek.db.one("SELECT 1 FROM connection WHERE id = %s", connection)
+
+
 async def test_names_that_fit_nothing_or_too_much(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
     write_files(tmp_path / "ubl", [Ubl("2026/1")])
     await dagboek.connection(sandbox, folder=tmp_path / "ubl")

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ import orjson
 import typer
 from dagboek_schemas.identity import normal_number
 from dagboek_sdk.accounting import AccountingPlugin, Administration
-from dagboek_sdk.errors import LoginBroken, Throttled
+from dagboek_sdk.errors import LoginBroken, Throttled, ToolUnavailable
 from pydantic import BaseModel
 
 from dagboek import connections, contexts
@@ -22,10 +23,18 @@ from dagboek.cli.failures import CommandFailed, listed
 from dagboek.cli.proposing import propose_settings
 from dagboek.cli.session import Session, open_session, run
 from dagboek.cli.wording import Wording
-from dagboek.connections import ConnectionRow
+from dagboek.connections import ConnectionRow, Tried
 from dagboek.logins import names_of_secrets
 from dagboek.settings import ENV_PREFIX
-from dagboek.tenants import Entity, Unusable, ensure_entity, ensure_tenant, find_entity
+from dagboek.tenants import (
+    Entity,
+    Unusable,
+    ensure_entity,
+    ensure_tenant,
+    find_entity,
+    find_tenant,
+    vat_number_fault,
+)
 
 FRESH = timedelta(hours=1)
 """Lists that were read within this time are taken as they are; `dagboek settings refresh` reads them anew."""
@@ -53,6 +62,7 @@ def register(app: typer.Typer) -> None:
         administration: Annotated[str | None, typer.Option(help="the books to use, by id or name")] = None,
         start_date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="book from this day on")] = None,
         accept: Annotated[bool, typer.Option("--accept", help="store the proposed settings")] = False,
+        sure: Annotated[bool, typer.Option("--yes", help="take a VAT number whose check digit is wrong")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="for programs; asks nothing")] = False,
     ) -> None:
         """Connect a company to its books: credentials, administration, proposed settings.
@@ -60,27 +70,68 @@ def register(app: typer.Typer) -> None:
         What is not given is taken from DAGBOEK_<TOOL>_<NAME>, such as DAGBOEK_OCTOPUS_PASSWORD, or asked for.
         """
         from_file, from_options = _from_file(credentials_file), _from_options(values or (), base_url)
+        company = _Company(tenant.strip(), entity.strip(), vat, company_number, fiscal_year_start)
 
         async def program() -> None:
             async with open_session() as session:
-                company = await _company(session, tenant, entity, vat, company_number, fiscal_year_start)
                 setup = _Setup(session, tool, company, as_json)
-                await setup.connect({**setup.own_names(from_file), **from_options}, administration)
+                # Nothing is written before all that can be checked is right: a mistyped word leaves nothing behind.
+                await setup.check_company(sure=sure)
+                tried = await setup.log_in({**setup.own_names(from_file), **from_options})
+                await setup.connect(tried, administration)
                 await setup.settle(start_date.date() if start_date else None, accept)
 
         run(program)
 
 
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What was said of the company whose books are kept."""
+
+    tenant: str
+    name: str
+    vat: str | None
+    company_number: str | None
+    fiscal_year_start: int | None
+
+
 class _Setup:
     """One connection being made; asks on a terminal, unless a program reads."""
 
-    def __init__(self, session: Session, tool: str, entity: Entity, as_json: bool) -> None:
+    def __init__(self, session: Session, tool: str, company: _Company, as_json: bool) -> None:
         self._session = session
         self._tool_class = session.plugins.tool(tool)
-        self._entity = entity
+        self._company = company
         self._json = as_json
         self._asks = sys.stdin.isatty() and not as_json
+        self._before: Entity | None = None
         self._row: ConnectionRow
+        self._warnings: list[str] = []
+
+    async def check_company(self, *, sure: bool) -> None:
+        """Whether the company can be told apart by what is given, and its VAT number can be one."""
+        company = self._company
+        if not company.tenant or not company.name:
+            raise CommandFailed("Give the names of a --tenant and an --entity; they cannot be empty.")
+        self._before = await _known(self._session, company)
+        if company.vat is None:
+            if company.company_number is None and self._before is None:
+                raise CommandFailed(
+                    f"{company.name} is new: give its --vat number, or its --company-number. Whether an invoice is a "
+                    "sale or a purchase is decided by it."
+                )
+            return
+        if self._before and self._before.vat_number == normal_number(company.vat):
+            return
+        fault = vat_number_fault(company.vat)
+        if fault is None or (sure and not fault.certain):
+            return
+        if fault.certain:
+            raise CommandFailed(f"{fault.what} Nothing was stored.")
+        if not self._asks:
+            raise CommandFailed(f"{fault.what} Nothing was stored; with --yes it is taken as it is.")
+        if not typer.confirm(f"{fault.what} Is it right all the same?", err=True):
+            raise CommandFailed("Nothing was stored.", code=1)
 
     def own_names(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Settings under the names of the plugin. A sandbox tells the tool's own names, and more than a login takes."""
@@ -89,30 +140,46 @@ class _Setup:
         told = {_snake_case(name): value for name, value in {**given, **given["credentials"]}.items()}
         return {name: value for name, value in told.items() if name in self._tool_class.about.settings.model_fields}
 
-    async def connect(self, given: Mapping[str, Any], wanted: str | None) -> None:
-        """Credentials, then the administration."""
+    async def log_in(self, given: Mapping[str, Any]) -> Tried:
+        """Tries the credentials; what is missing is asked for."""
         about, session = self._tool_class.about, self._session
         settings = _completed(about.settings, about.name, given, self._asks)
         try:
-            begun = await connections.connect(
-                session.db,
-                session.plugins,
-                session.vault,
-                tenant_id=self._entity.tenant_id,
-                entity_id=self._entity.id,
-                plugin=about.name,
-                given=settings,
-            )
+            return await connections.try_login(session.db, session.plugins, about.name, settings)
         except LoginBroken as broken:
             text = Wording(session.plugins, "en").of(broken.issue)
             words = f" Its words: {broken.tool_words}" if broken.tool_words else ""
-            raise CommandFailed(f"{about.title}: {text.cause} {text.remedy}{words}") from None
-        chosen = self._chosen(begun.administrations, wanted)
-        self._row = await connections.choose_administration(
-            session.db, session.plugins, session.vault, begun.connection_id, chosen
+            raise CommandFailed(f"{about.title}: {text.cause} {text.remedy}{words} Nothing was stored.") from None
+        except ToolUnavailable as away:
+            words = f" Its words: {away.tool_words}" if away.tool_words else ""
+            raise CommandFailed(
+                f"{about.title} could not be asked: {away}.{words} Nothing was stored. Check its address (--base-url) "
+                "and the internet connection, or try again later."
+            ) from None
+
+    async def connect(self, tried: Tried, wanted: str | None) -> None:
+        """The administration, then everything is written."""
+        session, company = self._session, self._company
+        chosen = self._chosen(tried.administrations, wanted)
+        owner = await ensure_tenant(session.db, company.tenant)
+        entity = await ensure_entity(
+            session.db,
+            owner.id,
+            company.name if self._before is None else self._before.name,
+            vat_number=company.vat,
+            company_number=company.company_number,
+            fiscal_year_start=company.fiscal_year_start,
         )
-        self._say(f"{self._entity.name} is connected to {chosen.name} ({chosen.id}) as {str(self._row.id)[:8]}.")
-        self._compare(chosen)
+        begun = await connections.begin(session.db, session.vault, tried, owner.id, entity.id)
+        self._row = await connections.choose_administration(session.db, session.plugins, session.vault, begun, chosen)
+        self._say(f"{entity.name} is connected to {chosen.name} ({chosen.id}) as {self._short}.")
+        if self._before and self._before.vat_number and self._before.vat_number != entity.vat_number:
+            self._warn(f"The VAT number of {entity.name} was {self._before.vat_number}; it is {entity.vat_number} now.")
+        self._compare(chosen, entity)
+
+    @property
+    def _short(self) -> str:
+        return str(self._row.id)[:8]
 
     async def settle(self, start_date: date | None, accept: bool) -> None:
         """Lists, missing rights, proposals."""
@@ -122,23 +189,29 @@ class _Setup:
             await self._rights(tool)
             await contexts.refresh(session.db, self._row.id, tool, older_than=FRESH)
         except Throttled as spent:
-            short = str(self._row.id)[:8]
+            short = self._short
             raise CommandFailed(
-                f"{self._entity.name} is connected as {short}, but the tool gives its lists only so often, and that is "
-                f"used up until {tables.moment(spent.until) or 'later'} UTC. Then go on with "
+                f"{self._row.entity_name} is connected as {short}, but the tool gives its lists only so often, and "
+                f"that is used up until {tables.moment(spent.until) or 'later'} UTC. Then go on with "
                 f"`dagboek settings refresh {short}` and `dagboek settings propose {short}`."
             ) from None
         finally:
             await tool.close()
         await propose_settings(
-            session, self._row.id, start_date=start_date, accept=accept, asks=self._asks, as_json=self._json
+            session,
+            self._row.id,
+            start_date=start_date,
+            accept=accept,
+            asks=self._asks,
+            as_json=self._json,
+            warnings=self._warnings,
         )
 
     async def _rights(self, tool: AccountingPlugin) -> None:
         wording = Wording(self._session.plugins, "en")
         for issue in await tool.missing_rights():
             text = wording.of(issue)
-            self._say(f"{text.title}: {text.cause} {text.remedy}", "yellow")
+            self._warn(f"{text.title}: {text.cause} {text.remedy}")
 
     def _chosen(self, administrations: Sequence[Administration], wanted: str | None) -> Administration:
         usable = [one for one in administrations if not one.disabled]
@@ -155,47 +228,34 @@ class _Setup:
             raise CommandFailed("This login reaches no administration. Give the user access to the books in the tool.")
         if not self._asks:
             raise CommandFailed(f"Say which books with --administration ID. This login reaches: {_names(usable)}.")
-        return _asked_for(usable, self._entity)
+        ours = self._company.vat or (self._before.vat_number if self._before else None)
+        return _asked_for(usable, self._company.name, normal_number(ours or ""))
 
-    def _compare(self, chosen: Administration) -> None:
-        theirs, ours = normal_number(chosen.vat_number or ""), self._entity.vat_number or ""
+    def _compare(self, chosen: Administration, entity: Entity) -> None:
+        theirs, ours = normal_number(chosen.vat_number or ""), entity.vat_number or ""
         if theirs and ours and theirs.removeprefix("BE") != ours.removeprefix("BE"):
-            self._say(
+            self._warn(
                 f"Mind: the books are those of {theirs}, the company is {ours}. "
-                "Delete the connection if that is wrong: dagboek connection delete",
-                "yellow",
+                f"Delete the connection if that is wrong: dagboek connection delete {self._short}"
             )
+
+    def _warn(self, text: str) -> None:
+        """Said now, and again where the proposals end: they are long."""
+        self._warnings.append(text)
+        self._say(text, "yellow")
 
     def _say(self, text: str, style: str = "") -> None:
         if not self._json:
             tables.console().print(tables.cell(text), style=style)
 
 
-async def _company(
-    session: Session,
-    tenant: str,
-    name: str,
-    vat: str | None,
-    company_number: str | None,
-    fiscal_year_start: int | None,
-) -> Entity:
-    owner = await ensure_tenant(session.db, tenant)
-    if vat is None and company_number is None:
-        try:
-            return await find_entity(session.db, owner.id, name)
-        except Unusable:
-            raise CommandFailed(
-                f"{name} is new: give its --vat number, or its --company-number. Whether an invoice is a sale or a "
-                "purchase is decided by it."
-            ) from None
-    return await ensure_entity(
-        session.db,
-        owner.id,
-        name,
-        vat_number=vat,
-        company_number=company_number,
-        fiscal_year_start=fiscal_year_start,
-    )
+async def _known(session: Session, company: _Company) -> Entity | None:
+    """The company, where the tenant has it already."""
+    try:
+        owner = await find_tenant(session.db, company.tenant)
+        return await find_entity(session.db, owner.id, company.name)
+    except Unusable:
+        return None
 
 
 def _completed(model: type[BaseModel], tool: str, given: Mapping[str, Any], asks: bool) -> dict[str, Any]:
@@ -239,14 +299,14 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _asked_for(usable: Sequence[Administration], entity: Entity) -> Administration:
+def _asked_for(usable: Sequence[Administration], company: str, vat_number: str) -> Administration:
     shown = tables.table("", "administration", "id", "VAT number", right=[""])
     for at, one in enumerate(usable, start=1):
         shown.add_row(*(tables.cell(text) for text in (at, one.name, one.id, one.vat_number)))
     tables.console().print(shown)
-    same = [at for at, one in enumerate(usable, start=1) if normal_number(one.vat_number or "") == entity.vat_number]
+    same = [at for at, one in enumerate(usable, start=1) if vat_number == normal_number(one.vat_number or "") != ""]
     answer = typer.prompt(
-        f"Which one keeps the books of {entity.name}?",
+        f"Which one keeps the books of {company}?",
         type=click.IntRange(1, len(usable)),
         default=same[0] if len(same) == 1 else None,
         err=True,

@@ -1,18 +1,25 @@
 """`dagboek retry`: one document again, in a small run of its own."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 import typer
+from dagboek_schemas.statuses import ItemKind
 
 from dagboek.cli.failures import CommandFailed, listed
 from dagboek.cli.selecting import Target, targets, tenant_of_run, tenants
 from dagboek.cli.session import Session, language_of, open_session, run, who
-from dagboek.cli.sync import finish, show_started
+from dagboek.cli.sync import Timeout, finish, show_started
 from dagboek.cli.wording import Wording
-from dagboek.documents import SYNCED, DocumentRow, documents
+from dagboek.documents import SYNCED, DocumentRow, Standing, documents
 from dagboek.history import run_details
 from dagboek.resolve import retry
+
+_UNREADABLE = (
+    "{} could not be read as a document, so it cannot be tried on its own. Correct the file, then `dagboek sync`: it "
+    "is read again."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,15 +31,24 @@ def register(app: typer.Typer) -> None:
         item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="a document of that run")] = None,
         tenant: Annotated[str | None, typer.Option(help="of one tenant")] = None,
         no_wait: Annotated[bool, typer.Option("--no-wait", help="start only")] = False,
+        timeout: Timeout = None,
         language: Annotated[str | None, typer.Option(help="of causes and remedies: nl, fr or en")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
     ) -> None:
         """Try one document again now, with its customer or supplier where that is not booked."""
         wanted = language_of(language)
-        raise typer.Exit(run(lambda: _retry(first, item, tenant, no_wait, wanted, as_json)))
+        raise typer.Exit(run(lambda: _retry(first, item, tenant, no_wait, wanted, timeout, as_json)))
 
 
-async def _retry(first: str, item: str | None, tenant: str | None, no_wait: bool, language: str, as_json: bool) -> int:
+async def _retry(
+    first: str,
+    item: str | None,
+    tenant: str | None,
+    no_wait: bool,
+    language: str,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
     async with open_session(broker=True) as session:
         if item is None:
             tenant_id, entity, identity = await _document(session, first, tenant)
@@ -51,43 +67,66 @@ async def _retry(first: str, item: str | None, tenant: str | None, no_wait: bool
         if no_wait:
             show_started(started, as_json)
             return 0
-        return await finish(session, started, Wording(session.plugins, language), as_json)
+        return await finish(session, started, Wording(session.plugins, language), as_json, timeout)
 
 
 async def _administration(session: Session, connection_id: UUID) -> UUID:
     row = await session.db.one("SELECT administration_id FROM connection WHERE id = %s", connection_id)
     if row is None or row["administration_id"] is None:
-        raise CommandFailed("The set-up of this connection is not complete. Finish it with `dagboek settings`.")
+        raise CommandFailed("The set-up of this connection is not complete. Connect it again with `dagboek connect`.")
     return UUID(str(row["administration_id"]))
 
 
 async def _item(session: Session, named: str, item: str, tenant: str | None) -> tuple[UUID, UUID, str]:
     tenant_id = await tenant_of_run(session.db, named, tenant)
     found = await run_details(session.db, tenant_id, named, everything=True)
-    fitting = {one.identity for one in found.details if item in (one.title, one.identity, one.origin_id)}
+    fitting = {one.identity: one for one in found.details if item in (one.title, one.identity, one.origin_id)}
     if len(fitting) != 1:
         titles = listed([one.title for one in found.details if one.issues])
         what = "has no item" if not fitting else "has several items"
         raise CommandFailed(f"Run {named} {what} called {item}. With issues: {titles}.")
-    row = await session.db.one("SELECT entity_id FROM run WHERE id = %s", found.summary.id)
-    assert row is not None
-    return tenant_id, row["entity_id"], fitting.pop()
+    identity, chosen = fitting.popitem()
+    if chosen.kind is not ItemKind.DOCUMENT:
+        raise CommandFailed(f"{item} is no document. Retry a document of this customer or supplier: it goes along.")
+    entity_id = await _entity_of(session, tenant_id, identity)
+    if entity_id is None:
+        raise CommandFailed(_UNREADABLE.format(item))
+    return tenant_id, entity_id, identity
 
 
 async def _document(session: Session, number: str, tenant: str | None) -> tuple[UUID, UUID, str]:
-    found: list[tuple[UUID, DocumentRow]] = []
-    for one in await tenants(session.db, tenant):
-        found += [(one.id, row) for row in await documents(session.db, one.id, named=number) if row.identity]
+    rows = [
+        (one.id, row)
+        for one in await tenants(session.db, tenant)
+        for row in await documents(session.db, one.id, named=number)
+    ]
+    found = [(tenant_id, row) for tenant_id, row in rows if row.identity and row.standing is not Standing.DUPLICATE]
     waiting = [(tenant_id, row) for tenant_id, row in found if row.standing not in SYNCED]
-    if len(waiting) != 1:
-        if found and not waiting:
-            raise CommandFailed(f"{number} is booked already as {found[0][1].booking_number}.", code=1)
-        what = "No document is" if not found else "Several documents are"
-        raise CommandFailed(f"{what} called {number}. `dagboek documents --not-synced` lists them; name its RUN too.")
-    tenant_id, row = waiting[0]
-    entity = await session.db.one(
-        "SELECT entity_id FROM document WHERE tenant_id = %s AND identity = %s", tenant_id, row.identity
+    if len(waiting) == 1:
+        tenant_id, row = waiting[0]
+        entity_id = await _entity_of(session, tenant_id, row.identity or "")
+        if entity_id is not None:
+            return tenant_id, entity_id, row.identity or ""
+    if waiting:
+        raise CommandFailed(
+            f"Several documents are called {number}. Name the RUN of the one that is meant, or --tenant."
+        )
+    if found:
+        raise CommandFailed(f"{number} is booked already as {found[0][1].booking_number}.", code=1)
+    raise CommandFailed(_nothing_to_try(number, [row for _, row in rows]))
+
+
+def _nothing_to_try(number: str, rows: Sequence[DocumentRow]) -> str:
+    if not rows:
+        return f"No document is called {number}. `dagboek documents --not-synced` lists them."
+    if rows[0].duplicate_of:
+        return f"{number} is there already as {rows[0].duplicate_of}, so there is nothing to try again."
+    return _UNREADABLE.format(rows[0].title)
+
+
+async def _entity_of(session: Session, tenant_id: UUID, identity: str) -> UUID | None:
+    """The entity of a document; None for a file of which no document could be made."""
+    row = await session.db.one(
+        "SELECT entity_id FROM document WHERE tenant_id = %s AND identity = %s", tenant_id, identity
     )
-    if entity is None or row.identity is None:
-        raise CommandFailed(f"{number} could not be read, so it cannot be tried on its own. Correct the file and sync.")
-    return tenant_id, entity["entity_id"], row.identity
+    return row["entity_id"] if row else None

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from dagboek_sdk.accounting import Lists
-from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatKey
+from dagboek_sdk.settings import ConnectionSettings, Side, VatKey
 
 from dagboek.cli import tables
-from dagboek.connection_settings import Problem
+from dagboek.connection_settings import Problem, rule_words
 
 _MANY = ("vat_codes", "ledger_accounts")
 
@@ -75,12 +75,7 @@ def _side(name: str, side: Side) -> Iterator[tuple[str, str, str | None, str | N
         reverse = f" (owes {percent(row.reverse_rate)})" if row.reverse_rate is not None else ""
         yield f"{name}.vat_codes[{at}]", f"{name} VAT {key_words(row.key)}{reverse}", row.code, "vat_codes"
     for at, rule in enumerate(side.ledger_accounts):
-        yield f"{name}.ledger_accounts[{at}]", f"{name} account {_rule_words(rule)}", rule.account, "ledger_accounts"
-
-
-def _rule_words(rule: LedgerRule) -> str:
-    words = [rule.category or "", percent(rule.rate) if rule.rate is not None else ""]
-    return " ".join(word for word in words if word) or "otherwise"
+        yield f"{name}.ledger_accounts[{at}]", f"{name} {rule_words(rule)}", rule.account, "ledger_accounts"
 
 
 def _name(lists: Lists | None, list_name: str | None, value: str | None) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,8 +24,13 @@ from dagboek.history import RunDetails, run_details
 from dagboek.runs import AlreadyRunning, NotReadyToSync, request_run
 
 POLL = 0.5
+LIMIT_USED_UP = "B05"
+LONG = timedelta(seconds=60)
+"""A wait that is told where no progress is shown."""
 SILENCE = 20.0
 """Seconds after which a run that nobody takes up is remarked upon."""
+
+Timeout = Annotated[float | None, typer.Option(metavar="SECONDS", min=0, help="wait no longer; the run goes on")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,33 +43,46 @@ def register(app: typer.Typer) -> None:
         everything: Annotated[bool, typer.Option("--all", help="all connections of all tenants")] = False,
         no_wait: Annotated[bool, typer.Option("--no-wait", help="start only")] = False,
         language: Annotated[str | None, typer.Option(help="of causes and remedies: nl, fr or en")] = None,
+        timeout: Timeout = None,
         as_json: Annotated[bool, typer.Option("--json", help="the runs at their end, for programs")] = False,
     ) -> None:
         """Synchronise, with live progress per component. Exit status 1 when a run does not end in Success."""
         if connection is None and tenant is None and not everything:
             raise typer.BadParameter("name a connection, or use --tenant or --all")
         wanted = language_of(language)
-        raise typer.Exit(run(lambda: _sync(connection, tenant, everything, no_wait, wanted, as_json)))
+        raise typer.Exit(run(lambda: _sync(connection, tenant, everything, no_wait, wanted, timeout, as_json)))
 
 
 async def _sync(
-    connection: str | None, tenant: str | None, everything: bool, no_wait: bool, language: str, as_json: bool
+    connection: str | None,
+    tenant: str | None,
+    everything: bool,
+    no_wait: bool,
+    language: str,
+    timeout: float | None,
+    as_json: bool,
 ) -> int:
     async with open_session(broker=True) as session:
         chosen = await _chosen(session, connection, tenant, everything)
-        started, problems = await start_runs(session, chosen)
+        started, going_on, problems = await start_runs(session, chosen)
         for problem in problems:
             tell(problem)
         if no_wait:
-            show_started(started, as_json)
+            show_started(started, as_json, going_on)
             return 1 if problems else 0
-        status = await finish(session, started, Wording(session.plugins, language), as_json)
+        status = await finish(session, started, Wording(session.plugins, language), as_json, timeout)
     return 1 if problems else status
 
 
-async def finish(session: Session, started: Sequence[tuple[Target, UUID]], wording: Wording, as_json: bool) -> int:
-    """Watches the runs to their end and prints them; the exit status."""
-    ended = await watch(session, started, quiet=as_json)
+async def finish(
+    session: Session,
+    started: Sequence[tuple[Target, UUID]],
+    wording: Wording,
+    as_json: bool,
+    timeout: float | None = None,
+) -> int:
+    """Watches the runs to their end, or for `timeout` seconds, and prints them; the exit status."""
+    ended = await watch(session, started, quiet=as_json, timeout=timeout)
     if as_json:
         tables.print_json([{**run_json(one.summary), "components": one.components} for one in ended])
     else:
@@ -82,28 +101,52 @@ async def _chosen(session: Session, connection: str | None, tenant: str | None, 
     return chosen
 
 
-async def start_runs(session: Session, chosen: Sequence[Target]) -> tuple[list[tuple[Target, UUID]], list[str]]:
-    """Requests a run for each; one that runs already is watched instead. The second value says what did not start."""
+async def start_runs(
+    session: Session, chosen: Sequence[Target]
+) -> tuple[list[tuple[Target, UUID]], set[UUID], list[str]]:
+    """Requests a run for each; one that runs already is watched instead, and is in the second value.
+
+    The third value says what did not start.
+    """
     started: list[tuple[Target, UUID]] = []
+    going_on: set[UUID] = set()
     problems: list[str] = []
     for one in chosen:
         try:
             run_id = await request_run(session.db, session.publisher, one.id, Trigger.MANUAL, requested_by=who())
         except AlreadyRunning as other:
             run_id = other.run_id
+            going_on.add(run_id)
         except NotReadyToSync as reason:
-            problems.append(f"{one.tenant} / {one.label}: {reason}")
+            problems.append(f"{one.tenant} / {one.label}: {_unready(one) or reason}")
             continue
         started.append((one, run_id))
-    return started, problems
+    return started, going_on, problems
 
 
-async def watch(session: Session, started: Sequence[tuple[Target, UUID]], *, quiet: bool = False) -> list[RunDetails]:
-    """Shows the runs until all have ended; their details. Ctrl-C ends the watching, not the runs."""
+def _unready(one: Target) -> str:
+    """The very command that ends the set-up of a connection."""
+    if one.state != "configuration_needed":
+        return ""
+    short = str(one.id)[:8]
+    return (
+        f"The settings of this connection are not complete. Take the proposed ones with `dagboek settings propose "
+        f"{short} --accept`; `dagboek settings show {short}` says what is missing."
+    )
+
+
+async def watch(
+    session: Session, started: Sequence[tuple[Target, UUID]], *, quiet: bool = False, timeout: float | None = None
+) -> list[RunDetails]:
+    """Shows the runs until all have ended, or for `timeout` seconds; their details.
+
+    Ctrl-C and the time-out end the watching, not the runs. Where nothing is shown, a long wait is told once on stderr.
+    """
     begun = time.monotonic()
     out = tables.console()
     live = Live(console=out, refresh_per_second=4, transient=True, auto_refresh=False)
     show = not quiet and out.is_terminal
+    told: set[UUID] = set()
     if show:
         live.start()
     try:
@@ -111,8 +154,14 @@ async def watch(session: Session, started: Sequence[tuple[Target, UUID]], *, qui
             found = [await run_details(session.db, one.tenant_id, run_id) for one, run_id in started]
             if all(one.summary.ended for one in found):
                 return found
+            if timeout is not None and time.monotonic() - begun >= timeout:
+                live.stop()
+                tell(_left([one for one in found if not one.summary.ended]))
+                return found
             if show:
                 live.update(progress(found, time.monotonic() - begun), refresh=True)
+            else:
+                _tell_waiting(found, told)
             await asyncio.sleep(POLL)
     except (KeyboardInterrupt, asyncio.CancelledError):
         live.stop()
@@ -123,6 +172,28 @@ async def watch(session: Session, started: Sequence[tuple[Target, UUID]], *, qui
         live.stop()
 
 
+def _tell_waiting(found: Sequence[RunDetails], told: set[UUID]) -> None:
+    """Says once of each run that it waits for longer than anyone would think it does."""
+    for one in found:
+        row = one.summary
+        if row.parked_until and row.id not in told and row.parked_until - datetime.now(UTC) > LONG:
+            told.add(row.id)
+            short, until = str(row.id)[:8], row.parked_until.astimezone(UTC)
+            issue = one.park_issue
+            limited = issue is not None and issue.code == LIMIT_USED_UP
+            tool = str(issue.facts.get("tool", row.tool)) if issue is not None else row.tool
+            why = f"{tool} takes no more requests" if limited else f"{row.entity} into {tool} waits"
+            tell(
+                f"{why} until {until:%Y-%m-%d %H:%M} UTC. The run goes on by itself; watch with `dagboek history "
+                f"{short}`, stop with `dagboek cancel {short}`."
+            )
+
+
+def _left(open_runs: Sequence[RunDetails]) -> str:
+    names = ", ".join(str(one.summary.id)[:8] for one in open_runs)
+    return f"Not ended yet, and going on: {names}. `dagboek history RUN` shows it; `dagboek cancel RUN` ends it."
+
+
 def progress(found: Sequence[RunDetails], elapsed: float) -> Group:
     """How far each run and each of its components is."""
     parts: list[Table | Text] = []
@@ -130,7 +201,7 @@ def progress(found: Sequence[RunDetails], elapsed: float) -> Group:
         row = one.summary
         head = Text.assemble((f"{row.entity} into {row.tool}  ", "bold"), tables.status(row.status))
         if row.parked_until:
-            head.append(f", goes on at {row.parked_until:%H:%M} UTC", style="cyan")
+            head.append(f", goes on at {row.parked_until.astimezone(UTC):%H:%M} UTC", style="cyan")
         parts.append(head)
         shown = Table.grid(padding=(0, 2))
         for component in one.components:
@@ -154,13 +225,21 @@ def _bar(done: int, total: int, width: int = 24) -> Text:
     return Text.assemble(("━" * filled, "green"), ("━" * (width - filled), "bright_black"))
 
 
-def show_started(started: Sequence[tuple[Target, UUID]], as_json: bool) -> None:
-    """Prints which runs were started."""
+def show_started(
+    started: Sequence[tuple[Target, UUID]], as_json: bool, going_on: Collection[UUID] = frozenset()
+) -> None:
+    """Prints which runs were started, and which were going on already."""
     if as_json:
-        tables.print_json([{"run": run_id, "connection": one.id, "entity": one.entity} for one, run_id in started])
+        tables.print_json(
+            [
+                {"run": run_id, "connection": one.id, "entity": one.entity, "started": run_id not in going_on}
+                for one, run_id in started
+            ]
+        )
         return
     for one, run_id in started:
-        tables.console().print(tables.cell(f"{str(run_id)[:8]}  {one.label}: started"))
+        words = "is going on already" if run_id in going_on else "started"
+        tables.console().print(tables.cell(f"{str(run_id)[:8]}  {one.label}: {words}"))
 
 
 def _print_ended(ended: Sequence[RunDetails], wording: Wording) -> None:
