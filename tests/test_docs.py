@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+import os
 import re
+import runpy
+import shlex
 import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -14,7 +18,6 @@ from decimal import Decimal
 from pathlib import Path
 from queue import Empty, Queue
 from time import CLOCK_BOOTTIME, clock_gettime
-from types import ModuleType
 from typing import IO, Any
 
 import pytest
@@ -23,13 +26,11 @@ from confluent_kafka import Producer
 from dagboek.cli.main import COMMANDS
 from dagboek.embedded import Services
 from dagboek.matching import Likeness, match
-from dagboek.plugins import Plugins
 from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.events import MODELS, ItemOutcome
-from dagboek_schemas.issues import Issue
 from dagboek_schemas.samples import sample, sample_data
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_schemas.topics import Topic
@@ -49,7 +50,7 @@ BOOKED, SKIPPED = "dagboek.document.booked.v1", "dagboek.document.skipped.v1"
 
 def block(page: Path, name: str) -> str:
     """The code block that stands after `<!-- tested: name -->`."""
-    found = re.search(rf"<!-- tested: {name} -->\n```python\n(.*?)```", page.read_text(), re.S)
+    found = re.search(rf"<!-- tested: {name} -->\n```[a-z]+\n(.*?)```", page.read_text(), re.S)
     assert found, f"{page.name} has no code block named {name}"
     return found[1]
 
@@ -259,44 +260,10 @@ def headings(page: Path) -> set[str]:
 PLUGIN = ROOT / "docs" / "guides" / "write-a-plugin.md"
 
 
-class TinyServer:
-    """The invented tool of the guide: numbers entries itself, takes a reference once, fails on request."""
-
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
-        self.contacts: dict[str, Any] = {}
-        self.fault: str | None = None
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.headers.get("Authorization") != "Bearer k-1":
-            return web.Response(status=401)
-        body = await request.json() if request.can_read_body else {}
-        if request.method == "GET":
-            return self._read(request)
-        if request.method == "PUT":
-            self.contacts[request.path] = body
-            return web.json_response({"id": f"C{len(self.contacts)}"})
-        if any(entry["reference"] == body["reference"] for entry in self.entries):
-            return web.Response(status=409)
-        if body["total"].startswith("-"):
-            return web.Response(status=422, text="no negative totals")
-        number = str(len(self.entries) + 1)
-        self.entries.append(body | {"id": f"E{number}", "number": number})
-        return web.Response(status=503) if self.fault else web.json_response(self.entries[-1], status=201)
-
-    def _read(self, request: web.BaseRequest) -> web.Response:
-        if request.path == "/books":
-            return web.json_response([{"id": "1", "name": "Acme", "vat": "BE0123456749"}])
-        if request.path.endswith("/lists"):
-            return web.json_response({"journals": [{"code": "S", "name": "Sales"}]})
-        wanted = request.query["reference"]
-        return web.json_response([entry for entry in self.entries if entry["reference"] == wanted])
-
-
 @pytest.fixture
-async def tiny() -> AsyncIterator[tuple[Any, TinyServer]]:
+async def tiny() -> AsyncIterator[tuple[Any, Any]]:
     """The plugin of the guide, connected to a server."""
-    names, server = executed(PLUGIN, "plugin"), TinyServer()
+    names, server = executed(PLUGIN, "plugin"), executed(PLUGIN, "server")["TinyServer"]()
     runner = web.ServerRunner(web.Server(server.handle))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -350,7 +317,7 @@ def an_attempt(booking: Booking, kind: ItemKind = ItemKind.DOCUMENT) -> Attempt:
     return attempt.start(clock_gettime(CLOCK_BOOTTIME))
 
 
-async def test_the_plugin_of_the_guide_books_a_customer_and_an_invoice(tiny: tuple[Any, TinyServer]) -> None:
+async def test_the_plugin_of_the_guide_books_a_customer_and_an_invoice(tiny: tuple[Any, Any]) -> None:
     plugin, server = tiny
     assert [one.id for one in await plugin.administrations()] == ["1"]
     assert (await plugin.lists())["journals"][0].code == "S"
@@ -364,7 +331,7 @@ async def test_the_plugin_of_the_guide_books_a_customer_and_an_invoice(tiny: tup
     assert server.entries[0]["total"] == "121.00"
 
 
-async def test_the_plugin_of_the_guide_says_what_the_tool_means(tiny: tuple[Any, TinyServer]) -> None:
+async def test_the_plugin_of_the_guide_says_what_the_tool_means(tiny: tuple[Any, Any]) -> None:
     plugin, server = tiny
     booking = plugin.map_document(an_invoice(), Component.SALES_INVOICES, a_context())
     await plugin.push(an_attempt(booking))
@@ -379,9 +346,9 @@ async def test_the_plugin_of_the_guide_says_what_the_tool_means(tiny: tuple[Any,
     assert len(server.entries) == 1
 
 
-async def test_the_plugin_of_the_guide_finds_what_was_booked_before_a_503(tiny: tuple[Any, TinyServer]) -> None:
+async def test_the_plugin_of_the_guide_finds_what_was_booked_before_a_503(tiny: tuple[Any, Any]) -> None:
     plugin, server = tiny
-    server.fault = "503 after booking"
+    server.fault = True
     attempt = an_attempt(plugin.map_document(an_invoice(), Component.SALES_INVOICES, a_context()))
     assert await plugin.resolve([attempt]) == {1: Absent()}
     with pytest.raises(Uncertain):
@@ -390,13 +357,68 @@ async def test_the_plugin_of_the_guide_finds_what_was_booked_before_a_503(tiny: 
     assert match(attempt.booking, None, resolution.candidates).likeness is Likeness.OURS
 
 
-def test_the_plugin_of_the_guide_is_registered_with_its_words() -> None:
-    names = executed(PLUGIN, "plugin")
-    exec(compile(block(PLUGIN, "hooks"), "hooks", "exec"), names)
-    module = ModuleType("tiny_hooks")
-    vars(module).update(names)
-    plugins = Plugins(entry_points=False)
-    plugins.register(module, "tiny", "dagboek-tiny 0.1")
-    assert plugins.tool("tiny") is names["Tiny"]
-    said = plugins.catalogue.text(Issue(code="TINY01", facts={"reason": "no"}), "nl")
-    assert said.cause == "Tiny zegt: no"
+def write_the_plugin(folder: Path) -> None:
+    """The files of the guide, and what installing them adds: that itself would need hatchling from a registry."""
+    package, about = folder / "dagboek_tiny", tomllib.loads(block(PLUGIN, "pyproject"))
+    (package).mkdir(parents=True)
+    (package / "__init__.py").write_text(block(PLUGIN, "plugin"))
+    (package / "hooks.py").write_text(block(PLUGIN, "hooks"))
+    (folder / "tiny_server.py").write_text(block(PLUGIN, "server"))
+    assert about["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == [package.name]
+    project = about["project"]
+    installed = folder / f"dagboek_tiny-{project['version']}.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = "".join(f"{name} = {value}\n" for name, value in project["entry-points"]["dagboek"].items())
+    (installed / "entry_points.txt").write_text(f"[dagboek]\n{points}")
+
+
+def test_the_files_of_the_plugin_are_those_that_the_guide_lists(tmp_path: Path) -> None:
+    write_the_plugin(tmp_path)
+    layout = PLUGIN.read_text().partition("Its files:")[2].partition("## ")[0]
+    named = set(re.findall(r"^ +([\w.]+)", layout, re.M))
+    written = {path.name for path in tmp_path.rglob("*.py")} | {"pyproject.toml", "dagboek_tiny"}
+    assert named == written
+
+
+def test_the_plugin_of_the_guide_speaks_three_languages(tmp_path: Path) -> None:
+    write_the_plugin(tmp_path)
+    words = (
+        "from dagboek.plugins import Plugins; from dagboek_schemas.issues import Issue\n"
+        "texts = Plugins().catalogue\n"
+        "print(*(texts.text(Issue(code='TINY01', facts={'reason': 'no'}), one).cause for one in ('nl', 'fr', 'en')))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "Tiny zegt: no Tiny répond : no Tiny says: no\n"
+
+
+async def test_the_plugin_of_the_guide_is_connected_and_previewed_as_the_guide_says(
+    services: Services, database_url: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    tiny = tmp_path / "dagboek-tiny"
+    write_the_plugin(tiny)
+    runner = web.AppRunner(await runpy.run_path(str(tiny / "tiny_server.py"))["application"]())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with installation(services, database_url, topic_prefix, tmp_path) as dagboek:
+            environment = dagboek.environment(PYTHONPATH=str(tiny))
+            listed = await command(environment, "plugins")
+            assert re.search(r"^tiny +dagboek-tiny 0\.1\.0 +tiny ", listed, re.M), listed
+            lines = block(PLUGIN, "try").replace("http://127.0.0.1:8090", address).replace("\\\n", "").splitlines()
+            told = [await command(environment, *shlex.split(line.removeprefix("uv run dagboek "))) for line in lines]
+            dagboek.core(PYTHONPATH=str(tiny))
+            dagboek.worker(PYTHONPATH=str(tiny))
+            row = await dagboek.db.one("SELECT id FROM connection")
+            assert row is not None
+            run = await dagboek.sync(row["id"])
+            assert (await dagboek.states(run["id"]))["2026-0001"] == "synced"
+        assert "Noordzee Koffie BV is connected to Noordzee Koffie BV (1)" in told[1]
+        assert re.search(r"2026-0001 .* book", told[2])
+        assert re.search(r"700000 +.*21", told[2])
+    finally:
+        await runner.cleanup()
