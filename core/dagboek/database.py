@@ -31,6 +31,10 @@ _PASSES = ("08", "40", "53", "55P03", "57P", "58")
 """SQLSTATEs of trouble that ends: connection, deadlock, lack of room, lock, shutdown, the server's own disk."""
 
 
+IDLE_SECONDS = 10
+"""How long a transaction may wait for its own process; then the server ends it."""
+
+
 class StatementRefused(psycopg.DatabaseError):
     """The server does not take a statement, and would not take it the next time either: too long, too complex."""
 
@@ -46,6 +50,8 @@ class Connection(AsyncConnection[DictRow]):
         """As of psycopg, through which all statements go."""
         try:
             return await super().wait(*given, **options)
+        except psycopg.errors.IdleInTransactionSessionTimeout as ended:
+            raise psycopg.OperationalError(*ended.args) from ended
         except psycopg.OperationalError as error:
             if error.sqlstate is None or error.sqlstate.startswith(_PASSES):
                 raise
@@ -84,7 +90,7 @@ async def connect(url: str, **options: Any) -> Connection:
         )
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(_unavailable(url, error)) from error
-    await connection.execute("SET lock_timeout = '5s'")
+    await _configure(connection)
     return connection
 
 
@@ -155,7 +161,8 @@ def _given(params: tuple[Any, ...]) -> Any:
 
 
 async def _configure(connection: Connection) -> None:
-    await connection.execute("SET lock_timeout = '5s'")
+    # A frozen process, or one whose network is gone, must not keep the locks of its open transaction.
+    await connection.execute(f"SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
 
 
 def migrate(url: str) -> str:
