@@ -351,9 +351,12 @@ _used: set[str] = set()
 
 @asynccontextmanager
 async def octopus(**options: Any) -> AsyncIterator[Any]:
-    """A running Octopus sandbox, at an address that none before it had: books are known by it, and kept."""
+    """A running Octopus sandbox, at an address that none before it had: books are known by it, and kept.
+
+    With a `port` it is there again, at the address that it had.
+    """
     sandbox = await start_sandbox(**{"limits": False, **options})
-    while sandbox.origin in _used:
+    while sandbox.origin in _used and "port" not in options:
         await sandbox.stop()
         sandbox = await start_sandbox(**{"limits": False, **options})
     _used.add(sandbox.origin)

@@ -72,6 +72,7 @@ async def test_one_document_is_retried_while_a_long_run_goes_on(
     # its own page has the button; one that is booked already is asked for as well
     link = await house.link(connection, "2025/999")
     small = await resolve.retry(house.db, house.publisher, link["administration_id"], link["identity"])
+    await house.ended(small)
     again = await resolve.retry(house.db, house.publisher, link["administration_id"], link["identity"])
     of_long = await house.link(connection, "2026/060")
     same = await resolve.retry(house.db, house.publisher, of_long["administration_id"], of_long["identity"])
