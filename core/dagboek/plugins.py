@@ -110,8 +110,8 @@ class _Shelf(Generic[Thing]):
         meant = f" Did you mean {near[0]!r}?" if near else ""
         installed = ", ".join(sorted(self.things)) or "none"
         raise UnknownPlugin(
-            f"{self.word} {name!r} is not installed.{meant} Installed: {installed}. Install the distribution that "
-            f"brings it into the same environment as Dagboek, such as `pip install dagboek-{name}`, and start again."
+            f"{self.word} {name!r} is not installed.{meant} Installed: {installed}. Another one must be installed into "
+            "the same environment as Dagboek first, from its maker: the name of a package is not guessed here."
         )
 
 

@@ -10,7 +10,12 @@ import difflib
 import json
 import os
 import re
+import sys
 import tomllib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -171,8 +176,12 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Settings from environment and file. Raises `SettingsError` with every fault at once."""
+    """Settings from environment and file. Raises `SettingsError` with every fault at once.
+
+    Variables that nothing reads are named on standard error, once a process.
+    """
     _refuse_misspelt_variables()
+    _name_unknown_variables()
     path = settings_file()
     try:
         return Settings()
@@ -207,6 +216,29 @@ def _refuse_misspelt_variables() -> None:
             near = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
             if near:
                 raise SettingsError(f"{variable}: no such setting; did you mean {near[0]}?")
+
+
+def unknown_variables(known: Iterable[str] = ()) -> list[str]:
+    """A sentence for each `DAGBOEK_...` variable that nothing reads.
+
+    `known` are those of plugins; `*` stands for any end.
+    """
+    ours = [f"{ENV_PREFIX}{name.upper()}" for name in (*Settings.model_fields, "settings", "fault_point")]
+    names = [*ours, *known]
+    found = []
+    for variable in sorted(os.environ):
+        if variable.startswith(ENV_PREFIX) and not any(fnmatchcase(variable, name) for name in names):
+            near = difflib.get_close_matches(variable, [name for name in names if "*" not in name], n=1, cutoff=0.75)
+            found.append(f"{variable} is no setting and is not read." + (f" Did you mean {near[0]}?" if near else ""))
+    return found
+
+
+@cache
+def _name_unknown_variables() -> None:
+    # Plugins are not loaded here: whatever may be one's is taken for its own.
+    plugins = [f"{ENV_PREFIX}{point.name.upper()}_*" for point in entry_points(group="dagboek")]
+    for sentence in unknown_variables(plugins):
+        sys.stderr.write(f"{sentence}\n")
 
 
 def _json(text: str) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import typer
 from confluent_kafka import KafkaError, KafkaException
-from dagboek_sdk.errors import ToolError
+from dagboek_sdk.errors import ToolError, ToolUnavailable
 from dagboek_sdk.source import SourceUnavailable
 from rich.console import Console
 
@@ -95,7 +95,9 @@ def _known(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, ToolError):
         words = f" Its words: {error.tool_words}" if error.tool_words else ""
-        return f"The accounting tool could not be used: {error}.{words} `dagboek doctor` looks at every connection."
+        if isinstance(error, ToolUnavailable):
+            words += " Check its address (base_url) and the internet connection, or try again later."
+        return f"The accounting tool could not be used: {error}.{words} `dagboek doctor` asks all tools."
     if isinstance(error, KafkaException) and error.args[0].code() == KafkaError._INVALID_ARG:
         return f"DAGBOEK_KAFKA_SECURITY cannot be used: {error.args[0].str()}."
     # aiokafka is the client of the workers alone

@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option("--rotate-keys", help="also encrypt what is stored of logins again, with the newest key")
         ] = False,
     ) -> None:
-        """Bring the database to the newest revision and make the topics; safe to repeat, also from several machines."""
+        """Bring the database to the newest revision and make the topics of the broker, where there is one.
+
+        Safe to repeat, also from several machines.
+        """
         settings = load_settings()
         with found_services(settings, broker=False) as services:
             assert services is not None
@@ -33,7 +36,12 @@ def register(app: typer.Typer) -> None:
                 url, vault = services.database_url, vault_for(settings)
                 count = run(lambda: _rotated(url, vault))
                 console().print(f"Credentials and tokens under the newest key: {count}. Older keys are needed no more.")
-            if services.kafka_bootstrap:  # else the embedded one, for which `dagboek up` makes them
+            if not services.kafka_bootstrap:
+                console().print(
+                    "No topics were made: DAGBOEK_KAFKA_BOOTSTRAP names no broker, and the embedded one does not run. "
+                    "`dagboek up` starts it and makes them."
+                )
+            else:
                 require_kafka(services.kafka_bootstrap, security=services.kafka_security, seconds=BROKER_SECONDS)
                 report = ensure_topics(services.kafka_bootstrap, settings, security=services.kafka_security)
                 console().print(f"Topics: {len(report.created)} made, {len(report.existing)} were there.")
