@@ -43,10 +43,27 @@ def checked(content: Mapping[str, Any]) -> ConnectionSettings:
     try:
         made = ConnectionSettings.model_validate(content)
     except ValidationError as error:
-        unknown += [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        unknown += [_fault(fault) for fault in error.errors()]
     if unknown:
         raise Unusable("These settings cannot be used:" + "".join(f"\n  - {fault}" for fault in unknown))
     return made
+
+
+_FORMS: Final = {
+    "date": "write it as 2026-12-31",
+    "bool": "write yes or no",
+    "int": "write a whole number",
+    "decimal": "write a number such as 0.92",
+}
+"""How a value is written, by the beginning of the kind of fault."""
+
+
+def _fault(fault: Any) -> str:
+    path, given = ".".join(map(str, fault["loc"])), fault.get("input")
+    form = _FORMS.get(str(fault["type"]).partition("_")[0])
+    if form is None or not isinstance(given, str):
+        return f"{path}: {fault['msg']}"
+    return f"{path}: {given!r} cannot be read; {form}"
 
 
 def with_vat_code(settings: ConnectionSettings, side: str, row: VatCode) -> ConnectionSettings:

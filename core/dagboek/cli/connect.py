@@ -60,7 +60,9 @@ def register(app: typer.Typer) -> None:
             Path | None, typer.Option(help="JSON with settings of the login, or what `dagboek sandbox --json` prints")
         ] = None,
         administration: Annotated[str | None, typer.Option(help="the books to use, by id or name")] = None,
-        start_date: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="book from this day on")] = None,
+        start_date: Annotated[
+            datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="book from this day on")
+        ] = None,
         accept: Annotated[bool, typer.Option("--accept", help="store the proposed settings")] = False,
         sure: Annotated[bool, typer.Option("--yes", help="take a VAT number whose check digit is wrong")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="for programs; asks nothing")] = False,

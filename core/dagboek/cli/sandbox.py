@@ -50,6 +50,10 @@ def _announce(name: str, running: Any, as_json: bool) -> None:
     out.print(f"The {name} sandbox answers at {running.base_url}")
     for key, value in running.credentials.items():
         out.print(tables.cell(f"  {key}: {value}"))
+    out.print(
+        "It counts calls as the tool does, and refuses what is too many.\n"
+        f"With --json all this is what `dagboek connect {name} --credentials-file FILE` reads."
+    )
     out.print("Ctrl-C stops it.", style="dim")
 
 

@@ -188,7 +188,8 @@ async def _show(named: str, tenant: str | None, as_json: bool) -> None:
         out = tables.console()
         out.print(tables.cell(f"{row.entity_name} in {row.administration_name or row.plugin} ({row.state.value})"))
         if context is None:
-            out.print("The tool's lists were not read yet: `dagboek settings refresh`.", style="yellow")
+            hint = f"The tool's lists were not read yet: `dagboek settings refresh {str(row.id)[:8]}`."
+            out.print(hint, style="yellow")
         print_settings(row.settings, lists, problems=problems)
     raise typer.Exit(1 if problems else 0)
 
@@ -245,9 +246,16 @@ async def _change(named: str, tenant: str | None, as_json: bool, change: Change)
     if as_json:
         tables.print_json(_content(row, missing))
         return
-    tables.console().print("Stored.")
+    out, short = tables.console(), str(row.id)[:8]
+    out.print("Stored.")
     for problem in missing:
-        tables.console().print(tables.cell(f"Still to do: {problem}"), style="yellow")
+        out.print(tables.cell(f"Still to do: {problem}"), style="yellow")
+    if missing:
+        out.print(
+            f"Set it with `dagboek settings set {short} NAME=VALUE`; `dagboek settings lists {short}` has the codes."
+        )
+    else:
+        out.print(f"See what would be booked: dagboek preview {short}. Book it: dagboek sync {short}")
 
 
 async def _found(session: Session, named: str, tenant: str | None) -> connections.ConnectionRow:

@@ -1,16 +1,23 @@
 """`dagboek source`: where the documents of a tenant come from."""
 
+import asyncio
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from dagboek_sdk.source import SourceUnavailable
 
 from dagboek.cli import tables
 from dagboek.cli.failures import CommandFailed
-from dagboek.cli.selecting import tenants
-from dagboek.cli.session import open_session, run
-from dagboek.sources import ensure_source, sources_of
+from dagboek.cli.selecting import targets, tenants
+from dagboek.cli.session import Session, open_session, run
+from dagboek.logins import check_settings
+from dagboek.sources import SourceRow, ensure_source, open_source, sources_of
 from dagboek.tenants import ensure_tenant
+
+PATIENCE = 10.0
+"""Seconds for counting what a source lists."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,10 +52,42 @@ def register(app: typer.Typer) -> None:
 
 async def _add(plugin: str, tenant: str, name: str, given: dict[str, Any]) -> None:
     async with open_session() as session:
-        session.plugins.source(plugin)  # before a tenant is made for nothing
+        about = session.plugins.source(plugin).about
+        check_settings(about.settings, given, about.title)  # before a tenant is made for nothing
         owner = await ensure_tenant(session.db, tenant)
         row = await ensure_source(session.db, session.plugins, owner.id, plugin, name, given)
-    tables.console().print(tables.cell(f"{owner.name} has the source {row.name} ({row.plugin})."))
+        known = [one for one in await targets(session.db, owner.id) if one.state == "connected"]
+        found = await _counted(session, row)
+    settings = ", ".join(str(value) for name, value in row.settings.items() if name == "folder")
+    where = f": {settings}" if settings else ""
+    out = tables.console()
+    out.print(tables.cell(f"{owner.name} has the source {row.name} ({row.plugin}){where}."))
+    out.print(tables.cell(found))
+    quoted = shlex.quote(owner.name)
+    if known:
+        out.print(tables.cell(f"See what would be booked: dagboek preview {str(known[0].id)[:8]}"))
+    else:
+        out.print(tables.cell(f"Next: dagboek connect TOOL --tenant {quoted} --entity NAME --vat NUMBER"))
+
+
+async def _counted(session: Session, row: SourceRow) -> str:
+    """How many documents the source lists, whosever they are; or why it cannot be read."""
+    nobody = {"name": "", "vat_number": None, "company_number": None, "country": "BE"}
+    stored = {"plugin": row.plugin, "settings": row.settings, "name": row.name}
+    number = 0
+    try:
+        source = open_source(session.plugins, stored, nobody)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                async for page in source.list(None):
+                    number += len(page)
+        finally:
+            await source.close()
+    except SourceUnavailable as away:
+        return f"It is stored, but it cannot be read now: {away}"
+    except TimeoutError:
+        return f"It lists over {number} documents; counting was ended after {PATIENCE:.0f} seconds."
+    return f"It lists {number} documents." if number else "It lists no document yet."
 
 
 async def _list(tenant: str | None, as_json: bool) -> None:
