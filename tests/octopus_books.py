@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from dagboek_octopus.plugin import OctopusPlugin
 from dagboek_octopus.settings import OctopusSettings
 from dagboek_schemas.documents import Direction, Kind
 from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import Link, Lists, MappingContext
 from dagboek_sdk.attempt import Attempt, Booking, Op
 from dagboek_sdk.sandbox import RunningSandbox
@@ -194,7 +194,7 @@ def attempt(booking: Booking, kind: ItemKind = ItemKind.DOCUMENT, op: Op = Op.CR
         booking=booking,
         **more,
     )
-    return made.start(clock_gettime(CLOCK_BOOTTIME))
+    return made.start(clock.boot_time())
 
 
 class Dossier:

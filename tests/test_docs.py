@@ -17,7 +17,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from queue import Empty, Queue
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import IO, Any
 
 import pytest
@@ -34,6 +33,7 @@ from dagboek_schemas.events import MODELS, ItemOutcome
 from dagboek_schemas.samples import sample, sample_data
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import Link, MappingContext
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Op
 from dagboek_sdk.errors import AlreadyThere, Refused, Uncertain
@@ -314,7 +314,7 @@ def a_context() -> MappingContext:
 def an_attempt(booking: Booking, kind: ItemKind = ItemKind.DOCUMENT) -> Attempt:
     component = Component.SALES_INVOICES if kind is ItemKind.DOCUMENT else Component.CUSTOMERS
     attempt = Attempt(1, 17, 1, Op.CREATE, "d1:7", kind, component, booking, party_entry="C1")
-    return attempt.start(clock_gettime(CLOCK_BOOTTIME))
+    return attempt.start(clock.boot_time())
 
 
 async def test_the_plugin_of_the_guide_books_a_customer_and_an_invoice(tiny: tuple[Any, Any]) -> None:

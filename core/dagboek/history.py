@@ -6,13 +6,14 @@ to a tenant.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from dagboek_schemas.events import Counts
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind, ItemState, RunStatus, Trigger
+from dagboek_sdk import clock
 
 from dagboek.database import Database
 from dagboek.status import ComponentRow, component_rows, run_status, total_counts
@@ -50,7 +51,7 @@ class RunSummary:
         """Run time, until now for one that is under way; None before it started."""
         if self.started_at is None:
             return None
-        return max(0.0, ((self.finished_at or now or datetime.now(UTC)) - self.started_at).total_seconds())
+        return max(0.0, ((self.finished_at or now or clock.now()) - self.started_at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ async def recent_runs(
     limit: int = 200,
 ) -> list[RunSummary]:
     """Runs of the last seven days, newest first, and the latest success of each connection however old."""
-    since = (now or datetime.now(UTC)) - RETENTION
+    since = (now or clock.now()) - RETENTION
     values = {"tenant": tenant_id, "connection": connection_id, "since": since, "limit": limit}
     async with database.connection() as connection:
         rows = await (await connection.execute(_RUNS + _RECENT, values)).fetchall()

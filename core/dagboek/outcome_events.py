@@ -1,13 +1,13 @@
 """Outcome events of items: how an item's row becomes what consumers read."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from dagboek_schemas.cloudevents import Record, encode
 from dagboek_schemas.events import ItemOutcome
 from dagboek_schemas.issues import Issue, PublicIssue
 from dagboek_schemas.statuses import ItemState
+from dagboek_sdk import clock
 
 WARNED = frozenset({ItemState.SKIPPED, ItemState.NEEDS_PERSON})
 """States that go to the warnings topic as well."""
@@ -35,7 +35,7 @@ def item_event(run: Mapping[str, Any], item: Mapping[str, Any]) -> Record:
         attempt=item["attempt"],
         link_version=item["link_version"],
         issues=tuple(PublicIssue.of(issue) for issue in issues),
-        occurred_at=item["outcome_at"] or datetime.now(UTC),
+        occurred_at=item["outcome_at"] or clock.now(),
     )
     return outcome_record(outcome)
 

@@ -1,7 +1,6 @@
 """Payment statuses of entries, as the tool knows them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from dagboek_schemas.cloudevents import Record, encode
 from dagboek_schemas.documents import PaymentStatus
 from dagboek_schemas.events import PaymentChanged, stable_id
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import clock
 
 from dagboek.database import Database
 from dagboek.publisher import Publisher
@@ -71,7 +71,7 @@ def _record(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStat
         state=status.state,
         open_amount=f"{status.open_amount:.2f}" if status.open_amount is not None else None,
         currency=status.currency,
-        occurred_at=datetime.now(UTC),
+        occurred_at=clock.now(),
     )
     event_id = stable_id("payment", link["id"], status.state, status.open_amount, run["id"])
     return encode(

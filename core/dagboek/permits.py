@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from dagboek_sdk import clock
 from dagboek_sdk.errors import Throttled
 from dagboek_sdk.limits import Limit, Window
 
@@ -80,7 +80,7 @@ class _Pack:
 
     @property
     def usable(self) -> bool:
-        return self.left > 0 and clock_gettime(CLOCK_BOOTTIME) < self.ends
+        return self.left > 0 and clock.boot_time() < self.ends
 
 
 _packs: WeakKeyDictionary[Database, defaultdict[Limit, _Pack]] = WeakKeyDictionary()
@@ -146,7 +146,7 @@ class RowPermits:
         raise Throttled(await self._until(limit, ceiling), group=limit.group)
 
     async def _taken(self, limit: Limit, pack: _Pack, wanted: int, ceiling: int) -> bool:
-        asked = clock_gettime(CLOCK_BOOTTIME)
+        asked = clock.boot_time()
         async with self._db.connection() as connection:
             taken = await connection.execute(_TAKE, {**_names(limit), "pack": wanted, "ceiling": ceiling})
             row = await taken.fetchone()
@@ -171,5 +171,5 @@ def _limit_that_ends(limits: Sequence[Limit], reset: datetime | None) -> Limit:
     """Of limits, longest window first, the shortest whose window may end at `reset`."""
     if reset is None:
         return limits[-1]
-    ahead = reset - datetime.now(UTC)
+    ahead = reset - clock.now()
     return next((limit for limit in reversed(limits) if ahead <= _LENGTHS[limit.window]), limits[0])

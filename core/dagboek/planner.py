@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.revision import document_revision, party_revision, same_document
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import clock
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
 
 from dagboek import contexts, sources
@@ -155,9 +156,7 @@ class Planner:
             if reason == "source_unavailable" and run["parked_seconds"] >= SOURCE_PATIENCE:
                 await finish_run(connection, run_id, broken=issue)
             else:
-                await park(
-                    connection, run_id, run["generation"], until=datetime.now(UTC) + RETRY, reason=reason, issue=issue
-                )
+                await park(connection, run_id, run["generation"], until=clock.now() + RETRY, reason=reason, issue=issue)
 
     # select
 

@@ -6,7 +6,7 @@ generation is let go. `finish_run` is the only way a run ends.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +16,7 @@ from dagboek_schemas.events import ComponentFinished, ContinueSync, RunFinished,
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, RunStatus, Trigger
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import clock
 
 from dagboek.database import Connection, Database, Jsonb
 from dagboek.fault_points import reached
@@ -241,7 +242,7 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     waits = left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"])
     party_due = await _party_due(connection, run) if left["gap"] and not waits else None
     if waits or party_due:
-        until = (party_due or left["due"] or datetime.now(UTC)) + ASKING
+        until = (party_due or left["due"] or clock.now()) + ASKING
         await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
         return Step(Next.NOTHING)
     if left["gap"]:

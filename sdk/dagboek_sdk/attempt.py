@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any, Self
 from uuid import UUID
 
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind
+
+from dagboek_sdk import clock
 
 SEND_WINDOW = 5.0
 """Seconds after the intent in which the request of an attempt may start."""
@@ -172,4 +173,4 @@ class Attempt:
     @property
     def may_start(self) -> bool:
         """Whether its request may still be written."""
-        return clock_gettime(CLOCK_BOOTTIME) < self.send_until
+        return clock.boot_time() < self.send_until

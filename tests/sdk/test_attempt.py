@@ -1,10 +1,10 @@
 """The send deadline of an attempt, and what a plugin says of how it can be settled."""
 
-from time import CLOCK_BOOTTIME, clock_gettime
 from types import SimpleNamespace
 
 import pytest
 from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import About, AccountingPlugin, Settling
 from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
 from dagboek_sdk.settings import ConnectionSettings
@@ -15,7 +15,7 @@ def attempt() -> Attempt:
 
 
 def now() -> float:
-    return clock_gettime(CLOCK_BOOTTIME)
+    return clock.boot_time()
 
 
 def test_an_attempt_may_start_only_within_its_send_window() -> None:

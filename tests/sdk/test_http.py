@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 import aiohttp
@@ -15,7 +14,7 @@ import pytest
 from aiohttp import web
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind
-from dagboek_sdk import http
+from dagboek_sdk import clock, http
 from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
 from dagboek_sdk.errors import NotProcessed, Refused, Throttled, ToolError, ToolUnavailable, Uncertain
 from dagboek_sdk.http import Answer, Client, Exchange, new_session, redact_headers
@@ -32,7 +31,7 @@ def an_attempt(late: bool = False) -> Attempt:
         component=Component.SALES_INVOICES,
         booking=Booking({}),
     )
-    return attempt.start(clock_gettime(CLOCK_BOOTTIME) - (SEND_WINDOW + 1 if late else 0))
+    return attempt.start(clock.boot_time() - (SEND_WINDOW + 1 if late else 0))
 
 
 def classify(answer: Answer) -> ToolError | None:
@@ -185,7 +184,7 @@ async def test_the_deadline_is_checked_just_before_writing_and_not_before_connec
 
     class SlowPermits(Permits):
         async def take(self, group: str, *, settling: bool = False) -> None:
-            attempt.send_until = clock_gettime(CLOCK_BOOTTIME) + 0.05
+            attempt.send_until = clock.boot_time() + 0.05
             await asyncio.sleep(0.1)
 
     attempt = an_attempt()
@@ -206,7 +205,7 @@ async def test_a_wait_for_a_free_connection_counts_towards_the_deadline() -> Non
         reading = asyncio.create_task(http_client.read("GET", f"{server.url}/first", group="read"))
         await asyncio.sleep(0.05)
         attempt = an_attempt()
-        attempt.send_until = clock_gettime(CLOCK_BOOTTIME) + 0.1
+        attempt.send_until = clock.boot_time() + 0.1
         with pytest.raises(NotProcessed):
             await http_client.write(attempt, "POST", f"{server.url}/second", group=None)
         await reading

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_sdk import clock
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking, Op
 from dagboek_sdk.errors import (
     AccessDenied,
@@ -22,7 +23,7 @@ from dagboek_sdk.errors import (
     ToolUnavailable,
     Uncertain,
 )
-from dagboek_workers.sending import Unexpected, again, boot_time, judge, send, settles
+from dagboek_workers.sending import Unexpected, again, judge, send, settles
 
 BOOKED = Booked("e1", "1")
 REFUSED = Refused(Issue(code="O01"))
@@ -149,11 +150,11 @@ def test_a_plugin_may_say_under_which_entry_it_is_there_already() -> None:
 
 def test_a_repeat_is_the_same_attempt_with_a_fresh_start() -> None:
     first = replace(attempt(sent=True, verdict=REFUSED, answer_ok=True), series_number=5)
-    repeated = again(first, boot_time())
+    repeated = again(first, clock.boot_time())
     assert (repeated.sent, repeated.verdict, repeated.answer_ok, repeated.repeat) == (False, None, False, True)
     assert (repeated.number, repeated.series_number, repeated.booking) == (first.number, 5, first.booking)
     assert repeated.may_start
-    assert not again(first, boot_time() - 6).may_start
+    assert not again(first, clock.boot_time() - 6).may_start
 
 
 @pytest.mark.parametrize("verdict", [BOOKED, Accepted("t"), *KNOWN, Unexpected(KeyError())], ids=named)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from dagboek.plugins import unexpected
 from dagboek.runs import Next, advance, park, publish_continue
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
+from dagboek_sdk import clock
 
 from dagboek_workers.pushing import Changed, LetGo, push_item
 from dagboek_workers.window import Window, load_window
@@ -162,7 +163,7 @@ class Lane:
     ) -> None:
         """Parks the run of `window` for `seconds` and lets the rest of it go."""
         await self.loop.recorder.written()
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        until = clock.now() + timedelta(seconds=seconds)
         async with self.loop.db.transaction() as connection:
             await park(
                 connection,
@@ -182,7 +183,7 @@ class Lane:
     async def _park_after(self, event: ItemReady, issue: Issue) -> None:
         issue = issue.model_copy(update={"severity": Severity.ERROR})
         try:
-            until = datetime.now(UTC) + timedelta(seconds=60)
+            until = clock.now() + timedelta(seconds=60)
             async with self.loop.db.transaction() as connection:
                 await park(connection, event.run_id, event.generation, until=until, reason="unexpected", issue=issue)
         except Exception as trouble:

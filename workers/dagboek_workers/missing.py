@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from dagboek.database import AWAY, connect
 from dagboek.runs import park
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
+from dagboek_sdk import clock
 
 log = structlog.get_logger()
 
@@ -23,7 +24,7 @@ async def park_for_missing_tool(url: str, event: ItemReady, words: str, finished
     while True:
         try:
             async with await connect(url, connect_timeout=10) as connection:
-                until = datetime.now(UTC) + RETRY
+                until = clock.now() + RETRY
                 if await park(
                     connection, event.run_id, event.generation, until=until, reason="plugin_missing", issue=issue
                 ):

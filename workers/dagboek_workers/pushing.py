@@ -5,7 +5,7 @@ Every path ends in `tell` (the item has an outcome), in leaving it planned (it c
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -39,6 +39,7 @@ from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
 from dagboek_schemas.revision import same_document, same_party
 from dagboek_schemas.statuses import ItemKind, ItemState
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Absent, Accepted, AttachedFile, Attempt, Booked, Booking, Candidate, Found, Op
 from dagboek_sdk.errors import (
@@ -58,7 +59,7 @@ from dagboek_sdk.source import SourceUnavailable
 
 from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
-from dagboek_workers.sending import Unexpected, Verdict, again, boot_time, send, settles, sound
+from dagboek_workers.sending import Unexpected, Verdict, again, send, settles, sound
 from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
 
 if TYPE_CHECKING:
@@ -442,7 +443,7 @@ class ItemTask:
         if booking.series is not None and op is Op.CREATE:
             await self._series_known(tool, booking.series)
         await self._attach(tool, attempt)
-        t0 = boot_time()
+        t0 = clock.boot_time()
         intent = self._intent(tool, link, booking, op)
         reached("before_intent")
         granted = await self.loop.recorder.intent(intent)
@@ -593,7 +594,7 @@ class ItemTask:
                 await self._permit(tool, group, settling=True)
         except Throttled:
             return Uncertain("no permit for a repeat")
-        t0 = boot_time()
+        t0 = clock.boot_time()
         link = LinkSeen(
             **dict.fromkeys(LinkSeen.__dataclass_fields__)  # type: ignore[arg-type]
             | {"id": attempt.link_id, "attempt": attempt.number - 1}
@@ -900,7 +901,7 @@ class ItemTask:
             attempt=link.attempt if link else 0,
             link_version=link.version if link else 0,
             issues=tuple(PublicIssue.of(issue) for issue in issues),
-            occurred_at=datetime.now(UTC),
+            occurred_at=clock.now(),
         )
         record = outcome_record(outcome)
         row = ItemOutcome(
@@ -945,4 +946,4 @@ def _json(issues: "list[Issue] | tuple[Issue, ...]") -> bytes:
 
 
 def _seconds_until(until: datetime | None) -> float | None:
-    return None if until is None else max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return None if until is None else max(0.0, (until - clock.now()).total_seconds())

@@ -6,7 +6,6 @@ also a bug in the plugin while it reads a successful answer.
 
 import asyncio
 from dataclasses import dataclass, replace
-from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 import orjson
@@ -144,8 +143,3 @@ def again(attempt: Attempt, t0: float) -> Attempt:
 def settles(verdict: Verdict) -> bool:
     """Whether a repeat's verdict says something about the attempt before it."""
     return isinstance(verdict, Booked | Accepted | AlreadyThere | NumberTaken)
-
-
-def boot_time() -> float:
-    """Seconds that go on while the machine sleeps."""
-    return clock_gettime(CLOCK_BOOTTIME)

@@ -3,12 +3,12 @@
 import secrets
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import typer
 from confluent_kafka import KafkaError, KafkaException
+from dagboek_sdk import clock
 from dagboek_sdk.errors import ToolError, ToolUnavailable
 from dagboek_sdk.source import SourceUnavailable
 from rich.console import Console
@@ -121,7 +121,7 @@ def _unexpected(error: Exception) -> str:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as log:
-            log.write(f"--- {datetime.now(UTC).isoformat(timespec='seconds')} {reference}\n{text}\n")
+            log.write(f"--- {clock.now().isoformat(timespec='seconds')} {reference}\n{text}\n")
     except OSError:
         return f"Something unexpected went wrong ({type(error).__name__}), and {file} could not be written to."
     return (

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 from dagboek_schemas.statuses import RunStatus, Trigger
+from dagboek_sdk import clock
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -176,7 +177,7 @@ def _tell_waiting(found: Sequence[RunDetails], told: set[UUID]) -> None:
     """Says once of each run that it waits for longer than anyone would think it does."""
     for one in found:
         row = one.summary
-        if row.parked_until and row.id not in told and row.parked_until - datetime.now(UTC) > LONG:
+        if row.parked_until and row.id not in told and row.parked_until - clock.now() > LONG:
             told.add(row.id)
             short, until = str(row.id)[:8], row.parked_until.astimezone(UTC)
             issue = one.park_issue

@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from dagboek_schemas.documents import Document
+from dagboek_sdk import clock
 from dagboek_sdk.settings import ConnectionSettings
 
 from dagboek.cli.wording import Wording
@@ -114,7 +114,7 @@ async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> 
 
 def book_years(documents: Sequence[Document]) -> tuple[int, int]:
     """The first and the last book year that these documents need."""
-    now = datetime.now(UTC).year
+    now = clock.now().year
     years = [one.issue_date.year for one in documents]
     sound = [year for year in years if EARLIEST <= year <= now + YET_TO_COME] or [now]
     return min(sound), max(sound)

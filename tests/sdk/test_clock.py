@@ -1,0 +1,31 @@
+"""The clock: one place for the time, in UTC and aware; deadlines on a clock that nobody sets back."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagboek
+import dagboek_sdk
+import dagboek_workers
+from dagboek_sdk import clock
+
+ELSEWHERE = re.compile(r"datetime\.now\(|datetime\.utcnow\(|\btime\.time\(|\bclock_gettime\(")
+
+
+def test_the_moment_is_aware_and_deadlines_go_forwards() -> None:
+    assert clock.now().tzinfo is UTC
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    before = clock.boot_time()
+    assert clock.boot_time() >= before
+
+
+def test_core_workers_and_sdk_read_the_time_here_alone() -> None:
+    """Whoever reads it elsewhere is left out of the simulation."""
+    files = [
+        file
+        for package in (dagboek, dagboek_sdk, dagboek_workers)
+        for file in Path(package.__path__[0]).rglob("*.py")
+        if file != Path(clock.__file__)
+    ]
+    assert len(files) > 50
+    assert [file.name for file in files if ELSEWHERE.search(file.read_text())] == []
