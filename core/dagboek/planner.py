@@ -5,7 +5,6 @@ fetches and stores their snapshots, and is published; what was planned is what i
 """
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,11 +16,10 @@ from uuid import UUID
 import structlog
 from confluent_kafka import KafkaException
 from dagboek_schemas.cloudevents import Record, encode
-from dagboek_schemas.documents import Direction, Document, Kind
 from dagboek_schemas.events import ItemReady, stable_id
-from dagboek_schemas.identity import document_identity, party_identity
+from dagboek_schemas.identity import party_identity
 from dagboek_schemas.issues import Issue, Severity
-from dagboek_schemas.revision import document_revision, party_revision, same_document
+from dagboek_schemas.revision import document_revision, party_revision
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_schemas.topics import Topic
 from dagboek_sdk import clock
@@ -30,6 +28,7 @@ from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailabl
 from dagboek import contexts, sources
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.fault_points import reached
+from dagboek.origins import identity_of, register
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.publisher import Publisher
 from dagboek.runs import Next, advance, finish_run, held_back, park
@@ -51,31 +50,6 @@ SOURCE_PATIENCE = 900.0
 """Seconds that a run waits for its source, all in all."""
 
 _INFRASTRUCTURE = (*AWAY, KafkaException)
-
-_COMPONENTS = {
-    (Direction.SALES, Kind.INVOICE): Component.SALES_INVOICES,
-    (Direction.SALES, Kind.CREDIT_NOTE): Component.SALES_CREDIT_NOTES,
-    (Direction.PURCHASE, Kind.INVOICE): Component.PURCHASE_INVOICES,
-    (Direction.PURCHASE, Kind.CREDIT_NOTE): Component.PURCHASE_CREDIT_NOTES,
-}
-
-_DIGITS = re.compile(r"\d+")
-
-
-def component_of(document: Document) -> Component:
-    """The component that a document belongs to."""
-    return _COMPONENTS[document.direction, document.kind]
-
-
-def party_component(component: Component) -> Component:
-    """The component of the parties of documents in `component`."""
-    sales = component in (Component.SALES_INVOICES, Component.SALES_CREDIT_NOTES)
-    return Component.CUSTOMERS if sales else Component.SUPPLIERS
-
-
-def sort_key(document: Document) -> str:
-    """Order of booking: by date, then by number with its digits compared as numbers."""
-    return document.issue_date.isoformat() + " " + _DIGITS.sub(lambda n: n.group().zfill(18), document.number)
 
 
 @dataclass
@@ -246,9 +220,9 @@ class Planner:
         ids = list(by_id)
         for at in range(0, len(ids), FETCHED_AT_ONCE):
             fetched = await _in_time(reader.fetch(ids[at : at + FETCHED_AT_ONCE]))
+            lot = [(by_id[one.origin_id], one) for one in fetched]
             async with self.db.transaction() as connection:
-                for one in fetched:
-                    await _register(connection, run, source, entity, by_id[one.origin_id], one)
+                await register(connection, run["administration_id"], source, entity, lot)
 
     async def _write_items(
         self, connection: Connection, run: Mapping[str, Any], version: int, away: Mapping[UUID, Exception]
@@ -349,11 +323,12 @@ class Planner:
             assert source is not None
             fetched: dict[str, Fetched] = {}
             async with self._reader(source, entity) as reader:
-                for at in range(0, len(rows), FETCHED_AT_ONCE):
-                    ids = [row["origin_id"] for row in rows[at : at + FETCHED_AT_ONCE]]
-                    fetched |= {one.origin_id: one for one in await _in_time(reader.fetch(ids))}
+                ids = list(dict.fromkeys(row["origin_id"] for row in rows))  # a party comes from a document
+                for at in range(0, len(ids), FETCHED_AT_ONCE):
+                    read = await _in_time(reader.fetch(ids[at : at + FETCHED_AT_ONCE]))
+                    fetched |= {one.origin_id: one for one in read}
             for row in rows:
-                body, issues = _snapshot(run, entity, row, fetched.get(row["origin_id"]))
+                body, issues = _snapshot(entity, row, fetched.get(row["origin_id"]))
                 if body is None:
                     faults[row["sequence"]] = issues
                 else:
@@ -483,7 +458,7 @@ async def _skip(connection: Connection, run: Mapping[str, Any], sequence: int, i
 
 
 def _snapshot(
-    run: Mapping[str, Any], entity: Mapping[str, Any], row: Mapping[str, Any], fetched: Fetched | None
+    entity: Mapping[str, Any], row: Mapping[str, Any], fetched: Fetched | None
 ) -> tuple[tuple[bytes, str] | None, list[Issue]]:
     if fetched is None or fetched.document is None:
         gone = Issue(code="D21", facts={"origin": row["title"] or row["origin_id"]})
@@ -494,156 +469,9 @@ def _snapshot(
         if party_identity(party) != row["identity"]:
             return None, [Issue(code="D22", facts={"origin": row["title"]})]
         return (party.model_dump_json(exclude_defaults=True).encode(), party_revision(party)), []
-    if _identity(document, run, entity) != row["identity"]:
+    if identity_of(document, entity) != row["identity"]:
         return None, [Issue(code="D22", facts={"origin": row["title"]})]
     return (document.model_dump_json(exclude_defaults=True).encode(), document_revision(document)), []
-
-
-def _identity(document: Document, run: Mapping[str, Any], entity: Mapping[str, Any]) -> str:
-    number = entity["vat_number"] or entity["company_number"] or entity["name"]
-    return document_identity(document, str(run["tenant_id"]), number, entity["fiscal_year_start"])
-
-
-# what a page of a source brought
-
-
-async def _register(
-    connection: Connection,
-    run: Mapping[str, Any],
-    source: Mapping[str, Any],
-    entity: Mapping[str, Any],
-    listed: Listed,
-    fetched: Fetched,
-) -> None:
-    """Writes what one fetched document is: ours, another entity's, unreadable, or one that is there already."""
-    row: dict[str, Any] = {
-        "source": source["id"],
-        "entity": entity["id"],
-        "origin": listed.origin_id,
-        "fingerprint": listed.fingerprint,
-        "title": listed.title or listed.origin_id,
-        "issues": Jsonb([issue.model_dump(mode="json") for issue in fetched.issues]),
-        "identity": None,
-        "component": None,
-        "party": None,
-        "revision": None,
-        "party_revision": None,
-        "sort_key": None,
-        "duplicate": None,
-    }
-    document = fetched.document
-    if document is not None:
-        identity = _identity(document, run, entity)
-        row |= {
-            "identity": identity,
-            "component": component_of(document),
-            "title": document.number,
-            "party": party_identity(document.other_party),
-            "revision": document_revision(document),
-            "party_revision": party_revision(document.other_party),
-            "sort_key": sort_key(document),
-        }
-        row |= await _place(connection, run, source, entity, listed, document, identity)
-    await connection.execute(_UPSERT_ORIGIN, row)
-
-
-async def _place(
-    connection: Connection,
-    run: Mapping[str, Any],
-    source: Mapping[str, Any],
-    entity: Mapping[str, Any],
-    listed: Listed,
-    document: Document,
-    identity: str,
-) -> dict[str, Any]:
-    """Whether a document is the first of its identity, and whether its origin stood for another one before."""
-    renamed = await _renamed(connection, run, source, entity, listed, identity)
-    if renamed is not None:
-        return {"identity": None, "issues": Jsonb([renamed.model_dump(mode="json")])}
-    first = await _first_origin(connection, source, entity, listed, identity)
-    if first is None or (first["source_id"] == source["id"] and first["origin_id"] == listed.origin_id):
-        await connection.execute(_UPSERT_DOCUMENT, _document_row(run, source, entity, listed, document, identity))
-        return {}
-    same = _same(first["revision"], document)
-    issue = Issue(
-        code="D05" if same else "D06",
-        severity=Severity.INFORMATION if same else Severity.WARNING,
-        facts={"number": document.number, "origin": listed.origin_id, "first": first["origin_id"]},
-    )
-    return {"duplicate": first["origin_id"], "issues": Jsonb([issue.model_dump(mode="json")])}
-
-
-def _same(revision: str, document: Document) -> bool:
-    try:
-        return same_document(revision, document)
-    except KeyError:  # a newer release computed it
-        return True
-
-
-async def _renamed(
-    connection: Connection,
-    run: Mapping[str, Any],
-    source: Mapping[str, Any],
-    entity: Mapping[str, Any],
-    listed: Listed,
-    identity: str,
-) -> Issue | None:
-    """An origin that was booked under another identity is a change after booking, never a new document."""
-    found = await connection.execute(
-        """SELECT o.title, l.entry_number FROM origin o
-           JOIN link l ON l.identity = o.identity AND l.administration_id = %s AND l.current
-           WHERE o.source_id = %s AND o.entity_id = %s AND o.origin_id = %s AND o.identity <> %s
-             AND o.duplicate_of IS NULL AND l.state <> 'free'""",
-        (run["administration_id"], source["id"], entity["id"], listed.origin_id, identity),
-    )
-    before = await found.fetchone()
-    if before is None:
-        return None
-    return Issue(
-        code="D07",
-        facts={"number": before["title"], "booking_number": before["entry_number"] or "?", "origin": listed.origin_id},
-    )
-
-
-async def _first_origin(
-    connection: Connection, source: Mapping[str, Any], entity: Mapping[str, Any], listed: Listed, identity: str
-) -> dict[str, Any] | None:
-    found = await connection.execute(
-        """SELECT d.source_id, d.origin_id, d.revision FROM document d
-           WHERE d.tenant_id = %s AND d.identity = %s
-             AND EXISTS (SELECT 1 FROM origin o WHERE o.source_id = d.source_id AND o.origin_id = d.origin_id
-                         AND o.entity_id = %s AND o.identity = d.identity)""",
-        (entity["tenant_id"], identity, entity["id"]),
-    )
-    return await found.fetchone()
-
-
-def _document_row(
-    run: Mapping[str, Any],
-    source: Mapping[str, Any],
-    entity: Mapping[str, Any],
-    listed: Listed,
-    document: Document,
-    identity: str,
-) -> dict[str, Any]:
-    return {
-        "tenant": run["tenant_id"],
-        "identity": identity,
-        "entity": entity["id"],
-        "direction": document.direction,
-        "kind": document.kind,
-        "number": document.number,
-        "issue_date": document.issue_date,
-        "due_date": document.due_date,
-        "currency": document.currency,
-        "gross": document.totals.gross,
-        "party": party_identity(document.other_party),
-        "party_name": document.other_party.name,
-        "source": source["id"],
-        "origin": listed.origin_id,
-        "revision": document_revision(document),
-        "url": document.source_url,
-    }
 
 
 _HEIRS = """
@@ -651,33 +479,6 @@ SELECT o.origin_id, o.fingerprint, o.title FROM origin o
 WHERE o.source_id = %s AND o.entity_id = %s AND o.duplicate_of IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM origin f WHERE f.entity_id = o.entity_id AND f.identity = o.identity
                   AND f.duplicate_of IS NULL)
-"""
-
-_UPSERT_ORIGIN = """
-INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
-                    party_revision, sort_key, title, issues, duplicate_of)
-VALUES (%(source)s, %(entity)s, %(origin)s, %(fingerprint)s, %(identity)s, %(component)s, %(party)s, %(revision)s,
-        %(party_revision)s, %(sort_key)s, %(title)s, %(issues)s, %(duplicate)s)
-ON CONFLICT (source_id, entity_id, origin_id) DO UPDATE SET
-    fingerprint = excluded.fingerprint,
-    identity = CASE WHEN excluded.identity IS NULL AND excluded.issues <> '[]' AND excluded.revision IS NOT NULL
-                    THEN origin.identity ELSE excluded.identity END,
-    component = excluded.component, party_identity = excluded.party_identity, revision = excluded.revision,
-    party_revision = excluded.party_revision, sort_key = excluded.sort_key, title = excluded.title,
-    issues = excluded.issues, duplicate_of = excluded.duplicate_of, seen_at = now()
-"""
-
-_UPSERT_DOCUMENT = """
-INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, issue_date, due_date, currency, gross,
-                      party_identity, party_name, source_id, origin_id, revision, source_url)
-VALUES (%(tenant)s, %(identity)s, %(entity)s, %(direction)s, %(kind)s, %(number)s, %(issue_date)s, %(due_date)s,
-        %(currency)s, %(gross)s, %(party)s, %(party_name)s, %(source)s, %(origin)s, %(revision)s, %(url)s)
-ON CONFLICT (tenant_id, identity) DO UPDATE SET
-    number = excluded.number, issue_date = excluded.issue_date, due_date = excluded.due_date,
-    currency = excluded.currency, gross = excluded.gross, party_identity = excluded.party_identity,
-    party_name = excluded.party_name, source_id = excluded.source_id, origin_id = excluded.origin_id,
-    revision = excluded.revision, source_url = excluded.source_url,
-    changed_at = CASE WHEN document.revision = excluded.revision THEN document.changed_at ELSE now() END
 """
 
 # what a run consists of

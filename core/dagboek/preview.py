@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from dagboek_schemas.documents import Document, Party
-from dagboek_schemas.identity import document_identity, party_identity
+from dagboek_schemas.identity import party_identity
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.revision import document_revision, same_document
 from dagboek_schemas.statuses import Component, ItemKind
@@ -24,7 +24,7 @@ from dagboek_sdk.source import DocumentSource, Fetched
 
 from dagboek import connections, contexts, sources
 from dagboek.database import Database
-from dagboek.planner import component_of, party_component, sort_key
+from dagboek.origins import component_of, identity_of, party_component, sort_key
 from dagboek.plugins import Plugins, unexpected
 from dagboek.vault import Vault
 
@@ -127,7 +127,7 @@ class _Pass:
     async def take(self, part: Sequence[Fetched]) -> None:
         """Adds rows for what was fetched."""
         ours = [(one, one.document) for one in part if one.document is not None and not one.hidden]
-        identities = {one.origin_id: self._identity(document) for one, document in ours}
+        identities = {one.origin_id: identity_of(document, self.entity) for one, document in ours}
         wanted = {*identities.values(), *(party_identity(document.other_party) for _, document in ours)}
         links = await self._links(wanted)
         for one in part:
@@ -137,11 +137,6 @@ class _Pass:
                 self.rows.append(_unreadable(one))
             else:
                 self._document(one, one.document, identities[one.origin_id], links)
-
-    def _identity(self, document: Document) -> str:
-        number = self.entity["vat_number"] or self.entity["company_number"] or self.entity["name"]
-        first_month = self.entity["fiscal_year_start"]
-        return document_identity(document, str(self.entity["tenant_id"]), number, first_month)
 
     async def _links(self, identities: set[str]) -> dict[str, Mapping[str, Any]]:
         rows = await self.db.all(

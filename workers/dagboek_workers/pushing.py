@@ -17,8 +17,8 @@ from dagboek.database import AWAY
 from dagboek.fault_points import reached
 from dagboek.logins import LoginProblem, mark_broken
 from dagboek.matching import Likeness, Match, bears_reference, describe, match
+from dagboek.origins import party_component
 from dagboek.outcome_events import outcome_record
-from dagboek.planner import party_component
 from dagboek.plugins import unexpected
 from dagboek.push_record import (
     Adoption,

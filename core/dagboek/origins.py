@@ -1,0 +1,270 @@
+"""What a source brought: which document each of its origins is, and what is known of it already (design section 2).
+
+A lot of fetched documents costs four statements, however large it is. What each of them is is decided in the order in
+which they came, from what the database knew before the lot and what the earlier ones of it changed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+import orjson
+from dagboek_schemas.documents import Direction, Document, Kind
+from dagboek_schemas.identity import document_identity, party_identity
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.revision import document_revision, party_revision, same_document
+from dagboek_schemas.statuses import Component
+from dagboek_sdk.source import Fetched, Listed
+
+from dagboek.database import Connection
+
+Row = Mapping[str, Any]
+
+_COMPONENTS = {
+    (Direction.SALES, Kind.INVOICE): Component.SALES_INVOICES,
+    (Direction.SALES, Kind.CREDIT_NOTE): Component.SALES_CREDIT_NOTES,
+    (Direction.PURCHASE, Kind.INVOICE): Component.PURCHASE_INVOICES,
+    (Direction.PURCHASE, Kind.CREDIT_NOTE): Component.PURCHASE_CREDIT_NOTES,
+}
+
+_DIGITS = re.compile(r"\d+")
+
+
+def component_of(document: Document) -> Component:
+    """The component that a document belongs to."""
+    return _COMPONENTS[document.direction, document.kind]
+
+
+def party_component(component: Component) -> Component:
+    """The component of the parties of documents in `component`."""
+    sales = component in (Component.SALES_INVOICES, Component.SALES_CREDIT_NOTES)
+    return Component.CUSTOMERS if sales else Component.SUPPLIERS
+
+
+def sort_key(document: Document) -> str:
+    """Order of booking: by date, then by number with its digits compared as numbers."""
+    return document.issue_date.isoformat() + " " + _DIGITS.sub(lambda n: n.group().zfill(18), document.number)
+
+
+def identity_of(document: Document, entity: Row) -> str:
+    """Identity of a document of `entity`, a row."""
+    number = entity["vat_number"] or entity["company_number"] or entity["name"]
+    return document_identity(document, str(entity["tenant_id"]), number, entity["fiscal_year_start"])
+
+
+async def register(
+    connection: Connection, administration_id: UUID, source: Row, entity: Row, lot: Iterable[tuple[Listed, Fetched]]
+) -> None:
+    """Writes what each fetched document is: ours, another entity's, unreadable, or one that is there already.
+
+    Within a transaction of the caller. `source` and `entity` are rows; an origin that comes twice is what it was last.
+    """
+    brought = list({listed.origin_id: _Brought.of(listed, fetched, entity) for listed, fetched in lot}.values())
+    place = {"source": source["id"], "entity": entity["id"], "tenant": entity["tenant_id"]}
+    booked = await _booked(connection, brought, place | {"administration": administration_id})
+    firsts = await _firsts(connection, brought, place)
+    new = [one for one in brought if _decide(one, booked.get(one.origin), firsts)]
+    await _write_documents(connection, new, place)
+    await _write_origins(connection, brought, place)
+
+
+@dataclass(slots=True)
+class _Brought:
+    """A row of `origin` as it is to be, and the document that it was read from."""
+
+    document: Document | None
+    origin: str
+    fingerprint: str
+    title: str
+    issues: Sequence[Issue]
+    identity: str | None = None
+    component: Component | None = None
+    party: str | None = None
+    revision: str | None = None
+    party_revision: str | None = None
+    sort_key: str | None = None
+    duplicate: str | None = None
+
+    @classmethod
+    def of(cls, listed: Listed, fetched: Fetched, entity: Row) -> Self:
+        """All that is computed of a document, once."""
+        origin, document = listed.origin_id, fetched.document
+        if document is None:
+            return cls(None, origin, listed.fingerprint, listed.title or origin, fetched.issues)
+        return cls(
+            document,
+            origin,
+            listed.fingerprint,
+            document.number,
+            fetched.issues,
+            identity=identity_of(document, entity),
+            component=component_of(document),
+            party=party_identity(document.other_party),
+            revision=document_revision(document),
+            party_revision=party_revision(document.other_party),
+            sort_key=sort_key(document),
+        )
+
+
+class _Firsts:
+    """By identity, the origin that has the document: (source, origin, revision)."""
+
+    def __init__(self, source: UUID, rows: Iterable[Row]) -> None:
+        self._source = source
+        self._by_identity = {row["identity"]: (row["source_id"], row["origin_id"], row["revision"]) for row in rows}
+        self._mine = {origin: identity for identity, (of, origin, _) in self._by_identity.items() if of == source}
+
+    def other(self, one: _Brought, identity: str) -> tuple[str, str] | None:
+        """Origin and revision where the document is already, if that is elsewhere."""
+        first = self._by_identity.get(identity)
+        return first[1:] if first and first[:2] != (self._source, one.origin) else None
+
+    def stands_for(self, one: _Brought, identity: str | None) -> None:
+        """From now on an origin has this identity; what it had before is free for whoever comes next."""
+        before = self._mine.get(one.origin)
+        if before is not None and before != identity:
+            del self._by_identity[before], self._mine[one.origin]
+
+    def add(self, one: _Brought, identity: str, revision: str) -> None:
+        """An origin is the first of a document."""
+        self._by_identity[identity] = (self._source, one.origin, revision)
+        self._mine[one.origin] = identity
+
+
+def _decide(one: _Brought, booked: Row | None, firsts: _Firsts) -> bool:
+    """Whether a document is the first of its identity; where it is not, its row says why."""
+    if one.document is None or one.identity is None or one.revision is None:
+        firsts.stands_for(one, None)
+        return False
+    if booked is not None and booked["identity"] != one.identity:
+        facts = {"number": booked["title"], "booking_number": booked["entry_number"] or "?", "origin": one.origin}
+        one.identity, one.issues = None, (Issue(code="D07", facts=facts),)
+        return False
+    firsts.stands_for(one, one.identity)
+    if (first := firsts.other(one, one.identity)) is None:
+        firsts.add(one, one.identity, one.revision)
+        return True
+    one.duplicate, revision = first
+    same = revision == one.revision or _same(revision, one.document)
+    facts = {"number": one.document.number, "origin": one.origin, "first": one.duplicate}
+    severity = Severity.INFORMATION if same else Severity.WARNING
+    one.issues = (Issue(code="D05" if same else "D06", severity=severity, facts=facts),)
+    return False
+
+
+def _same(revision: str, document: Document) -> bool:
+    try:
+        return same_document(revision, document)
+    except KeyError:  # a newer release computed it
+        return True
+
+
+async def _booked(connection: Connection, brought: Sequence[_Brought], place: Row) -> dict[str, Row]:
+    """By origin, what it stands for in the books: under another identity it changed after booking, and is not new."""
+    found = await connection.execute(
+        """SELECT o.origin_id, o.identity, o.title, l.entry_number FROM origin o
+           JOIN link l ON l.administration_id = %(administration)s AND l.identity = o.identity AND l.current
+           WHERE o.source_id = %(source)s AND o.entity_id = %(entity)s AND o.origin_id = ANY(%(origins)s)
+             AND o.duplicate_of IS NULL AND l.state <> 'free'""",
+        {**place, "origins": [one.origin for one in brought]},
+    )
+    return {row["origin_id"]: row for row in await found.fetchall()}
+
+
+async def _firsts(connection: Connection, brought: Sequence[_Brought], place: Row) -> _Firsts:
+    found = await connection.execute(
+        """SELECT d.identity, d.source_id, d.origin_id, d.revision FROM document d
+           JOIN origin o ON o.source_id = d.source_id AND o.entity_id = %(entity)s AND o.origin_id = d.origin_id
+                        AND o.identity = d.identity
+           WHERE d.tenant_id = %(tenant)s AND d.identity = ANY(%(identities)s)""",
+        {**place, "identities": [one.identity for one in brought if one.identity]},
+    )
+    return _Firsts(place["source"], await found.fetchall())
+
+
+async def _write_documents(connection: Connection, new: Sequence[_Brought], place: Row) -> None:
+    """In the order of their identities: another run may be writing the same."""
+    rows = sorted(new, key=lambda one: one.identity or "")
+    documents = [one.document for one in rows if one.document is not None]
+    if not rows:
+        return
+    columns = {
+        "identities": [one.identity for one in rows],
+        "directions": [document.direction for document in documents],
+        "kinds": [document.kind for document in documents],
+        "numbers": [document.number for document in documents],
+        "issue_dates": [document.issue_date for document in documents],
+        "due_dates": [document.due_date for document in documents],
+        "currencies": [document.currency for document in documents],
+        "gross": [document.totals.gross for document in documents],
+        "parties": [one.party for one in rows],
+        "party_names": [document.other_party.name for document in documents],
+        "origins": [one.origin for one in rows],
+        "revisions": [one.revision for one in rows],
+        "urls": [document.source_url for document in documents],
+    }
+    await connection.execute(_UPSERT_DOCUMENTS, {**place, **columns})
+
+
+async def _write_origins(connection: Connection, brought: Sequence[_Brought], place: Row) -> None:
+    """In the order of their ids, for the same reason."""
+    rows = sorted(brought, key=lambda one: one.origin)
+    columns = {
+        "origins": [one.origin for one in rows],
+        "fingerprints": [one.fingerprint for one in rows],
+        "identities": [one.identity for one in rows],
+        "components": [one.component for one in rows],
+        "parties": [one.party for one in rows],
+        "revisions": [one.revision for one in rows],
+        "party_revisions": [one.party_revision for one in rows],
+        "sort_keys": [one.sort_key for one in rows],
+        "titles": [one.title for one in rows],
+        "issues": [_json(one.issues) for one in rows],
+        "duplicates": [one.duplicate for one in rows],
+    }
+    await connection.execute(_UPSERT_ORIGINS, {**place, **columns})
+
+
+def _json(issues: Sequence[Issue]) -> str:
+    return orjson.dumps([issue.model_dump(mode="json") for issue in issues]).decode() if issues else "[]"
+
+
+_UPSERT_DOCUMENTS = """
+INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, issue_date, due_date, currency, gross,
+                      party_identity, party_name, source_id, origin_id, revision, source_url)
+SELECT %(tenant)s, n.identity, %(entity)s, direction, kind, number, issue_date, due_date, currency, gross,
+       party, party_name, %(source)s, origin, revision, url
+FROM unnest(%(identities)s::text[], %(directions)s::text[], %(kinds)s::text[], %(numbers)s::text[],
+            %(issue_dates)s::date[], %(due_dates)s::date[], %(currencies)s::text[], %(gross)s::numeric[],
+            %(parties)s::text[], %(party_names)s::text[], %(origins)s::text[], %(revisions)s::text[],
+            %(urls)s::text[])
+    AS n(identity, direction, kind, number, issue_date, due_date, currency, gross, party, party_name, origin,
+         revision, url)
+ON CONFLICT (tenant_id, identity) DO UPDATE SET
+    number = excluded.number, issue_date = excluded.issue_date, due_date = excluded.due_date,
+    currency = excluded.currency, gross = excluded.gross, party_identity = excluded.party_identity,
+    party_name = excluded.party_name, source_id = excluded.source_id, origin_id = excluded.origin_id,
+    revision = excluded.revision, source_url = excluded.source_url,
+    changed_at = CASE WHEN document.revision = excluded.revision THEN document.changed_at ELSE now() END
+"""
+
+# One that was booked under another identity keeps that identity.
+_UPSERT_ORIGINS = """
+INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
+                    party_revision, sort_key, title, issues, duplicate_of)
+SELECT %(source)s, %(entity)s, origin, fingerprint, identity, component, party, revision, party_revision, sort_key,
+       title, issues::jsonb, duplicate
+FROM unnest(%(origins)s::text[], %(fingerprints)s::text[], %(identities)s::text[], %(components)s::text[],
+            %(parties)s::text[], %(revisions)s::text[], %(party_revisions)s::text[], %(sort_keys)s::text[],
+            %(titles)s::text[], %(issues)s::text[], %(duplicates)s::text[])
+    AS n(origin, fingerprint, identity, component, party, revision, party_revision, sort_key, title, issues, duplicate)
+ON CONFLICT (source_id, entity_id, origin_id) DO UPDATE SET
+    fingerprint = excluded.fingerprint,
+    identity = CASE WHEN excluded.identity IS NULL AND excluded.issues <> '[]' AND excluded.revision IS NOT NULL
+                    THEN origin.identity ELSE excluded.identity END,
+    component = excluded.component, party_identity = excluded.party_identity, revision = excluded.revision,
+    party_revision = excluded.party_revision, sort_key = excluded.sort_key, title = excluded.title,
+    issues = excluded.issues, duplicate_of = excluded.duplicate_of, seen_at = now()
+"""
