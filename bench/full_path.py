@@ -13,17 +13,13 @@ the figure is the worker's; the planner's own rate stands beside it. CPU is the 
 import argparse
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import instant
 import psycopg
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from cpu_profile import cpu_profile
@@ -33,94 +29,35 @@ from dagboek.database import Database, migrate
 from dagboek.embedded import EmbeddedServices
 from dagboek.logs import configure
 from dagboek.planner import Planner
-from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.runs import request_run
-from dagboek.service import CoreService
-from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
-from dagboek.vault import Vault
 from dagboek_schemas.statuses import Trigger
-from dagboek_workers.app import WorkerOptions, run_worker
+from dagboek_schemas.topics import Topic
 from machine import machine
+from processes import Addresses, Cost, plugins
 from tenants_of_bench import set_up
-
-PREFIX = "bench"
 
 Result = TypeVar("Result")
 
 
-def plugins() -> Plugins:
-    """The instant tool and the generated source, nothing else."""
-    made = Plugins(entry_points=False)
-    made.register(instant, "instant")
-    return made
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where broker and database are, and the key of the vault."""
-
-    kafka_bootstrap: str
-    database_url: str
-    key: str
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of the processes."""
-        return Settings(
-            topic_prefix=PREFIX,
-            kafka_bootstrap=self.kafka_bootstrap,
-            database_url=self.database_url,
-            secret_keys=[self.key],
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment of the child processes."""
-        return {**os.environ, "BENCH": json.dumps([self.kafka_bootstrap, self.database_url, self.key])}
-
-    @classmethod
-    def from_environment(cls) -> "Addresses":
-        """In a child process."""
-        return cls(*json.loads(os.environ["BENCH"]))
-
-
-def worker(arguments: argparse.Namespace) -> None:
-    """The worker's process."""
-    here = Addresses.from_environment()
-    options = WorkerOptions(
-        bootstrap=here.kafka_bootstrap, database_url=here.database_url, topic_prefix=PREFIX, calls=arguments.calls
-    )
-    run_worker(options, plugins(), Vault([here.key]))
-
-
-def core() -> None:
-    """The core's process."""
-    here = Addresses.from_environment()
-    asyncio.run(CoreService(here.settings, here, plugins(), Vault([here.key])).run(asyncio.Event()))
-
-
-def child(role: str, arguments: argparse.Namespace, here: Addresses) -> subprocess.Popen[bytes]:
-    """Starts a process of the bench."""
-    command = [sys.executable, __file__, f"--{role}", "--calls", str(arguments.calls)]
-    environment = here.environment | {"BENCH_DELAY_MS": str(arguments.delay_ms)}
-    return subprocess.Popen(command, env=environment)
+def _start(here: Addresses, role: str, arguments: argparse.Namespace) -> subprocess.Popen[bytes]:
+    return here.start(role, calls=arguments.calls, BENCH_DELAY_MS=str(arguments.delay_ms))
 
 
 async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, Any]:
     """One measurement, on an empty database and new topics."""
-    publisher = Publisher(here.kafka_bootstrap, PREFIX)
+    publisher = Publisher(here.kafka_bootstrap, here.prefix)
     children: list[subprocess.Popen[bytes]] = []
     try:
         async with Database(here.database_url, size=12) as db:
-            connections = await set_up(db, Vault([here.key]), arguments.connections, arguments.documents)
+            connections = await set_up(db, here.vault, [arguments.documents] * arguments.connections)
             for connection_id in connections:
                 await request_run(db, publisher, connection_id, Trigger.MANUAL)
             planned = await _plan(db, publisher)
-            children.append(child("core", arguments, here))
+            children.append(_start(here, "core", arguments))
             started = time.time()
-            children.append(child("worker", arguments, here))
+            children.append(_start(here, "worker", arguments))
             if arguments.profile:
                 await _at_work(db)
                 profile = await cpu_profile(children[1].pid, arguments.profile)
@@ -138,17 +75,17 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
 
 async def measure_first(arguments: argparse.Namespace, here: Addresses) -> list[float]:
     """Seconds from the request of a run to its first result on the topic, one run after the other, all else idle."""
-    publisher = Publisher(here.kafka_bootstrap, PREFIX)
-    children = [child(role, arguments, here) for role in ("core", "worker")]
+    publisher = Publisher(here.kafka_bootstrap, here.prefix)
+    children = [_start(here, role, arguments) for role in ("core", "worker")]
     consumer = Consumer(
         {"bootstrap.servers": here.kafka_bootstrap, "group.id": "first", "fetch.wait.max.ms": 5, "log_level": 2}
     )
-    partitions = consumer.list_topics(f"{PREFIX}.sync.results", timeout=10).topics[f"{PREFIX}.sync.results"].partitions
-    consumer.assign([TopicPartition(f"{PREFIX}.sync.results", one, OFFSET_END) for one in partitions])
+    results = Topic.RESULTS.named(here.prefix)
+    consumer.assign([TopicPartition(results, one, OFFSET_END) for one in range(here.partitions)])
     found: list[float] = []
     try:
         async with Database(here.database_url, size=4) as db:
-            connections = await set_up(db, Vault([here.key]), FIRST_RUNS, 50)
+            connections = await set_up(db, here.vault, [50] * FIRST_RUNS)
             for connection_id in connections:
                 await _settled(consumer)
                 began = time.perf_counter()
@@ -217,7 +154,7 @@ def _figures(
     arguments: argparse.Namespace, row: Mapping[str, Any], planned: float, pid: int, started: float
 ) -> dict[str, Any]:
     seconds = (row["last"] - row["first"]).total_seconds() if row["first"] else 0.0
-    memory, cpu = _process(pid)
+    cost = Cost.of(pid)
     return {
         "connections": arguments.connections,
         "documents": arguments.documents,
@@ -227,17 +164,9 @@ def _figures(
         "items_per_s": round(row["synced"] / seconds) if seconds else None,
         "planned_per_s": round(planned),
         "first_result_s": round(row["first"].timestamp() - started, 2) if row["first"] else None,
-        "worker_cpu_us": round(cpu / row["synced"] * 1e6) if row["synced"] else None,
-        "worker_mb": memory,
+        "worker_cpu_us": round(cost.cpu / row["synced"] * 1e6) if row["synced"] else None,
+        "worker_mb": cost.memory,
     }
-
-
-def _process(pid: int) -> tuple[int, float]:
-    """Resident memory in MB and CPU seconds of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    memory = int(status.partition("VmRSS:")[2].split()[0]) // 1024
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return memory, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(arguments: argparse.Namespace, measured: Callable[..., Coroutine[Any, Any, Result]]) -> Result:
@@ -283,15 +212,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--first", action="store_true")
     parser.add_argument("--profile", type=int, default=0, metavar="SECONDS")
-    for role in ("worker", "core"):
-        parser.add_argument(f"--{role}", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     configure("WARNING")
-    if arguments.worker:
-        worker(arguments)
-    elif arguments.core:
-        core()
-    elif arguments.table:
+    if arguments.table:
         table(arguments)
     elif arguments.first:
         found = sorted(run(arguments, measure_first))

@@ -112,12 +112,13 @@ class Generated(DocumentSource):
             yield [Listed(f"{at}", "1", f"2026-{at:06}") for at in range(first, min(self.count, first + 500))]
 
     async def fetch(self, origin_ids: Sequence[str]) -> Sequence[Fetched]:
-        return [Fetched(origin_id, self._document(int(origin_id))) for origin_id in origin_ids]
+        return [Fetched(origin_id, self.document(int(origin_id))) for origin_id in origin_ids]
 
     async def attachment(self, ref: str) -> bytes:
         raise FileNotFoundError(ref)
 
-    def _document(self, at: int) -> Document:
+    def document(self, at: int) -> Document:
+        """The document with the id `at`."""
         address = Address(street="Kade 12", city="Oostende", postal_code="8400", country="BE")
         net, vat = Decimal("200.00"), Decimal("42.00")
         line = {"quantity": Decimal(2), "price": Decimal(50), "net": Decimal(100), "vat_category": "S"}
