@@ -154,20 +154,33 @@ class Planner:
             await self._write_items(connection, run, version, away)
 
     async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
-        listed: list[str] = []
+        known = await self._known(source, entity)
+        gone = set(known)
         async with self._reader(source, entity) as reader:
             pages = aiter(reader.list(None))
             while (page := await _in_time(anext(pages, None))) is not None:
-                listed += [one.origin_id for one in page]
-                await self._take_page(run, source, entity, reader, page)
+                gone.difference_update(one.origin_id for one in page)
+                new = [one for one in page if known.get(one.origin_id) != one.fingerprint]
+                await self._take(run, source, entity, reader, new)
+                known |= {one.origin_id: one.fingerprint for one in new}
                 await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
-            await self.db.run(
-                "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id <> ALL(%s)",
-                source["id"],
-                entity["id"],
-                listed,
-            )
+            if gone:
+                await self.db.run(
+                    "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)",
+                    source["id"],
+                    entity["id"],
+                    list(gone),
+                )
             await self._take_heirs(run, source, entity, reader)
+
+    async def _known(self, source: Mapping[str, Any], entity: Mapping[str, Any]) -> dict[str, str]:
+        """Fingerprints of what the source listed the last time."""
+        rows = await self.db.all(
+            "SELECT origin_id, fingerprint FROM origin WHERE source_id = %s AND entity_id = %s",
+            source["id"],
+            entity["id"],
+        )
+        return {row["origin_id"]: row["fingerprint"] for row in rows}
 
     @asynccontextmanager
     async def _reader(self, source: Mapping[str, Any], entity: Mapping[str, Any]) -> AsyncIterator[DocumentSource]:
@@ -177,27 +190,6 @@ class Planner:
         finally:
             with suppress(SourceUnavailable):
                 await _in_time(reader.close())
-
-    async def _take_page(
-        self,
-        run: Mapping[str, Any],
-        source: Mapping[str, Any],
-        entity: Mapping[str, Any],
-        reader: DocumentSource,
-        page: Sequence[Listed],
-    ) -> None:
-        known = {
-            row["origin_id"]: row["fingerprint"]
-            for row in await self.db.all(
-                """SELECT origin_id, fingerprint FROM origin
-                   WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)""",
-                source["id"],
-                entity["id"],
-                [one.origin_id for one in page],
-            )
-        }
-        new = [one for one in page if known.get(one.origin_id) != one.fingerprint]
-        await self._take(run, source, entity, reader, new)
 
     async def _take_heirs(
         self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any], reader: DocumentSource
@@ -407,14 +399,18 @@ def _window_of(run: Mapping[str, Any]) -> dict[str, Any]:
     return {"run": run["id"], "generation": run["generation"]}
 
 
-# `sent`: its own attempt is open, and what that was made of stays what is planned.
+# `sent`: its own attempt is open, and what that was made of stays what is planned. Written so that each item looks up
+# one link: an index of what is open just now looks small, and would be read whole for each.
 _NEXT_ITEMS = """
-SELECT i.*, l.id IS NOT NULL AS sent FROM item i
-LEFT JOIN link l ON l.id = i.link_id AND l.state = 'intent' AND l.run_id = i.run_id AND l.sequence = i.sequence
+WITH unsettled AS MATERIALIZED (
+    SELECT component, min(sequence) AS first FROM item
+    WHERE run_id = %(run)s AND state = 'to_settle' AND component <> ALL(%(held)s) GROUP BY component
+)
+SELECT i.*, coalesce(l.state = 'intent' AND l.run_id = i.run_id AND l.sequence = i.sequence, false) AS sent
+FROM item i LEFT JOIN link l ON l.id = i.link_id
 WHERE i.run_id = %(run)s AND i.state = 'planned' AND i.generation IS DISTINCT FROM %(generation)s
   AND i.component <> ALL(%(held)s)
-  AND NOT EXISTS (SELECT 1 FROM item s WHERE s.run_id = i.run_id AND s.state = 'to_settle'
-                  AND s.component <> i.component AND s.component <> ALL(%(held)s) AND s.sequence < i.sequence)
+  AND NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.component <> i.component AND u.first < i.sequence)
 ORDER BY i.sequence LIMIT %(size)s
 """
 
@@ -426,6 +422,7 @@ async def _store_window(
     items: Sequence[Mapping[str, Any]],
     bodies: Mapping[int, tuple[bytes, str]],
 ) -> None:
+    sequences = [item["sequence"] for item in items]
     await connection.execute(
         """INSERT INTO snapshot (run_id, sequence, body)
            SELECT %s, s, b FROM unnest(%s::int[], %s::bytea[]) AS n(s, b)
@@ -438,14 +435,15 @@ async def _store_window(
                   link_id = coalesce((SELECT l.id FROM link l WHERE l.administration_id = %s
                                       AND l.identity = i.identity AND l.current), i.link_id)
            FROM unnest(%s::int[], %s::text[]) AS n(sequence, revision)
-           WHERE i.run_id = %s AND i.sequence = n.sequence""",
+           WHERE i.run_id = %s AND i.sequence = ANY(%s) AND i.sequence = n.sequence""",
         (
             number,
             run["generation"],
             run["administration_id"],
-            [item["sequence"] for item in items],
-            [bodies.get(item["sequence"], (b"", None))[1] for item in items],
+            sequences,
+            [bodies.get(sequence, (b"", None))[1] for sequence in sequences],
             run["id"],
+            sequences,
         ),
     )
 
@@ -560,16 +558,18 @@ FROM source s WHERE s.id = %(source)s
                                            AND %(scope)s::jsonb ? o.identity))
 """
 
+# Through a list of places: joined by key, each item may be compared with each, as a new run is taken for a small one.
 _NUMBER_ITEMS = """
-UPDATE item i SET sequence = n.sequence, link_id = coalesce(i.link_id, n.link_id)
-FROM (
-    SELECT i.component, i.identity, l.id AS link_id,
-           row_number() OVER (ORDER BY array_position(%(components)s::text[], i.component), i.sort_key, i.identity) - 1
-               AS sequence
-    FROM item i LEFT JOIN link l ON l.administration_id = %(administration)s AND l.identity = i.identity AND l.current
-    WHERE i.run_id = %(run)s
-) n
-WHERE i.run_id = %(run)s AND i.component = n.component AND i.identity = n.identity
+WITH ordered AS (
+    SELECT array_agg(i.ctid ORDER BY array_position(%(components)s::text[], i.component), i.sort_key, i.identity)
+               AS places
+    FROM item i WHERE i.run_id = %(run)s
+)
+UPDATE item i SET sequence = n.number - 1,
+       link_id = coalesce(i.link_id, (SELECT l.id FROM link l WHERE l.administration_id = %(administration)s
+                                      AND l.identity = i.identity AND l.current))
+FROM ordered, unnest(places) WITH ORDINALITY AS n(place, number)
+WHERE i.ctid = n.place
 """
 
 

@@ -260,10 +260,11 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
                   count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no <= %(w)s) AS gap,
                   count(*) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS unpublished,
                   count(*) FILTER (WHERE i.state = 'to_settle') AS settle,
-                  min(l.settle_due) FILTER (WHERE i.state = 'to_settle') AS due,
+                  min((SELECT CASE WHEN l.state = 'intent' THEN l.settle_due END FROM link l WHERE l.id = i.link_id))
+                      FILTER (WHERE i.state = 'to_settle') AS due,
                   min(i.sequence) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS first,
                   min(i.sequence) FILTER (WHERE i.state = 'to_settle') AS unsettled
-           FROM item i LEFT JOIN link l ON l.id = i.link_id AND l.state = 'intent' AND i.state = 'to_settle'
+           FROM item i
            WHERE i.run_id = %(run)s AND i.component <> ALL(%(held)s) AND i.state IN ('planned', 'to_settle')""",
         {"g": run["generation"], "w": window, "run": run["id"], "held": held_back(run["component_errors"])},
     )
@@ -284,9 +285,9 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
 async def _party_due(connection: Connection, run: dict[str, Any]) -> datetime | None:
     """When the first party that published documents still wait for is settled: perhaps another run sent it."""
     found = await connection.execute(
-        """SELECT min(l.settle_due) AS due FROM item i
+        """SELECT min(l.settle_due) FILTER (WHERE l.state = 'intent') AS due FROM item i
            JOIN link l ON l.administration_id = %s AND l.identity = i.party_identity AND l.current
-           WHERE i.run_id = %s AND i.state = 'planned' AND i.generation = %s AND l.state = 'intent'""",
+           WHERE i.run_id = %s AND i.state = 'planned' AND i.generation = %s""",
         (run["administration_id"], run["id"], run["generation"]),
     )
     row = await found.fetchone()

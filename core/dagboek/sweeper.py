@@ -124,7 +124,7 @@ async def deliver_run_events(db: Database, publisher: Publisher, run_id: UUID | 
     rows = await db.all(
         """SELECT e.* FROM run_event e WHERE e.reported_at IS NULL AND e.run_id = coalesce(%s, e.run_id)
              AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run_id = e.run_id AND i.outcome_at IS NOT NULL
-                             AND i.reported_at IS NULL)
+                             AND i.reported_at IS NULL OFFSET 0) -- looked up by run, not all there are for each
            ORDER BY e.created_at LIMIT %s""",
         run_id,
         LOT,

@@ -1,0 +1,214 @@
+"""No step of a run reads what belongs to others, or to the past: looked up on filled tables."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+from dagboek import database as database_module
+from dagboek import runs, sources, sweeper
+from dagboek.database import Connection, Database, migrate
+from dagboek.embedded import Services
+from dagboek.planner import Planner
+from dagboek.watchdog import Watchdog
+from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
+from dagboek_schemas.statuses import Component
+from dagboek_sdk.source import Fetched, Listed
+from end_to_end.harness import new_database
+
+CONNECTIONS, DOCUMENTS, RUNS = 200, 100, 100
+BIG = {"document", "item", "link", "origin", "run", "run_event", "snapshot"}
+"""Tables that grow with connections and time."""
+
+FEW = {
+    "(s.id = o.source_id)",
+    "((u.component <> i.component) AND (u.first < i.sequence))",
+    "(i.link_id = l.id)",
+}
+"""Compared each with each, and never many: sources of a tenant, components, what is in flight of a cancelled run."""
+OPEN = {"link_settle", "run_event_unreported"}
+"""Read from end to end by jobs that want all of it, or for a cancelled run."""
+
+FILL = f"""
+INSERT INTO tenant (id, name) SELECT md5('t' || n)::uuid, 'T' || n FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO entity (id, tenant_id, name) SELECT md5('e' || n)::uuid, md5('t' || n)::uuid, 'E'
+FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO administration (id, tenant_id, plugin, host, tool_id, name, next_link_no, looked_up_at)
+SELECT md5('a' || n)::uuid, md5('t' || n)::uuid, 'x', 'h', n::text, 'A', {DOCUMENTS + 1}, now()
+FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO login (id, tenant_id, plugin, tool_user, settings)
+SELECT md5('l' || n)::uuid, md5('t' || n)::uuid, 'x', 'u', '' FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO source (id, tenant_id, plugin, name) SELECT md5('s' || n)::uuid, md5('t' || n)::uuid, 'x', 's'
+FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO connection (id, tenant_id, entity_id, administration_id, login_id, plugin, state)
+SELECT md5('c' || n)::uuid, md5('t' || n)::uuid, md5('e' || n)::uuid, md5('a' || n)::uuid, md5('l' || n)::uuid, 'x',
+       'connected' FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO mapping_context (connection_id, version, settings, lists)
+SELECT md5('c' || n)::uuid, 1, '{{}}', '{{}}' FROM generate_series(1, {CONNECTIONS}) n;
+
+INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, issue_date, currency, gross,
+                      party_identity, party_name, source_id, origin_id, revision)
+SELECT md5('t' || n)::uuid, 'd1:' || d, md5('e' || n)::uuid, 'sales', 'invoice', d::text, '2026-01-01', 'EUR', 1,
+       'p1:' || d, 'P', md5('s' || n)::uuid, 'o' || d, 'rev1:a'
+FROM generate_series(1, {CONNECTIONS}) n, generate_series(1, {DOCUMENTS}) d;
+
+INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
+                    party_revision, sort_key)
+SELECT source_id, entity_id, origin_id, 'f', identity, 'sales_invoices', party_identity, revision, 'rev1:p', number
+FROM document;
+
+INSERT INTO link (tenant_id, administration_id, identity, kind, link_no, state, revision, entry_id, entry_number)
+SELECT d.tenant_id, a.id, d.identity, 'document', d.number::int, 'booked', d.revision, d.number, d.number
+FROM document d JOIN administration a USING (tenant_id);
+
+INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, state, selected, window_no,
+                 published_at, finished_at, status)
+SELECT md5('r' || n || '-' || r)::uuid, md5('t' || n)::uuid, md5('e' || n)::uuid, md5('c' || n)::uuid,
+       md5('a' || n)::uuid, 'automatic', 'ended', true, 1, now(), now(), 'Success'
+FROM generate_series(1, {CONNECTIONS}) n, generate_series(1, {RUNS}) r;
+
+INSERT INTO item (run_id, component, identity, kind, sequence, state, window_no, generation, link_id, outcome_at,
+                  event, reported_at)
+SELECT r.id, 'sales_invoices', l.identity, 'document', row_number() OVER (PARTITION BY r.id), 'synced', 1, 1, l.id,
+       now(), '', now()
+FROM run r JOIN link l ON l.administration_id = r.administration_id AND l.link_no <= {DOCUMENTS // RUNS};
+
+INSERT INTO payment_status (link_id, state) SELECT id, 'paid' FROM link WHERE link_no <= 50;
+
+INSERT INTO snapshot (run_id, sequence, body) SELECT run_id, sequence, 'body' FROM item;
+
+INSERT INTO run_event (event_id, run_id, administration_id, type, value, reported_at)
+SELECT gen_random_uuid(), run.id, administration_id, 'run', '', now() FROM run, generate_series(1, 3)
+"""
+
+
+class Explained(Connection):
+    """A connection that keeps the plans of what it executes."""
+
+    plans: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        if str(query).lstrip().partition(" ")[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
+            found = await super().execute(f"EXPLAIN (FORMAT JSON) {query}", params, prepare=False)
+            row = await found.fetchone()
+            assert row is not None
+            self.plans.append((query, row["QUERY PLAN"][0]["Plan"]))
+        return await super().execute(query, params, **options)
+
+
+@pytest.fixture
+async def db(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    monkeypatch.setattr(database_module, "Connection", Explained)
+    with new_database(services) as url:
+        await asyncio.to_thread(migrate, url)
+        async with Database(url) as made:
+            for statement in FILL.split(";\n\n"):
+                await made.run(statement)
+            await made.run("ANALYZE")
+            Explained.plans.clear()
+            yield made
+
+
+def document(number: str) -> Document:
+    amounts = dict.fromkeys(("lines", "net", "gross", "payable"), Decimal(100))
+    return Document(
+        kind=Kind.INVOICE,
+        direction=Direction.SALES,
+        number=number,
+        issue_date=date(2026, 2, 3),
+        currency="EUR",
+        seller=Party(name="E"),
+        buyer=Party(name="Bakkerij Zuid", vat_number="BE0123456749"),
+        lines=(Line(id="1", name="Bread", net=Decimal(100), vat_category="S", vat_rate=Decimal(0)),),
+        totals=Totals(**amounts, vat=Decimal(0)),
+    )
+
+
+class Source:
+    """What was there before without one, a copy, and twenty new ones."""
+
+    async def list(self, _since: object) -> AsyncIterator[Sequence[Listed]]:
+        yield [Listed(f"o{at}", "f") for at in range(2, DOCUMENTS + 1)]
+        yield [Listed(f"n{at}", "f") for at in range(21)]
+
+    async def fetch(self, ids: Sequence[str]) -> Sequence[Fetched]:
+        return [Fetched(one, document("F1" if one == "n20" else one)) for one in ids]
+
+    async def close(self) -> None:
+        pass
+
+
+class Log:
+    async def publish(self, _topic: object, records: Sequence[Any]) -> list[tuple[int, int]]:
+        return [(0, at) for at, _ in enumerate(records)]
+
+
+def read_whole(plan: dict[str, Any]) -> set[str]:
+    """Big tables, and indexes of all that is open, that a plan reads from end to end to find what belongs to one."""
+    name, condition = plan.get("Relation Name"), plan.get("Index Cond")
+    whole = plan["Node Type"] == "Seq Scan" or ("id = " in plan.get("Filter", "") and not condition)
+    found = {plan.get("Index Name", name)} if name in BIG and whole else set()
+    return found.union(*(read_whole(part) for part in plan.get("Plans", ())))
+
+
+def each_with_each(plan: dict[str, Any]) -> set[str]:
+    """Conditions of nested loops that no index helps with: what is taken for small may be large."""
+    found = {plan["Join Filter"]} if plan["Node Type"] == "Nested Loop" and "Join Filter" in plan else set()
+    return found.union(*(each_with_each(part) for part in plan.get("Plans", ())))
+
+
+async def a_run(db: Database) -> UUID:
+    run = uuid4()
+    await db.run(
+        """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger)
+           SELECT %s, tenant_id, entity_id, id, administration_id, 'manual' FROM connection
+           WHERE id = md5('c7')::uuid""",
+        run,
+    )
+    return run
+
+
+async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "open_source", lambda *_: Source())
+    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=False)
+    plugins: Any = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about))
+    log: Any = Log()
+    planner = Planner(db, plugins, log)
+    watchdog = Watchdog(db, planner, "127.0.0.1:1", "t", {})
+    monkeypatch.setattr(watchdog, "_passed", lambda partitions: dict.fromkeys(partitions, (-1, 0, 1000)))
+    run = await a_run(db)
+
+    await planner.start(run)
+    row = await db.one(
+        "SELECT state, window_no, (SELECT count(*) FROM item WHERE run_id = r.id) AS items FROM run r WHERE id = %s",
+        run,
+    )
+    assert row == {"state": "active", "window_no": 1, "items": 24}, "20 new ones, a copy, a customer, two pulls"
+    await watchdog.resume_parked()
+    await watchdog.finish_cancelled()
+    await watchdog.plan_forgotten(0)
+    await watchdog.find_lost(0)
+    await runs.advance(db, run, 1, 1)
+    async with db.connection() as connection:
+        await runs.finish_run(connection, run)
+    await sweeper.write_events(db)
+    await sweeper.deliver_items(db, log, 0)
+    await sweeper.deliver_run_events(db, log)
+    watchdog.close()
+
+    plans = [plan for _, plan in Explained.plans]
+    assert len(plans) > 40
+    assert set().union(*map(read_whole, plans)) <= OPEN
+    assert set().union(*map(each_with_each, plans)) <= FEW
