@@ -8,8 +8,8 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 from dagboek.database import Jsonb
+from dagboek.lanes import Taken, take_lane
 from dagboek.plugins import Plugins
-from dagboek.push_record import raise_epoch
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.documents import Document, Party
 from dagboek_schemas.events import ItemReady
@@ -19,6 +19,7 @@ from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Attempt, Booked, Booking, Candidate, Resolution
 from dagboek_sdk.settings import ConnectionSettings
 from dagboek_workers.lane import Lane, Work
+from dagboek_workers.quarantine import Quarantine
 from dagboek_workers.recorder import Recorder
 from dagboek_workers.tool_loop import ToolLoop
 from push_books import SERIES, Books
@@ -114,6 +115,8 @@ class Loop:
         self.publisher = Producer()
         self.recorder = Recorder(books.db.url, cast("Any", self.publisher))
         self.lanes: dict[UUID, Lane] = {}
+        self.holder = uuid4()
+        self.quarantine = Quarantine()
         self.series: set[Any] = set()
         plugins = Plugins(entry_points=False)
         plugins.validate_document = plugins.validate_party = lambda *_: []  # type: ignore[method-assign,assignment]
@@ -124,9 +127,9 @@ class Loop:
     async def slot(self) -> AsyncIterator[None]:
         yield
 
-    async def take_lane(self, administration: UUID) -> int:
+    async def take_lane(self, administration: UUID) -> Taken:
         async with self.db.connection() as connection:
-            return (await raise_epoch(connection, [administration], "1"))[administration]
+            return await take_lane(connection, administration, "1", self.holder)
 
     async def tool(self, _: Mapping[str, Any]) -> Any:
         if isinstance(self._tool, Exception):

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 from dagboek.database import Connection, Database, connect, migrate
 from dagboek.embedded import Services
-from dagboek.push_record import AttemptOutcome, Granted, Group, Intent, Outcome, Written, raise_epoch, write
+from dagboek.lanes import give_back, take_lane
+from dagboek.push_record import AttemptOutcome, Granted, Group, Intent, Outcome, Written, write
 from end_to_end.harness import new_database
 
 SERIES = "1:V1"
@@ -134,13 +135,14 @@ async def new_books(database: Database) -> AsyncIterator[Books]:
     assert made is not None
     connection = await connect(database.url)
     try:
-        epochs = await raise_epoch(connection, [made["administration_id"]], "1")
+        taken = await take_lane(connection, made["administration_id"], "1", uuid4())
+        await give_back(connection, {made["administration_id"]: taken.epoch})
         yield Books(
             database,
             connection,
             made["administration_id"],
             made["id"],
-            epochs[made["administration_id"]],
+            taken.epoch,
             made["tenant_id"],
         )
     finally:

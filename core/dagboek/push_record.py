@@ -505,19 +505,6 @@ async def entries_of_others(
     return {row["entry_id"] for row in rows}
 
 
-async def raise_epoch(connection: Connection, administration_ids: Sequence[UUID], slot: str) -> dict[UUID, int]:
-    """Takes lanes: their new epochs. From then on no older holder gets an intent."""
-    found = await connection.execute(
-        """INSERT INTO lane (administration_id, epoch, slot)
-           SELECT id, 1, %s FROM unnest(%s::uuid[]) AS a(id) ORDER BY id
-           ON CONFLICT (administration_id) DO UPDATE
-               SET epoch = lane.epoch + 1, slot = excluded.slot, taken_at = now()
-           RETURNING administration_id, epoch""",
-        (slot, sorted(set(administration_ids))),
-    )
-    return {row["administration_id"]: row["epoch"] for row in await found.fetchall()}
-
-
 async def start_series(connection: Connection, administration_id: UUID, key: str, last: int) -> None:
     """Makes a series known, from the tool's last number. One that is known already is left alone."""
     await connection.execute(

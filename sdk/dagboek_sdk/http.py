@@ -23,6 +23,8 @@ from dagboek_sdk.limits import NoLimits, Permits
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of an answer that are read at most; a longer one is trouble of the tool."""
+_LOOKED_AT = 200_000
+"""Characters of a body that are looked through for secrets; a tenth of it is recorded."""
 
 _SECRET_HEADERS = {"authorization", "token", "dossiertoken", "softwarehouseuuid", "cookie", "set-cookie", "x-api-key"}
 
@@ -46,6 +48,11 @@ class Answer:
         """The body as text, whatever it holds."""
         return self.body.decode("utf-8", "replace")
 
+    @property
+    def beginning(self) -> str:
+        """As much of the text as may be recorded."""
+        return self.body[:_LOOKED_AT].decode("utf-8", "replace")
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -66,6 +73,10 @@ Classify = Callable[[Answer], ToolError | None]
 """None: plain success. A ToolError: the tool's own words, recognised. `Uncertain`: nobody can tell."""
 
 Recorder = Callable[[Exchange], None]
+
+
+class _TooLong(aiohttp.ClientPayloadError):
+    """An answer that is not read to its end."""
 
 
 class _DeadlineRequest(ClientRequest):
@@ -209,11 +220,13 @@ class Client:
         # a session may be shared by connections with other deadlines
         request = {"timeout": self._timeout, **request}
         async with self._session().request(method, url, allow_redirects=False, **request) as response:
+            if (response.content_length or 0) > MAX_BODY:  # so it is not read at all
+                raise _TooLong
             body = bytearray()
             async for chunk in response.content.iter_any():
+                if len(body) + len(chunk) > MAX_BODY:
+                    raise _TooLong
                 body += chunk
-                if len(body) > MAX_BODY:
-                    raise aiohttp.ClientPayloadError(f"answer longer than {MAX_BODY} bytes")
             return Answer(response.status, response.headers, bytes(body))
 
     def _told(self, trouble: BaseException, url: str) -> str:
@@ -233,8 +246,10 @@ class Client:
             case aiohttp.ClientConnectorError():
                 reason = os.strerror(trouble.os_error.errno).lower() if trouble.os_error.errno else ""
                 return f"{host} cannot be reached" + (f" ({reason})" if reason else "")
+            case _TooLong():
+                return f"the answer of {host} was longer than {MAX_BODY // 2**20} MB"
             case aiohttp.ClientPayloadError():
-                return f"the answer of {host} came incomplete, or was too long"
+                return f"the answer of {host} came incomplete"
             case aiohttp.ClientError() | OSError():
                 return f"{host} ended the connection without an answer"
         return f"{type(trouble).__name__} in the call to {host}"
@@ -258,8 +273,8 @@ class Client:
                 url=self._struck(url),
                 status=answer.status if answer else None,
                 request_headers={name: self._struck(value) for name, value in headers.items()},
-                request_body=self._struck(shown)[:20_000] if shown else None,
-                answer_body=self._struck(answer.text)[:20_000] if answer else None,
+                request_body=self._struck(shown[:_LOOKED_AT])[:20_000] if shown else None,
+                answer_body=self._struck(answer.beginning)[:20_000] if answer else None,
                 trouble=self._struck(f"{type(trouble).__name__}: {trouble}") if trouble else None,
                 link_id=attempt.link_id if attempt else None,
             )

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 from dagboek import push_record
 from dagboek.database import Database
 from dagboek.embedded import Services
+from dagboek.lanes import take_lane
 from dagboek.push_record import (
     Adoption,
     AttemptOutcome,
@@ -22,7 +24,6 @@ from dagboek.push_record import (
     Outcome,
     correct_series,
     late_outcome,
-    raise_epoch,
     repeat_intent,
     start_series,
     write,
@@ -719,8 +720,8 @@ async def test_the_delivery_of_an_older_outcome_marks_nothing(books: Books) -> N
 async def test_whoever_takes_a_lane_is_the_only_one_who_gets_intents(books: Books) -> None:
     first, second = await books.links(2)
     async with books.db.connection() as other:
-        taken = await raise_epoch(other, [books.administration], "2")
-        assert taken == {books.administration: books.epoch + 1}
+        taken = await take_lane(other, books.administration, "2", uuid4())
+        assert taken.epoch == books.epoch + 1
         assert await books.intend(books.intent(first)) == {}
         granted = await write(other, Group(intents=[books.intent(second, epoch=books.epoch + 1)]))
         assert list(granted.granted) == [second]

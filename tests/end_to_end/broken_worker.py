@@ -4,8 +4,17 @@ Run as a process by `start_broken_worker`: it takes the place of `dagboek worker
 """
 
 import asyncio
+import os
+import re
+import resource
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,14 +36,46 @@ if TYPE_CHECKING:
     from end_to_end.harness import Installation
 
 
+MOST_MEMORY = 900 * 1024 * 1024
+"""Bytes at which the process is killed, as the system's out-of-memory killer would."""
+
+
+def _stop(number: str) -> None:
+    """KILL, EAT (memory), HANG, PAUSE (three seconds), BACKTRACK (holds the interpreter)."""
+    if "KILL" in number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "EAT" in number:
+        eaten = []
+        while True:
+            eaten.append(bytes(range(256)) * 40_000)
+    if "HANG" in number:
+        while True:
+            pass
+    if "PAUSE" in number:
+        time.sleep(3)
+    if "BACKTRACK" in number:
+        re.match("(a+)+$", "a" * 40 + "b")
+
+
+def _kill_when_out_of_memory() -> None:
+    while True:
+        time.sleep(0.02)
+        if int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() > MOST_MEMORY:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class BrokenOctopus(OctopusPlugin):
     """Octopus with bugs."""
 
     def map_document(self, document: Document, component: Any, context: MappingContext) -> Booking:
-        """MAP: a bug before anything is sent."""
+        """MAP: a bug before anything is sent. What stops the process, or all of its loop: see `_stop`."""
+        _stop(document.number)
         if document.number.startswith("MAP"):
             raise ZeroDivisionError(f"a bug that quotes {document.other_party.name}")
-        return super().map_document(document, component, context)
+        booking = super().map_document(document, component, context)
+        if "HUGE" in document.number:
+            return replace(booking, payload={**booking.payload, "more": "x" * 200_000_000})
+        return booking
 
     def operation_group(self, attempt: Attempt) -> str | None:
         """GROUP: a bug where the attempt is being prepared."""
@@ -43,13 +84,15 @@ class BrokenOctopus(OctopusPlugin):
         return super().operation_group(attempt)
 
     async def push(self, attempt: Attempt) -> Any:
-        """BEFORE, CANCEL, KEY, NONE, EMPTY, EXIT, SLOW, STRAY: bugs around the one write."""
+        """BEFORE, CANCEL, KEY, NONE, EMPTY, EXIT, SENT, SLOW, STRAY: bugs around the one write."""
         number = attempt.booking.reference or ""
         if number.startswith("BEFORE"):
             raise KeyError("externalRelationId")
         if number.startswith("CANCEL"):
             raise asyncio.CancelledError
         booked: Booked | Accepted = await super().push(attempt)
+        if "SENT" in number:
+            os.kill(os.getpid(), signal.SIGKILL)
         if number.startswith("KEY"):
             raise KeyError("documentSequenceNr")
         if number.startswith("NONE"):
@@ -90,17 +133,37 @@ def octopus_catalogue() -> Any:
     return dagboek_octopus.issues.catalogue()
 
 
-def start_broken_worker(dagboek: "Installation", log: Path) -> None:
-    """Starts it as a process of an installation, with its output in `log`."""
-    with log.open("wb") as file:
-        command = [sys.executable, __file__, "1"]
-        dagboek.processes.append(
-            subprocess.Popen(command, env=dagboek.environment(), stdout=file, stderr=subprocess.STDOUT)
-        )
+def start_broken_worker(dagboek: "Installation", log: Path, slot: int = 1) -> subprocess.Popen[bytes]:
+    """Starts it as a process of an installation, with its output added to `log`."""
+    with log.open("ab") as file:
+        command = [sys.executable, __file__, str(slot)]
+        process = subprocess.Popen(command, env=dagboek.environment(), stdout=file, stderr=subprocess.STDOUT)
+    dagboek.processes.append(process)
+    return process
+
+
+@asynccontextmanager
+async def kept_running(dagboek: "Installation", log: Path) -> AsyncIterator[list[int]]:
+    """A broken worker that is started again whenever it ends, as a supervisor does: the statuses it ended with."""
+    ends: list[int] = []
+
+    async def keep() -> None:
+        while True:
+            process = start_broken_worker(dagboek, log)
+            while process.poll() is None:
+                await asyncio.sleep(0.1)
+            ends.append(process.returncode)
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield ends
+    finally:
+        keeping.cancel()
 
 
 def main() -> None:
     """Serves until TERM."""
+    threading.Thread(target=_kill_when_out_of_memory, daemon=True).start()
     settings = load_settings()
     configure(settings.log_level)
     assert settings.kafka_bootstrap and settings.database_url

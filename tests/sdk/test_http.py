@@ -2,9 +2,12 @@
 
 import asyncio
 import re
+import resource
+import sys
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -442,6 +445,39 @@ async def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.
             await http_client.write(attempt, "POST", server.url, group=None)
         with pytest.raises(ToolUnavailable):
             await http_client.read("GET", server.url, group="read")
+
+
+async def test_an_answer_that_says_that_it_is_too_long_is_not_read_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_BODY", 3 * 1024 * 1024)
+    written: list[int] = []
+
+    async def long(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 3 * 1024 * 1024 + 1
+        await response.prepare(request)
+        await asyncio.sleep(0.2)  # whoever reads has the head before the body
+        with suppress(ConnectionError):
+            for _ in range(3):
+                await response.write(b"x" * 1024 * 1024)
+                written.append(1)
+        return response
+
+    async with tool(long) as server, client() as http_client:
+        with pytest.raises(ToolUnavailable, match="was longer than 3 MB"):
+            await http_client.read("GET", server.url, group="read")
+        await asyncio.sleep(0.5)
+    assert len(written) < 3
+
+
+async def test_a_small_answer_that_unpacks_to_gigabytes_is_refused_before_it_takes_them() -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([packer.compress(bytes(1 << 20)) for _ in range(1024)]) + packer.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    async with tool(web.Response(body=bomb, headers={"Content-Encoding": "gzip"})) as server, client() as http_client:
+        with pytest.raises(ToolUnavailable, match="was longer than 32 MB"):
+            await http_client.read("GET", server.url, group="read")
+    kilobytes = 1024 if sys.platform == "darwin" else 1
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / kilobytes < 300_000
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

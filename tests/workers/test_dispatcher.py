@@ -290,6 +290,17 @@ async def test_what_was_revoked_is_not_acked(dispatcher: Dispatcher, acked: list
     assert acked == [(0, 0), (0, 1)]
 
 
+async def test_before_the_process_ends_all_loops_but_the_blocked_one_are_drained(dispatcher: Dispatcher) -> None:
+    take(dispatcher, ready(0, tool="stuck"), ready(1, tool="sound"))
+    tools: dict[str, Any] = dict(dispatcher.tools)
+
+    await dispatcher.drain([tools["stuck"]], 1)
+    take(dispatcher, ready(2, tool="sound"))
+
+    assert {name: tool.dropped for name, tool in tools.items()} == {"stuck": 0, "sound": 1}
+    assert len(handed(dispatcher, "sound")) == 1
+
+
 async def test_a_dispatcher_that_stops_takes_nothing_more(dispatcher: Dispatcher, acked: list[tuple[int, int]]) -> None:
     take(dispatcher, ready(0))
     await dispatcher.stop(1)

@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 from dagboek.database import Database
 from dagboek.embedded import Services
-from dagboek.push_record import AttemptOutcome, Outcome, raise_epoch, start_series
+from dagboek.lanes import take_lane
+from dagboek.push_record import AttemptOutcome, Outcome, start_series
 from dagboek_workers.recorder import Recorder
 from push_books import SERIES, Books, migrated, new_books
 
@@ -51,7 +52,7 @@ async def test_a_lane_that_was_taken_away_gets_no_intent_any_more(books: Books, 
     first, second = await books.links(2)
     assert await workers[0].intent(books.intent(first)) is not None
     async with books.db.connection() as connection:
-        epoch = (await raise_epoch(connection, [books.administration], "2"))[books.administration]
+        epoch = (await take_lane(connection, books.administration, "2", uuid4())).epoch
 
     assert await workers[0].intent(books.intent(second)) is None
     assert await workers[0].intent(books.intent(second, run_id=uuid4())) is None
@@ -69,9 +70,9 @@ async def test_two_workers_that_take_one_lane_from_each_other(books: Books, work
     async def work(recorder: Recorder) -> None:
         async with books.db.connection() as connection:
             for _ in range(60):
-                epochs = await raise_epoch(connection, [books.administration], "x")
+                taken = await take_lane(connection, books.administration, "x", uuid4())
                 for _ in range(chance.randint(1, 6)):
-                    await try_one(recorder, epochs[books.administration])
+                    await try_one(recorder, taken.epoch)
 
     async def try_one(recorder: Recorder, epoch: int) -> None:
         link = await books.link(chance.choice(links))

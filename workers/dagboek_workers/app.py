@@ -8,7 +8,6 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from tempfile import mkdtemp
-from time import monotonic
 from typing import Any
 
 import faust
@@ -20,6 +19,7 @@ from dagboek.servers import all_answer, servers, watched
 from dagboek.vault import Vault
 from dagboek_schemas.topics import Topic
 
+from dagboek_workers.blocked import Watch, end_blocked, show_life
 from dagboek_workers.dispatcher import Dispatcher
 from dagboek_workers.security import credentials_of
 from dagboek_workers.tool_loop import CALLS, Parts
@@ -30,8 +30,6 @@ REVOKE_SECONDS = 20.0
 """How long calls in flight are waited for when partitions go elsewhere."""
 UNJOINED_SECONDS = 1.5
 """How long the end of a worker may take that has no place in the group yet."""
-BLOCKED_SECONDS = 5.0
-"""A tool loop that has not gone round for this long is blocked by its plugin."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +108,13 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
             await running["it"].stop(REVOKE_SECONDS)
         publisher.close()
 
-    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]
     async def watch_loops() -> None:
-        if "it" in running:
-            blocked = [tool for tool in running["it"].tools.values() if monotonic() - tool.ticked > BLOCKED_SECONDS]
-            if blocked:
-                log.error("tool_loop.blocked", tools=[tool.name for tool in blocked])
+        watch = Watch()
+        while not app.should_stop:
+            await asyncio.sleep(1)  # and no timer, which makes up for turns that it missed
+            if "it" in running and (blocked := watch.look(running["it"].tools.values())):
+                await end_blocked(running["it"], blocked, options.database_url)
 
     return app
 
@@ -170,7 +169,9 @@ def run_worker(options: WorkerOptions, plugins: Plugins, vault: Vault) -> None:
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        living = asyncio.create_task(show_life())
         await serve(options, plugins, vault, stop)
+        living.cancel()
 
     # Faust makes loops of its own in its threads: the policy makes all of them quick
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

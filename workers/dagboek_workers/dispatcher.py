@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -145,6 +145,14 @@ class Dispatcher:
         self._take_done()
         self._assignment += 1
         self._acks.forget()
+
+    async def drain(self, without: Collection[ToolLoop], seconds: float) -> None:
+        """The process is about to end: takes nothing more, and lets all loops but these finish what they are at."""
+        self._stopping = True
+        others = [tool for tool in self._tools.values() if tool not in without]
+        dropping = [tool.call(tool.drop_lanes(self._assignment, seconds)) for tool in others]
+        if dropping:
+            await asyncio.wait(dropping, timeout=seconds + 6)
 
     def in_flight(self) -> int:
         """Records that are not acked yet."""

@@ -12,12 +12,14 @@ import structlog
 from dagboek.database import AWAY
 from dagboek.plugins import unexpected
 from dagboek.runs import Next, advance, park, publish_continue
+from dagboek.starts import STARTS, Start, mark, take_back
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.statuses import ItemState
 from dagboek_sdk import clock
 
-from dagboek_workers.pushing import Changed, LetGo, push_item
-from dagboek_workers.window import Window, load_window
+from dagboek_workers.pushing import Changed, Finished, ItemTask, Left, LetGo, push_item
+from dagboek_workers.window import ItemSeen, Window, load_window
 
 if TYPE_CHECKING:
     from dagboek_workers.tool_loop import ToolLoop
@@ -26,6 +28,12 @@ log = structlog.get_logger()
 
 PAUSE = 1.0
 """Seconds after which a lane tries the database again."""
+TURN = 0.05
+"""Seconds after which a lane asks again whether it may enter the quarantine."""
+
+
+class Apart(Left):
+    """The item was started before in vain: it is worked on in quarantine."""
 
 
 @dataclass(slots=True)
@@ -54,6 +62,14 @@ class Lane:
     """Bugs of the plugin in a row."""
     uncertain: int = 0
     """Uncertain sends in a row."""
+    event: ItemReady | None = None
+    """What it is at."""
+    suspect: bool = False
+    """Taken over from a process that may have died of the first item without an outcome."""
+    on_trial: bool = False
+    """The start of what it is at is marked."""
+    apart: bool = False
+    """Its next item is worked on in quarantine."""
 
     def put(self, work: Work) -> None:
         """Takes an event; starts to work when the lane was idle."""
@@ -65,28 +81,48 @@ class Lane:
         """Forgets what came with `assignment` or before; what is at work goes on."""
         self.queue = deque(work for work in self.queue if work.assignment > assignment)
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do, and is at nothing."""
+        return not self.queue and (self.task is None or self.task.done())
+
     async def _run(self) -> None:
         while self.queue and not self.loop.stopping:
+            if self.apart and not self.loop.quarantine.enter(self):
+                await asyncio.sleep(TURN)
+                continue
+            apart = self.apart
             work = self.queue.popleft()
-            try:
-                async with self.loop.slot():
-                    await self._work(work)
-            except LetGo:
-                await self._release()
-                self._let_go(work.event)
-                work.finished()
-            except asyncio.CancelledError as stray:
-                if _cancelled():
-                    raise
-                await self._fail(work, stray)
-            except Changed:
-                self._anew(work)
-            except AWAY as trouble:
-                log.warning("lane.database_away", run=str(work.event.run_id), error=type(trouble).__name__)
-                self._anew(work)
-                await asyncio.sleep(PAUSE)
-            except Exception as bug:
-                await self._fail(work, bug)
+            self.event = work.event
+            await self._attend(work)
+            self.event = None
+            if apart:
+                self.apart = False
+                self.loop.quarantine.leave(self)
+
+    async def _attend(self, work: Work) -> None:
+        try:
+            async with self.loop.slot():
+                await self._work(work)
+        except LetGo:
+            await self._release()
+            self._let_go(work.event)
+            work.finished()
+        except asyncio.CancelledError as stray:
+            if _cancelled():
+                raise
+            await self._fail(work, stray)
+        except Apart:
+            self.apart = True
+            self._anew(work)
+        except Changed:
+            self._anew(work)
+        except AWAY as trouble:
+            log.warning("lane.database_away", run=str(work.event.run_id), error=type(trouble).__name__)
+            self._anew(work)
+            await asyncio.sleep(PAUSE)
+        except Exception as bug:
+            await self._fail(work, bug)
 
     async def _fail(self, work: Work, bug: BaseException) -> None:
         await self._park_after(work.event, unexpected(self.loop.name, bug))
@@ -106,7 +142,8 @@ class Lane:
             work.finished()
             return
         if self.epoch is None:  # first, so that what is read below can only be changed by answers to earlier calls
-            self.epoch = await self.loop.take_lane(self.administration_id)
+            taken = await self.loop.take_lane(self.administration_id)
+            self.epoch, self.suspect = taken.epoch, self.suspect or taken.suspect
         window = await self._window(event)
         if window is None:
             self._let_go(event)
@@ -121,12 +158,41 @@ class Lane:
             work.finished()
             return
         if item is not None:
-            await push_item(self, window, item, _nothing if event.window_end else work.finished)
+            finished = _nothing if event.window_end else work.finished
+            if item.state is ItemState.PLANNED and (self.suspect or item.starts):
+                await self._try(window, item, finished)
+            else:
+                await push_item(self, window, item, finished)
         if not event.window_end:
             return
         await self.loop.recorder.written()
         await self._end_of_window(event)
         work.finished()
+
+    async def _try(self, window: Window, item: ItemSeen, finished: Finished) -> None:
+        """Works on an item of which a process may have died: its start is marked first, too many are the last.
+
+        The outcome is committed before anything else is begun, so that what dies next does not count against it.
+        """
+        if item.starts and not self.apart:
+            raise Apart
+        assert self.epoch is not None
+        start = Start(window.run["id"], window.generation, item.sequence, self.administration_id, self.epoch)
+        if item.starts >= STARTS:
+            await ItemTask(self, window, item, finished).stops_worker()
+        else:
+            async with self.loop.db.connection() as connection:
+                item.starts = await mark(connection, start)
+            self.on_trial = True
+            try:
+                await push_item(self, window, item, finished)
+            finally:
+                self.on_trial = False
+                if item.state is ItemState.PLANNED:  # by a process that lives
+                    async with self.loop.db.connection() as connection:
+                        item.starts = await take_back(connection, start)
+        await self.loop.recorder.written()
+        self.suspect = self.suspect and item.state is ItemState.PLANNED
 
     async def _window(self, event: ItemReady) -> Window | None:
         window = self.window

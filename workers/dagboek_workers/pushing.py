@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import orjson
 import structlog
@@ -74,6 +75,11 @@ TRIES = 4
 """How often one item is tried in place."""
 CIRCUIT = 5
 """Bugs of a plugin in a row after which its documents are not tried any more for now."""
+CIRCUIT_SECONDS = 600.0
+MAX_BOOKING = 8 * 1024 * 1024
+"""Bytes of a booking at most, as it is stored with its attempt: ten thousand lines take less."""
+STOPPERS = 3
+"""Items of one run that stop the worker, after which the others of it are not tried for now either."""
 
 Finished = Callable[[], None]
 
@@ -346,14 +352,19 @@ class ItemTask:
                 for item in self.window.items.values()
                 if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
                 and item.link is not None and item.link.state == "free"
+                and (item is self.item or not self.item.starts)  # else one that stops the worker is blamed on another
             }  # fmt: skip
             try:
                 async with asyncio.timeout(tool.call_deadline * 4):
-                    self.window.candidates = await tool.match_parties(parties)
+                    found = await tool.match_parties(parties)
             except Throttled as spent:
                 self._wait_for_limit(spent)
                 return True
-        candidates: list[Candidate] = list(self.window.candidates.get(self.item.identity, ()))
+            if not self.item.starts:
+                self.window.candidates = found
+        else:
+            found = self.window.candidates
+        candidates: list[Candidate] = list(found.get(self.item.identity, ()))
         certain = [candidate for candidate in candidates if candidate.certain]
         if len(certain) == 1:
             return await self._adopt(link, certain[0])
@@ -473,6 +484,10 @@ class ItemTask:
 
     def _intent(self, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op) -> Intent:
         assert self.lane.epoch is not None
+        stored = booking_json(booking)
+        if len(stored) > MAX_BOOKING:
+            facts = {"number": self.item.title, "size": str(len(stored) >> 20), "most": str(MAX_BOOKING >> 20)}
+            raise Refused([Issue(code="D34", facts=facts)])
         return Intent(
             link_id=link.id,
             administration_id=self.lane.administration_id,
@@ -484,7 +499,7 @@ class ItemTask:
             expected="free" if op is Op.CREATE else "booked",
             seen=link.attempt,
             settle_seconds=tool.settle_seconds,
-            booking=booking_json(booking),
+            booking=stored,
             revision=self.item.revision,
             context_version=self.window.run["context_version"],
             series=booking.series if op is Op.CREATE else None,
@@ -801,6 +816,30 @@ class ItemTask:
 
     # trouble
 
+    async def stops_worker(self) -> None:
+        """Sets aside what was started several times in vain, without any code of a plugin.
+
+        What may stand in the tool is left to settling: only a free link can be called skipped.
+        """
+        link, run_id = self.item.link, self.window.run["id"]
+        reference = uuid4().hex[:8]
+        log.error("item.stops_worker", run=str(run_id), sequence=self.item.sequence, reference=reference)
+        if link is not None and link.state == "intent":
+            self._tell_to_settle(link)
+            return
+        self.tell(ItemState.SKIPPED, [Issue(code="D32", facts={"reference": reference})])
+        await self.loop.recorder.written()
+        so_far = await self.loop.db.one(
+            """SELECT count(*) AS number FROM item
+               WHERE run_id = %s AND state = 'skipped' AND issues @> '[{"code": "D32"}]'""",
+            run_id,
+        )
+        if so_far is not None and so_far["number"] % STOPPERS == 0:
+            await self._open_circuit(Issue(code="D16", severity=Severity.ERROR, facts={"reference": reference}))
+
+    async def _open_circuit(self, issue: Issue) -> None:
+        await self.lane.park(self.window, CIRCUIT_SECONDS, "circuit", issue)
+
     async def set_aside(self, trouble: Exception) -> None:
         """What went wrong before anything was sent is the item's own: the others go on."""
         if isinstance(trouble, Refused):
@@ -816,9 +855,7 @@ class ItemTask:
         self.lane.unexpected += 1
         if self.lane.unexpected >= CIRCUIT:
             self.lane.unexpected = 0
-            await self.lane.park(
-                self.window, 600, "circuit", issue.model_copy(update={"code": "D16", "severity": Severity.ERROR})
-            )
+            await self._open_circuit(issue.model_copy(update={"code": "D16", "severity": Severity.ERROR}))
 
     async def park(self, trouble: Later | NotProcessed) -> None:
         """Parks the run for trouble that is longer than what is waited out in place."""

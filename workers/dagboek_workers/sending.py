@@ -25,6 +25,8 @@ from dagboek_sdk.errors import (
     Uncertain,
 )
 
+DETAILS = 65_536
+"""Bytes that a plugin may keep beside an entry; what is longer is left out."""
 GRACE = 5.0
 """Seconds that a plugin may take beyond the deadline of its one call."""
 
@@ -110,10 +112,10 @@ def _text(given: object, most: int) -> str | None:
 
 def _details(given: object) -> dict[str, Any]:
     try:
-        orjson.dumps(given, default=str)
+        size = len(orjson.dumps(given, default=str))
     except (TypeError, ValueError):
         return {}
-    return given if isinstance(given, dict) else {}
+    return given if isinstance(given, dict) and size <= DETAILS else {}
 
 
 def _known(result: object) -> Verdict:

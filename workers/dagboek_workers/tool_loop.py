@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import aiohttp
 import structlog
 import uvloop
 from dagboek import connections
 from dagboek.database import Database, DatabaseUnavailable
+from dagboek.lanes import Taken, give_back, take_lane
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
-from dagboek.push_record import raise_epoch
 from dagboek.sources import open_source
 from dagboek.vault import Vault
 from dagboek_sdk.accounting import AccountingPlugin
@@ -31,6 +31,7 @@ from dagboek_sdk.source import DocumentSource
 
 from dagboek_workers.exchanges import Exchanges
 from dagboek_workers.lane import Lane, Work
+from dagboek_workers.quarantine import Quarantine
 from dagboek_workers.recorder import Recorder
 
 log = structlog.get_logger()
@@ -51,9 +52,12 @@ class Parts:
     publisher: Publisher
     slot: str
     calls: int = CALLS
+    holder: UUID = field(default_factory=uuid4)
+    """This process, as holder of lanes."""
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
 
-@dataclass
+@dataclass(eq=False)
 class ToolLoop:
     """The thread of one tool."""
 
@@ -76,6 +80,10 @@ class ToolLoop:
         self._tools: dict[UUID, tuple[UUID, AccountingPlugin]] = {}
         self._opening: dict[UUID, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._held: dict[UUID, int] = {}
+        """Epochs of the lanes that are ours and were not given back."""
+        self._resting: set[UUID] = set()
+        """Those of them that had nothing to do when last looked at."""
         self._thread = threading.Thread(target=self._main, name=f"tool {self.name}", daemon=True)
         self._thread.start()
 
@@ -83,6 +91,24 @@ class ToolLoop:
     def publisher(self) -> Publisher:
         """The process's producer."""
         return self.parts.publisher
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The process's place for items that were started before in vain."""
+        return self.parts.quarantine
+
+    @property
+    def thread_id(self) -> int | None:
+        """Of the thread that the loop runs in."""
+        return self._thread.ident
+
+    def executing(self) -> Lane | None:
+        """The lane whose code runs at this moment; for a loop that is blocked, from another thread.
+
+        None where that is no lane's own task, as a plugin may make tasks of its own.
+        """
+        task = asyncio.current_task(self._loop)
+        return next((lane for lane in list(self.lanes.values()) if task is not None and lane.task is task), None)
 
     # called from the consumer's loop
 
@@ -113,16 +139,17 @@ class ToolLoop:
             self._incoming = [work for work in self._incoming if work.assignment > assignment]
         if not self._opened:
             return
-        running = []
+        dropped = []
         for key, lane in list(self.lanes.items()):
             lane.forget(assignment)
             if not lane.queue:
                 del self.lanes[key]
-                if lane.task is not None and not lane.task.done():
-                    running.append(lane.task)
+                dropped.append(lane)
+        running = [lane.task for lane in dropped if lane.task is not None and not lane.task.done()]
         if running:
             await asyncio.wait(running, timeout=seconds)
         await asyncio.wait_for(self.recorder.written(), timeout=5)
+        await self._give_back([lane for lane in dropped if lane.idle])
         for connection_id in list(self._tools):
             await self.release(connection_id)
 
@@ -149,6 +176,7 @@ class ToolLoop:
             os._exit(70)  # its lanes would wait for ever; what is not acked comes again
 
     async def _serve(self) -> None:
+        ticking = asyncio.create_task(self._tick())
         self.slots = asyncio.Semaphore(self.parts.calls)
         if not await self._open():
             return
@@ -158,13 +186,17 @@ class ToolLoop:
         self._opened = True
         self._take()
         while not self._stop.is_set():
-            self.ticked = monotonic()
-            try:
-                await asyncio.wait_for(self._stop.wait(), timeout=0.5)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), timeout=1)
+            await self._give_back_resting()
         keeping.cancel()
         await self._finish()
+        ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            self.ticked = monotonic()
+            await asyncio.sleep(0.5)
 
     async def _open(self) -> bool:
         """Opens the database, however long it is away; False when the loop is to end instead."""
@@ -173,7 +205,6 @@ class ToolLoop:
                 self.db = await Database(self.parts.database_url, size=6).open()
             except DatabaseUnavailable as trouble:
                 log.warning("tool_loop.database_away", tool=self.name, error=str(trouble))
-                self.ticked = monotonic()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), timeout=1)
             else:
@@ -188,6 +219,7 @@ class ToolLoop:
             for task in late:
                 task.cancel()
         await self.recorder.stop()
+        await self._give_back([lane for lane in self.lanes.values() if lane.idle])
         await self.exchanges.store()
         for connection_id in list(self._tools):
             await self.release(connection_id)
@@ -209,11 +241,33 @@ class ToolLoop:
         """Lanes that are at work."""
         return self._busy
 
-    async def take_lane(self, administration_id: UUID) -> int:
+    async def take_lane(self, administration_id: UUID) -> Taken:
         """Raises the lane's epoch, so that nobody else gets an intent for it."""
         async with self.db.connection() as connection:
-            epochs = await raise_epoch(connection, [administration_id], self.parts.slot)
-        return epochs[administration_id]
+            taken = await take_lane(connection, administration_id, self.parts.slot, self.parts.holder)
+        self._held[administration_id] = taken.epoch
+        return taken
+
+    async def _give_back_resting(self) -> None:
+        """Gives back the lanes that had nothing to do for a second or two, in one statement."""
+        idle = {key for key in self._held if (lane := self.lanes.get(key)) is not None and lane.idle}
+        await self._give_back([self.lanes[key] for key in idle & self._resting])
+        self._resting = idle
+
+    async def _give_back(self, lanes: Sequence[Lane]) -> None:
+        """Whoever takes these next has nothing to suspect; we too take them anew."""
+        epochs = {}
+        for lane in lanes:
+            lane.epoch = lane.window = None
+            if (epoch := self._held.pop(lane.administration_id, None)) is not None:
+                epochs[lane.administration_id] = epoch
+        if not epochs:
+            return
+        try:
+            async with self.db.connection() as connection:
+                await give_back(connection, epochs)
+        except Exception as trouble:  # they are taken for suspect then: that costs a mark each
+            log.warning("lanes.not_given_back", tool=self.name, error=type(trouble).__name__)
 
     async def tool(self, run: Mapping[str, Any]) -> AccountingPlugin:
         """The plugin object of a run's connection; made anew for each run, since its login may have changed.

@@ -55,6 +55,8 @@ class ItemSeen:
     origin_id: str | None
     event: bytes | None
     reported: bool
+    starts: int
+    """How often work on it began without an outcome, as far as that was suspected."""
     remarks: tuple[Issue, ...]
     """What its source says about it and that does not keep it from being booked."""
     body: bytes | None
@@ -124,7 +126,7 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         rows = await (
             await connection.execute(
                 f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
-                           i.source_id, i.origin_id, i.event, i.reported_at, i.issues, s.body,
+                           i.source_id, i.origin_id, i.event, i.reported_at, i.starts, i.issues, s.body,
                            {_LINK}
                     FROM item i
                     LEFT JOIN snapshot s ON s.run_id = i.run_id AND s.sequence = i.sequence
@@ -174,6 +176,7 @@ def _item(row: Mapping[str, Any]) -> ItemSeen:
         origin_id=row["origin_id"],
         event=row["event"],
         reported=row["reported_at"] is not None,
+        starts=row["starts"],
         remarks=tuple(map(Issue.model_validate, row["issues"])) if row["state"] == ItemState.PLANNED else (),
         body=row["body"],
         link=_link(row) if row["l_id"] is not None else None,
