@@ -107,12 +107,18 @@ async def record(
     return version
 
 
-async def current(db: Database, connection_id: UUID) -> tuple[int, MappingContext]:
-    """The newest version and its context. NoContext when the lists were never read."""
+async def newest(db: Database, connection_id: UUID) -> int:
+    """The newest version. NoContext when the lists were never read."""
     row = await db.one("SELECT max(version) AS version FROM mapping_context WHERE connection_id = %s", connection_id)
     if row is None or row["version"] is None:
         raise _never_read(connection_id)
-    return row["version"], await load(db, connection_id, row["version"])
+    return int(row["version"])
+
+
+async def current(db: Database, connection_id: UUID) -> tuple[int, MappingContext]:
+    """The newest version and its context. NoContext when the lists were never read."""
+    version = await newest(db, connection_id)
+    return version, await load(db, connection_id, version)
 
 
 async def load(db: Database, connection_id: UUID, version: int) -> MappingContext:

@@ -20,9 +20,10 @@ from dagboek_schemas.events import ItemReady, stable_id
 from dagboek_schemas.identity import party_identity
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.revision import document_revision, party_revision
-from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_schemas.statuses import Component, ItemKind, Trigger
 from dagboek_schemas.topics import Topic
 from dagboek_sdk import clock
+from dagboek_sdk.accounting import About
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
 
 from dagboek import contexts, sources
@@ -46,6 +47,8 @@ RETRY = timedelta(minutes=5)
 """How long a run that could not be planned is parked."""
 SOURCE_DEADLINE = 120.0
 """Seconds that a source may take for a page of its list, or for a hundred documents."""
+MOVES = timedelta(seconds=5)
+"""How often a run that is listed says that it moves."""
 SOURCE_PATIENCE = 900.0
 """Seconds that a run waits for its source, all in all."""
 
@@ -88,18 +91,12 @@ class Planner:
             self.at_work -= Counter({run_id: 1})  # none is left of a run that is not planned
 
     async def _start(self, run_id: UUID) -> None:
-        run = await self.db.one("SELECT * FROM run WHERE id = %s", run_id)
-        if run is None or run["state"] not in ("requested", "active"):
+        run = await self.db.one(_BEGIN, run_id) or await self.db.one(_ACTIVE, run_id)
+        if run is None:
             return
-        if run["state"] == "requested":
-            await self.db.run(
-                """UPDATE run SET state = 'active', started_at = now(), moved_at = now()
-                   WHERE id = %s AND state = 'requested'""",
-                run_id,
-            )
-        if not run["selected"]:
-            await self._select(run)
-        if run["window_no"] <= 1:  # 1: it may be stored and not published
+        if not run["selected"] and not await self._select(run):
+            reached("run_finished")
+        elif run["window_no"] <= 1:  # 1: it may be stored and not published
             await self._publish_window(run_id, run["generation"], 0)
 
     # trouble
@@ -134,9 +131,9 @@ class Planner:
 
     # select
 
-    async def _select(self, run: Mapping[str, Any]) -> None:
-        """Writes the items of a run."""
-        version, _ = await contexts.current(self.db, run["connection_id"])
+    async def _select(self, run: Mapping[str, Any]) -> bool:
+        """Writes the items of a run. False when there is nothing to do: it has ended."""
+        version = await contexts.newest(self.db, run["connection_id"])
         entity = await self.db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
         assert entity is not None
         listed = await self.db.all("SELECT * FROM source WHERE tenant_id = %s ORDER BY created_at", run["tenant_id"])
@@ -151,11 +148,16 @@ class Planner:
         if listed and len(away) == len(listed):
             raise away[listed[0]["id"]]
         async with self.db.transaction() as connection:
-            await self._write_items(connection, run, version, away)
+            found = await self._write_items(connection, run, version, away)
+            if not found:
+                await finish_run(connection, run["id"])
+        return found
 
     async def _list(self, run: Mapping[str, Any], source: Mapping[str, Any], entity: Mapping[str, Any]) -> None:
-        known = await self._known(source, entity)
-        gone = set(known)
+        rows = await self.db.all(_KNOWN, source["id"], entity["id"])
+        known = {row["origin_id"]: row["fingerprint"] for row in rows}
+        gone, copies = set(known), any(row["copy"] for row in rows)
+        told = clock.now()
         async with self._reader(source, entity) as reader:
             pages = aiter(reader.list(None))
             while (page := await _in_time(anext(pages, None))) is not None:
@@ -163,24 +165,14 @@ class Planner:
                 new = [one for one in page if known.get(one.origin_id) != one.fingerprint]
                 await self._take(run, source, entity, reader, new)
                 known |= {one.origin_id: one.fingerprint for one in new}
-                await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
+                copies = copies or bool(new)
+                if clock.now() - told > MOVES:
+                    await self.db.run("UPDATE run SET moved_at = now() WHERE id = %s", run["id"])
+                    told = clock.now()
             if gone:
-                await self.db.run(
-                    "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)",
-                    source["id"],
-                    entity["id"],
-                    list(gone),
-                )
-            await self._take_heirs(run, source, entity, reader)
-
-    async def _known(self, source: Mapping[str, Any], entity: Mapping[str, Any]) -> dict[str, str]:
-        """Fingerprints of what the source listed the last time."""
-        rows = await self.db.all(
-            "SELECT origin_id, fingerprint FROM origin WHERE source_id = %s AND entity_id = %s",
-            source["id"],
-            entity["id"],
-        )
-        return {row["origin_id"]: row["fingerprint"] for row in rows}
+                await self.db.run(_FORGET, source["id"], entity["id"], list(gone))
+            if copies:
+                await self._take_heirs(run, source, entity, reader)
 
     @asynccontextmanager
     async def _reader(self, source: Mapping[str, Any], entity: Mapping[str, Any]) -> AsyncIterator[DocumentSource]:
@@ -218,13 +210,16 @@ class Planner:
 
     async def _write_items(
         self, connection: Connection, run: Mapping[str, Any], version: int, away: Mapping[UUID, Exception]
-    ) -> None:
-        """Items of what is known, without what comes from sources that are `away`: those are told themselves."""
+    ) -> bool:
+        """Items of what is known, without what comes from sources that are `away`: those are told themselves.
+
+        False when there are none.
+        """
         held = await connection.execute(
             "SELECT id FROM run WHERE id = %s AND state = 'active' AND NOT selected FOR UPDATE", (run["id"],)
         )
         if await held.fetchone() is None:
-            return
+            return True
         given = {
             "run": run["id"],
             "entity": run["entity_id"],
@@ -232,35 +227,30 @@ class Planner:
             "tenant": run["tenant_id"],
             "connection": run["connection_id"],
             "scope": Jsonb(run["scope"]) if run["scope"] is not None else None,
+            "asked": run["trigger"] != Trigger.AUTOMATIC,
             "version": version,
             "away": list(away),
         }
-        about = (await self._tool(run)).about
-        for statement in _select_statements(about.components, parties=not about.parties_inside_documents):
-            await connection.execute(statement, given)
+        found = await _write_found(connection, self.plugins.tool(run["plugin"]).about, given)
         for source_id, trouble in away.items():
             issue = _source_issue(trouble)
-            await connection.execute(
+            told = await connection.execute(
                 _AWAY, given | {"source": source_id, "issues": Jsonb([issue.model_dump(mode="json")])}
             )
-        await _make_links(connection, given)
-        await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
+            found += told.rowcount
+        if found:
+            await _make_links(connection, given)
+            await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
         await connection.execute(
             "UPDATE run SET selected = true, context_version = %(version)s, moved_at = now() WHERE id = %(run)s", given
         )
-
-    async def _tool(self, run: Mapping[str, Any]) -> Any:
-        row = await self.db.one("SELECT plugin FROM connection WHERE id = %s", run["connection_id"])
-        assert row is not None
-        return self.plugins.tool(row["plugin"])
+        return found > 0
 
     # window
 
     async def _publish_window(self, run_id: UUID, generation: int, after: int) -> None:
-        run = await self.db.one(
-            "SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s", run_id
-        )
-        if run is None or run["state"] != "active" or run["generation"] != generation or not run["selected"]:
+        run = await self.db.one(_ACTIVE, run_id)
+        if run is None or run["generation"] != generation or not run["selected"]:
             return
         if run["window_no"] == after:
             if not await self._prepare(run, after + 1):
@@ -479,6 +469,21 @@ WHERE o.source_id = %s AND o.entity_id = %s AND o.duplicate_of IS NOT NULL
                   AND f.duplicate_of IS NULL)
 """
 
+_KNOWN = """
+SELECT origin_id, fingerprint, duplicate_of IS NOT NULL AS copy FROM origin WHERE source_id = %s AND entity_id = %s
+"""
+
+_FORGET = "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)"
+
+_ACTIVE = """
+SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s AND r.state = 'active'
+"""
+
+_BEGIN = """
+UPDATE run r SET state = 'active', started_at = now(), moved_at = now() FROM connection c
+WHERE r.id = %s AND r.state = 'requested' AND c.id = r.connection_id RETURNING r.*, c.plugin
+"""
+
 # what a run consists of
 
 _DUE_PULL = """
@@ -487,15 +492,23 @@ SELECT %(run)s, '{component}', '{component}', 'pull', '' WHERE %(scope)s::jsonb 
 ON CONFLICT DO NOTHING
 """
 
-_LEDGER_DUE = """NOT EXISTS (SELECT 1 FROM pull_cursor WHERE connection_id = %(connection)s
-    AND name = 'ledger_accounts' AND pulled_at > now() - interval '12 hours')
-    OR EXISTS (SELECT 1 FROM administration WHERE id = %(administration)s AND looked_up_at IS NULL)"""
-
-_PAYMENTS_DUE = """EXISTS (SELECT 1 FROM link l LEFT JOIN payment_status p ON p.link_id = l.id
-    WHERE l.administration_id = %(administration)s AND l.kind = 'document' AND l.state = 'booked'
-      AND p.state IS DISTINCT FROM 'paid')
+# Lists serve the documents that are mapped by them: a night without any needs none.
+_LEDGER_DUE = """(
+    (%(asked)s OR EXISTS (SELECT 1 FROM item WHERE run_id = %(run)s AND kind = 'document' AND state = 'planned'))
     AND NOT EXISTS (SELECT 1 FROM pull_cursor WHERE connection_id = %(connection)s
-      AND name = 'payment_statuses' AND pulled_at > now() - interval '1 hour')"""
+                    AND name = 'ledger_accounts' AND pulled_at > now() - interval '12 hours')
+    OR EXISTS (SELECT 1 FROM administration WHERE id = %(administration)s AND looked_up_at IS NULL)
+)"""
+
+_PAYMENTS_DUE = """
+    NOT EXISTS (SELECT 1 FROM pull_cursor WHERE connection_id = %(connection)s
+                AND name = 'payment_statuses' AND pulled_at > now() - interval '1 hour')
+    AND EXISTS (SELECT 1 FROM link l LEFT JOIN payment_status p ON p.link_id = l.id
+                WHERE l.administration_id = %(administration)s AND l.kind = 'document' AND l.state = 'booked'
+                  AND p.state IS DISTINCT FROM 'paid')
+"""
+
+_PULLS = ((Component.LEDGER_ACCOUNTS, _LEDGER_DUE), (Component.PAYMENT_STATUSES, _PAYMENTS_DUE))
 
 _NEW_DOCUMENTS = """
 INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, party_identity, revision,
@@ -513,6 +526,8 @@ WHERE o.entity_id = %(entity)s AND o.identity IS NOT NULL AND o.duplicate_of IS 
            AND l.acknowledged_revision IS DISTINCT FROM o.revision))
 ON CONFLICT DO NOTHING
 """
+
+_UNSUPPORTED = "DELETE FROM item WHERE run_id = %(run)s AND component = ANY(%(unsupported)s)"
 
 _NEW_PARTIES = """
 INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, revision)
@@ -573,21 +588,21 @@ WHERE i.ctid = n.place
 """
 
 
-def _select_statements(components: Sequence[Component], *, parties: bool) -> list[str]:
-    statements = []
-    if Component.LEDGER_ACCOUNTS in components:
-        statements.append(_DUE_PULL.format(component=Component.LEDGER_ACCOUNTS, due=f"({_LEDGER_DUE})"))
-    statements.append(_NEW_DOCUMENTS)
-    unsupported = [component for component in Component if component not in components]
-    if unsupported:
-        names = ", ".join(f"'{component}'" for component in unsupported)
-        statements.append(f"DELETE FROM item WHERE run_id = %(run)s AND component IN ({names})")
-    if parties:
-        statements.append(_NEW_PARTIES)
-    statements.append(_UNREADABLE)
-    if Component.PAYMENT_STATUSES in components:
-        statements.append(_DUE_PULL.format(component=Component.PAYMENT_STATUSES, due=f"({_PAYMENTS_DUE})"))
-    return statements
+async def _write_found(connection: Connection, about: About, given: Mapping[str, Any]) -> int:
+    """Writes the items that a run consists of, as yet without links and order; how many."""
+    new = await connection.execute(_NEW_DOCUMENTS, given)
+    found = new.rowcount
+    if found:
+        unsupported = [component for component in Component if component not in about.components]
+        dropped = await connection.execute(_UNSUPPORTED, {**given, "unsupported": unsupported})
+        found -= dropped.rowcount
+    if found and not about.parties_inside_documents:
+        found += (await connection.execute(_NEW_PARTIES, given)).rowcount
+    found += (await connection.execute(_UNREADABLE, given)).rowcount
+    for component, due in _PULLS:
+        if component in about.components:
+            found += (await connection.execute(_DUE_PULL.format(component=component, due=due), given)).rowcount
+    return found
 
 
 async def _make_links(connection: Connection, given: Mapping[str, Any]) -> None:

@@ -295,3 +295,71 @@ async def to_be_selected(books: Books, *names: str) -> None:
         books.run,
     )
     await books.db.run("UPDATE run SET selected = false WHERE id = %s", books.run)
+
+
+# a run with nothing to do
+
+
+@pytest.fixture
+async def quiet(books: Books, planner: Planner, source: Source) -> str:
+    """The trigger of nightly runs; all that the source lists is booked, and its lists were read some days ago."""
+    await to_be_selected(books, "s")
+    given = {"run": books.run, "tenant": books.tenant, "administration": books.administration}
+    for statement in (
+        """INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, revision, sort_key)
+           SELECT s.id, r.entity_id, 'o1', 'f1', 'd1:1', 'sales_invoices', 'rev1:a', '1' FROM source s, run r
+           WHERE s.tenant_id = %(tenant)s AND r.id = %(run)s""",
+        """INSERT INTO link (tenant_id, administration_id, identity, kind, link_no, state, revision)
+           VALUES (%(tenant)s, %(administration)s, 'd1:1', 'document', 1, 'booked', 'rev1:a')""",
+        """INSERT INTO payment_status (link_id, state) SELECT id, 'paid' FROM link WHERE tenant_id = %(tenant)s""",
+        """INSERT INTO pull_cursor (connection_id, name, pulled_at)
+           SELECT connection_id, 'ledger_accounts', now() - interval '3 days' FROM run WHERE id = %(run)s""",
+        "UPDATE administration SET looked_up_at = now() WHERE id = %(administration)s",
+        "UPDATE run SET trigger = 'automatic', state = 'requested' WHERE id = %(run)s",
+    ):
+        await books.db.run(statement, given)
+    return "automatic"
+
+
+async def items(books: Books) -> dict[str, str]:
+    rows = await books.db.all("SELECT component, title FROM item WHERE run_id = %s", books.run)
+    return {row["component"]: row["title"] for row in rows}
+
+
+async def test_a_run_with_nothing_to_do_is_ended_by_the_planner_and_gives_the_workers_nothing(
+    books: Books, planner: Planner, log: Log, quiet: str
+) -> None:
+    await planner.start(books.run)
+
+    run = await run_of(books)
+    assert (run["state"], run["status"], run["window_no"]) == ("ended", "Success", 0)
+    assert await items(books) == {}
+    assert log.records == []
+    told = await books.db.all("SELECT type FROM run_event WHERE run_id = %s", books.run)
+    assert [row["type"] for row in told] == ["dagboek.run.finished.v1"]
+
+
+async def test_who_asks_for_a_run_has_the_lists_read(
+    books: Books, planner: Planner, source: Source, quiet: str
+) -> None:
+    await books.db.run("UPDATE run SET trigger = 'manual' WHERE id = %s", books.run)
+    await planner.start(books.run)
+    assert await items(books) == {"ledger_accounts": ""}
+
+
+async def test_a_night_with_a_document_reads_the_lists_first(
+    books: Books, planner: Planner, source: Source, quiet: str
+) -> None:
+    await books.db.run("UPDATE link SET revision = 'rev1:before' WHERE tenant_id = %s", books.tenant)
+    await planner.start(books.run)
+    assert set(await items(books)) == {"ledger_accounts", "sales_invoices"}
+
+
+async def test_what_is_not_paid_is_asked_about_every_night(books: Books, planner: Planner, quiet: str) -> None:
+    await books.db.run(
+        """UPDATE payment_status SET state = 'partially_paid'
+           WHERE link_id IN (SELECT id FROM link WHERE tenant_id = %s)""",
+        books.tenant,
+    )
+    await planner.start(books.run)
+    assert await items(books) == {"payment_statuses": ""}
