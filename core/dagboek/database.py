@@ -4,6 +4,7 @@ Plain SQL through psycopg; rows are named by their columns. No ORM: see docs/dec
 """
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,6 +74,7 @@ __all__ = [
     "Jsonb",
     "JsonbDumper",
     "StatementRefused",
+    "beside_it",
     "connect",
     "migrate",
     "place_of",
@@ -189,6 +191,11 @@ def migrate(url: str) -> str:
         raise DatabaseUnavailable(_unavailable(url, error.orig or error)) from error
     finally:
         engine.dispose()
+
+
+def beside_it(url: str, name: str) -> str:
+    """Address of another database on the same server."""
+    return re.sub(r"(?<=/)[^/?]*(\?.*)?$", lambda found: name + (found[1] or ""), url)
 
 
 def place_of(url: str) -> str:

@@ -5,6 +5,7 @@ tool apart) and the user, as `tool_user`, `user`, `username` or `email`: togethe
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,12 @@ def check_settings(model: type[Model], given: Mapping[str, Any], what: str) -> M
             return checked
     lines = "".join(f"\n  - {fault}" for fault in faults)
     raise LoginProblem(f"The settings for {what} cannot be used:{lines}\nKnown settings: {', '.join(sorted(known))}.")
+
+
+def own_names(model: type[BaseModel], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sandbox tells of its login, under the names of `model`. It tells more than a login takes."""
+    named = {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): value for name, value in told.items()}
+    return {name: value for name, value in named.items() if name in model.model_fields}
 
 
 def host_of(settings: BaseModel) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -67,6 +68,19 @@ def ensure_topics(bootstrap: str, settings: Settings, *, security: Mapping[str, 
         _refuse_wrong_partitions(_await_leaders(admin, wanted), settings)
     existing = [name for name in wanted if name not in created]
     return TopicReport(created, existing, _differences(admin, {name: wanted[name] for name in existing}, settings))
+
+
+def delete_topics(bootstrap: str, security: Mapping[str, str], prefix: str, *, keep: str | None = None) -> None:
+    """Deletes the topics whose names begin with `prefix`, but not with `keep`; a broker that is away keeps them."""
+    with suppress(KafkaException):
+        admin = _admin(bootstrap, security)
+        names = [
+            name
+            for name in admin.list_topics(timeout=REQUEST_SECONDS).topics
+            if name.startswith(prefix) and not (keep and name.startswith(keep))
+        ]
+        for answer in admin.delete_topics(names).values() if names else ():
+            answer.result(timeout=REQUEST_SECONDS)
 
 
 def _admin(bootstrap: str, security: Mapping[str, str]) -> AdminClient:

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aiohttp
 import psycopg
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from cryptography.fernet import Fernet
 from dagboek import connections, contexts, sources, tenants
+from dagboek.chaos.told import records
 from dagboek.database import Database, migrate
 from dagboek.embedded import Services
 from dagboek.plugins import Plugins
@@ -276,42 +277,13 @@ class Installation:
 
     def events(self, topic: Topic = Topic.RESULTS, seconds: float = 10, until: int | None = None) -> list[Any]:
         """All records of a topic: (headers, value). Stops at the end of the log, or at `until` records."""
-        return list(_read(self.services, topic.named(self.prefix), seconds, until))
+        return list(records(self.services, topic.named(self.prefix), seconds, until))
 
 
 def _known_names(given: dict[str, Any]) -> dict[str, Any]:
     names = {"softwareHouseUuid": "software_house_uuid"}
     known = {"base_url", "software_house_uuid", "user", "password", "lift_limits", "call_deadline"}
     return {names.get(name, name): value for name, value in given.items() if names.get(name, name) in known}
-
-
-def _read(services: Services, topic: str, seconds: float, until: int | None) -> Iterator[Any]:
-    consumer = Consumer(
-        {
-            **services.kafka_security,
-            "bootstrap.servers": services.kafka_bootstrap,
-            "group.id": uuid4().hex,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 20,
-        }
-    )
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
-    ended: set[int] = set()
-    count = 0
-    try:
-        waited = 0.0
-        while waited < seconds and len(ended) < PARTITIONS and (until is None or count < until):
-            message = consumer.poll(0.2)
-            if message is None:
-                waited += 0.2
-            elif message.error():
-                ended.add(message.partition() or 0)
-            else:
-                count += 1
-                yield dict(message.headers() or []), message.value()
-    finally:
-        consumer.close()
 
 
 @contextmanager

@@ -62,6 +62,8 @@ class Child:
     _process: subprocess.Popen[bytes] | None = None
     _keeper: asyncio.Task[None] | None = None
     _stopping: bool = False
+    _away: float | None = None
+    """How long it stays away after it was killed on purpose."""
 
     @property
     def pid(self) -> int | None:
@@ -87,6 +89,15 @@ class Child:
             self.warm_up()
         self._let_go()
         self._keeper = asyncio.get_running_loop().create_task(self._keep(), name=f"keep {self.name}")
+
+    def strike(self, number: signal.Signals, away: float) -> bool:
+        """Signals it, to start again `away` seconds after it has ended; False when it does not run."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return False
+        self._away = away
+        process.send_signal(number)
+        return True
 
     async def stop(self) -> None:
         """Stops it in order; after its grace time it is killed. Safe to repeat."""
@@ -128,10 +139,19 @@ class Child:
             status = await asyncio.to_thread(self._process.wait)
             if self._stopping:
                 return
+            struck, self._away = self._away, None
+            if struck is not None:
+                await asyncio.sleep(struck)
+                self._start_again()
+                continue
             wait = 0.5 if time.monotonic() - started > STEADY else min(wait * 2, LONGEST_WAIT)
             how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
             self.tell(f"{self.name} {how}; it starts again in {wait:.0f} s. Its log: {self.log_file}")
             await asyncio.sleep(wait)
+            self._start_again()
+
+    def _start_again(self) -> None:
+        if not self._stopping:
             self.warm_up()
             self._let_go()
 

@@ -1,7 +1,6 @@
 """`dagboek connect`: ties an entity to its books in an accounting tool."""
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from dagboek.cli.proposing import propose_settings
 from dagboek.cli.session import Session, open_session, run
 from dagboek.cli.wording import Wording
 from dagboek.connections import ConnectionRow, Tried
-from dagboek.logins import names_of_secrets
+from dagboek.logins import names_of_secrets, own_names
 from dagboek.settings import ENV_PREFIX
 from dagboek.tenants import (
     Entity,
@@ -139,8 +138,7 @@ class _Setup:
         """Settings under the names of the plugin. A sandbox tells the tool's own names, and more than a login takes."""
         if not isinstance(given.get("credentials"), dict):
             return dict(given)
-        told = {_snake_case(name): value for name, value in {**given, **given["credentials"]}.items()}
-        return {name: value for name, value in told.items() if name in self._tool_class.about.settings.model_fields}
+        return own_names(self._tool_class.about.settings, {**given, **given["credentials"]})
 
     async def log_in(self, given: Mapping[str, Any]) -> Tried:
         """Tries the credentials; what is missing is asked for."""
@@ -295,10 +293,6 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CommandFailed(f"{path} must hold one JSON object.")
     return content
-
-
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _asked_for(usable: Sequence[Administration], company: str, vat_number: str) -> Administration:

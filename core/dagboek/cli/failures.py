@@ -41,6 +41,7 @@ _PLAIN_NAMES = frozenset(
     {
         "CannotResolve",
         "ConnectionProblem",
+        "CannotAsk",
         "DemoTrouble",
         "LoginProblem",
         "NoContext",

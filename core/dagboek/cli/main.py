@@ -29,6 +29,7 @@ COMMANDS = (
     "documents",
     "preview",
     "sandbox",
+    "chaos",
     "doctor",
     "plugins",
 )

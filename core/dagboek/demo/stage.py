@@ -4,13 +4,11 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 from dagboek_sdk.sandbox import RunningSandbox
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -18,13 +16,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from dagboek.cli.children import Child, Tell, child_environment
 from dagboek.cli.running import announce
 from dagboek.cli.up import working
-from dagboek.database import Database, migrate
+from dagboek.database import Database, beside_it, migrate
 from dagboek.demo.books import Books
 from dagboek.embedded import Services
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.settings import Settings
-from dagboek.topics import ensure_topics
+from dagboek.topics import delete_topics, ensure_topics
 from dagboek.vault import Vault, vault_for
 
 PREFIX: Final = "dagboek-demo"
@@ -87,7 +85,7 @@ async def stage(
         vault = vault_for(settings)
         yield Stage(settings, services, plugins, vault, db, publisher, running, books, tell, children)
     if services.embedded is None:
-        await asyncio.to_thread(_delete_topics, services, settings.topic_prefix, keep=None)
+        await asyncio.to_thread(delete_topics, services.kafka_bootstrap, services.kafka_security, settings.topic_prefix)
 
 
 def fresh_database(settings: Settings, services: Services) -> Services:
@@ -99,28 +97,16 @@ def fresh_database(settings: Settings, services: Services) -> Services:
     with psycopg.connect(make_conninfo(services.database_url, dbname=beside), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(wanted)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted)))
-    url = re.sub(r"(?<=/)[^/?]*(\?.*)?$", lambda found: wanted + (found[1] or ""), services.database_url)
+    url = beside_it(services.database_url, wanted)
     return Services(services.kafka_bootstrap, url, services.kafka_security, services.embedded)
 
 
 async def _topics(settings: Settings, services: Services) -> None:
     if services.embedded is not None:
-        await asyncio.to_thread(_delete_topics, services, PREFIX, keep=settings.topic_prefix)
+        await asyncio.to_thread(
+            delete_topics, services.kafka_bootstrap, services.kafka_security, PREFIX, keep=settings.topic_prefix
+        )
     await asyncio.to_thread(ensure_topics, services.kafka_bootstrap, settings, security=dict(services.kafka_security))
-
-
-def _delete_topics(services: Services, prefix: str, *, keep: str | None) -> None:
-    """Topics of earlier demos; on a broker of others only our own."""
-    options: dict[str, Any] = {**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0}
-    with suppress(KafkaException):
-        admin = AdminClient(options)
-        names = [
-            name
-            for name in admin.list_topics(timeout=10).topics
-            if name.startswith(prefix) and not (keep and name.startswith(keep))
-        ]
-        for answer in admin.delete_topics(names).values() if names else ():
-            answer.result(timeout=10)
 
 
 def _leave_settings(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from dagboek_octopus.sandbox import SAMPLE_CREDENTIALS, start_sandbox
+from dagboek_octopus.sandbox.faults import KINDS
 
 from .conftest import Client, Starter, booking, relation
 
@@ -94,6 +95,8 @@ async def test_status_tells_where_things_stand(client: Client) -> None:
         {"id": 1001, "name": "Voorbeeld BV", "disabled": False, "bookings": 1, "relations": 1}
     ]
     assert status["limits"]["on"] is False
+    assert (status["sandbox"], status["booking"]) == ("octopus", "insertBuySellBooking")
+    assert status["faults_known"] == list(KINDS)
 
 
 async def test_reset_empties_the_books(client: Client) -> None:

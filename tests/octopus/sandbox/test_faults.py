@@ -171,6 +171,27 @@ async def test_times_after_and_probability(start: Starter) -> None:
     assert 25 < statuses.count(503) < 75
 
 
+async def test_with_a_seed_the_same_calls_are_struck_whatever_else_is_on(start: Starter) -> None:
+    seeded = {"kind": "error_503_before", "operation": "getCurrencyCodes", "probability": 0.3, "seed": 11}
+
+    async def struck(*others: dict[str, Any]) -> list[int]:
+        client = await start(limits=False)
+        for one in others:
+            await client.control("POST", "faults", one)
+        shown = await client.control("POST", "faults", seeded)
+        assert shown.json["seed"] == 11 and "chance" not in shown.json
+        found = []
+        for call in range(60):
+            await client.get("vatcodes")
+            if (await client.get("currencies")).status == 503:
+                found.append(call)
+        return found
+
+    alone = await struck()
+    assert 5 < len(alone) < 40
+    assert await struck({"kind": "latency", "operation": "*", "probability": 0.5, "seconds": 0}) == alone
+
+
 async def test_switching_off(client: Client) -> None:
     one = await fault(client, "error_503_before", times=None)
     await fault(client, "latency", times=None, seconds=0)

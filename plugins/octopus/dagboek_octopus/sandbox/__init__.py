@@ -35,9 +35,10 @@ them is also a method of `sandbox.control` with the same arguments)
     GET  relations      ?dossier=
     GET  requests       [?last=100 &operation= &dossier=]  calls with status and fault; no tokens, no bodies;
                         status null: never answered
-    GET  status         dossiers, clock, limits, faults
-    POST faults         {kind, operation, path, method, dossier, times, after, probability, seconds, ...} switches one
-                        on; {off: true} or {off: id} switches off; GET lists. Kinds:
+    GET  status         {"sandbox": "octopus"}, by which a program knows that these are no real books, the operation
+                        that books a document, kinds of faults; dossiers, clock, limits, faults that are on
+    POST faults         {kind, operation, path, method, dossier, times, after, probability, seed, seconds, ...} switches
+                        one on; {off: true} or {off: id} switches off; GET lists. Kinds:
                         latency (seconds) - timeout_before, timeout_after_commit (booked, then silence for `seconds`,
                         else an hour) - error_503_before, error_503_after (booked, then 503) - rate_limited (429;
                         `seconds` gives a Retry-After) - token_expired (401; the token is dead from then on) -

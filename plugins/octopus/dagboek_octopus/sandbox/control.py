@@ -5,12 +5,11 @@ keyword arguments. The package's page lists them all.
 """
 
 from collections import deque
-from dataclasses import asdict
 from typing import Any
 
 from . import wire
 from .books import Books
-from .faults import Faults
+from .faults import KINDS, Faults, listed
 from .limits import ANSWERS, Limits
 from .wire import Json
 
@@ -93,8 +92,11 @@ class Control:
         return {"total": self._requests.total, "requests": self._requests.last(last, operation, dossier)}
 
     def status(self) -> Json:
-        """Dossiers, clock, limits, faults."""
+        """What this is, dossiers, clock, limits, faults. `booking`: the operation that books a document."""
         return {
+            "sandbox": "octopus",
+            "booking": "insertBuySellBooking",
+            "faults_known": list(KINDS),
             "dossiers": [
                 {
                     "id": dossier.id,
@@ -118,7 +120,7 @@ class Control:
             off = conditions["off"]
             self._faults.remove(None if off is True else int(off))
         elif conditions:
-            return asdict(self._faults.add(**conditions))
+            return listed(self._faults.add(**conditions))
         return {"faults": self._faults.listed()}
 
     def clock(self, advance_seconds: float = 0) -> Json:

@@ -1,7 +1,7 @@
 """Faults that can be switched on: see the package's page for the list."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
@@ -45,6 +45,8 @@ class Fault:
     after: int = 0
     """How many matching calls pass first."""
     probability: float = 1.0
+    seed: int | None = None
+    """With a probability: which of the matching calls it strikes, by their count alone, follows from this number."""
     seconds: float | None = None
     """latency, slow_drip: how long; timeouts: how long the line stays open; rate_limited: Retry-After."""
     code: int | None = None
@@ -55,6 +57,7 @@ class Fault:
     """wrong_body: what is answered instead."""
     id: int = 0
     struck: int = 0
+    chance: random.Random | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -62,6 +65,8 @@ class Fault:
         # Numbers of a JSON body come as Decimal.
         self.probability = float(self.probability)
         self.seconds = None if self.seconds is None else float(self.seconds)
+        if self.seed is not None:
+            self.chance = random.Random(int(self.seed))  # noqa: S311 - chance that can be repeated
 
     def matches(self, operation: str, method: str, path: str, dossier: int | None) -> bool:
         """Whether the fault is meant for this call."""
@@ -108,7 +113,7 @@ class Faults:
         if fault.after > 0:
             fault.after -= 1
             return False
-        if fault.probability < 1 and self._chance.random() >= fault.probability:
+        if fault.probability < 1 and (fault.chance or self._chance).random() >= fault.probability:
             return False
         fault.struck += 1
         if fault.times is not None:
@@ -117,4 +122,9 @@ class Faults:
 
     def listed(self) -> list[dict[str, Any]]:
         """What is on, for the answer of /_sandbox/faults."""
-        return [asdict(fault) for fault in self.current]
+        return [listed(fault) for fault in self.current]
+
+
+def listed(fault: Fault) -> dict[str, Any]:
+    """A fault as the answer of /_sandbox/faults shows it."""
+    return {one.name: getattr(fault, one.name) for one in fields(fault) if one.name != "chance"}

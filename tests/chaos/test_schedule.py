@@ -1,0 +1,83 @@
+"""The schedule of a trial is a function of its seed, and the command that the report prints gives it again."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+import typer
+from dagboek.chaos.report import command
+from dagboek.chaos.schedule import VICTIMS, Wishes, documents_of, schedule
+from dagboek.cli import chaos
+from dagboek.settings import Settings
+from dagboek_octopus.sandbox.faults import KINDS
+from typer.testing import CliRunner
+
+WISHES = Wishes(
+    documents=500,
+    connections=12,
+    minutes=2,
+    workers=2,
+    seed=7,
+    tool="octopus",
+    kill=tuple(VICTIMS),
+    faults=KINDS,
+    kills=30,
+)
+
+
+def test_the_same_wishes_give_the_same_schedule_and_another_seed_another_one() -> None:
+    one = schedule(WISHES, "book")
+    assert one == schedule(WISHES, "book")
+    other = schedule(replace(WISHES, seed=8), "book")
+    assert (one.lots != other.lots, one.kills != other.kills, one.faults != other.faults) == (True, True, True)
+
+
+def test_other_kills_and_faults_do_not_mean_other_documents() -> None:
+    calm = schedule(replace(WISHES, kill=(), faults=()), "book")
+    assert (calm.kills, calm.faults) == ((), ())
+    one = schedule(WISHES, "book")
+    assert (calm.lots, calm.retries) == (one.lots, one.retries)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_everything_that_was_wished_for_is_in_it(seed: int) -> None:
+    wishes = replace(WISHES, seed=seed)
+    one = schedule(wishes, "book")
+    assert sum(lot.last - lot.first for lot in one.lots) == wishes.documents
+    for connection in range(wishes.connections):
+        places = [n for lot in one.lots if lot.connection == connection for n in range(lot.first, lot.last)]
+        assert places == list(range(documents_of(wishes, connection))), "each comes once, in order"
+    assert all(place < lot.first for lot in one.lots for place in lot.changed), "only what was there is changed"
+    assert all(lot.at < wishes.seconds for lot in one.lots)
+    assert one.signals == wishes.kills
+    killed = {kill.process for kill in one.kills}
+    assert killed <= {"worker 1", "worker 2", "core", "kafka", "postgres"}
+    assert killed >= {"core", "kafka", "postgres"}
+    assert {fault.kind for fault in one.faults} == set(KINDS)
+    struck = sum(fault.probability for fault in one.faults if fault.operation == "book")
+    assert 0.03 < struck < 0.2, "a small share of the calls"
+
+
+def test_only_what_may_be_killed_is() -> None:
+    one = schedule(replace(WISHES, kill=("core",)), "book")
+    assert {kill.process for kill in one.kills} == {"core"}
+
+
+def test_the_command_that_replays_a_trial_asks_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[Wishes] = []
+
+    def perform(wishes: Wishes, *_: object, **__: object) -> int:
+        again.append(wishes)
+        return 0
+
+    monkeypatch.setattr(chaos, "_perform", perform)
+    monkeypatch.setattr(chaos, "load_settings", Settings)
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    chaos.register(app)
+    for wishes in (WISHES, replace(WISHES, kill=(), faults=(), minutes=0.1), replace(WISHES, kill=("workers", "core"))):
+        program, *words = shlex.split(command(wishes))
+        assert program == "dagboek"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        assert again[-1] == wishes

@@ -1,0 +1,77 @@
+"""The short form of the proof: `dagboek chaos` as an operator runs it, all kills and all faults."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import temporary_folder
+from dagboek_octopus.sandbox.faults import KINDS
+from end_to_end.demo_command import left_running
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize(
+    ("documents", "connections", "minutes", "kills", "seed"),
+    [(600, 20, 1.2, 12, 20261125), (120, 6, 0.25, 4, 4)],
+    ids=["all", "small"],
+)
+def test_nothing_is_lost_and_nothing_is_booked_twice(
+    documents: int,
+    connections: int,
+    minutes: float,
+    kills: int,
+    seed: int,
+    record_property: Callable[[str, object], None],
+) -> None:
+    told = chaos(
+        *("--documents", str(documents)),
+        *("--connections", str(connections)),
+        *("--minutes", str(minutes)),
+        *("--kills", str(kills)),
+        *("--seed", str(seed)),
+    )
+    record_property("report", told)
+    assert told["ok"], told
+    assert (told["asked"], told["booked"] + told["waiting_for_a_person"]) == (documents, documents)
+    assert told["waiting_for_a_person"] == 0, told["waiting"]
+    assert (told["twice"], told["lost"], told["foreign"], told["disagreements"], told["not_final"]) == (0, 0, 0, 0, 0)
+    assert told["finished"] and told["faults_found"] == {}
+    assert sum(told["kills"].values()) + told["kills_missed"] == kills
+    assert set(told["faults"]) <= set(KINDS)
+    assert f"--seed {seed}" in told["command"]
+    if documents > 300:
+        assert len(told["faults"]) > 5 and sum(told["faults"].values()) > 15, (
+            "the tool did not misbehave enough for the test to mean something"
+        )
+        assert {kind.split()[0] for kind in told["kills"]} == {"worker", "core", "kafka", "postgres"}
+
+
+def chaos(*arguments: str) -> dict[str, Any]:
+    """Runs it; its report. Fails when a process that it started is still there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGBOEK_")}
+    with temporary_folder() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "dagboek", "chaos", *arguments, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+            env={**environment, "TMPDIR": str(folder)},
+        )
+        assert left_running(folder) == []
+        assert done.returncode in (0, 1), done.stderr + logs(folder)
+        told: dict[str, Any] = json.loads(done.stdout)
+        assert done.returncode == (0 if told["ok"] else 1)
+        if not told["ok"]:
+            print(done.stderr, logs(folder))
+        return told
+
+
+def logs(folder: Path) -> str:
+    """The ends of what the processes said."""
+    return "\n".join(f"== {path.name}\n{path.read_text()[-4000:]}" for path in sorted(folder.glob("*/logs/*.log")))
