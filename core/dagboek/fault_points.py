@@ -14,6 +14,7 @@ POINTS = (
     "after_outcome",
     "after_event",
     "window_stored",
+    "window_admitted",
     "window_published",
     "run_finished",
 )

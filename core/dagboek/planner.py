@@ -27,11 +27,12 @@ from dagboek_sdk.accounting import About
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceUnavailable
 
 from dagboek import contexts, sources
+from dagboek.admission import admit
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.fault_points import reached
 from dagboek.origins import identity_of, register
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
-from dagboek.publisher import Publisher
+from dagboek.publisher import Publisher, partition_of
 from dagboek.runs import Next, advance, finish_run, held_back, park
 
 log = structlog.get_logger()
@@ -63,6 +64,8 @@ class Planner:
     plugins: Plugins
     publisher: Publisher
     window: int = WINDOW
+    partitions: int = 48
+    """Of the documents topic."""
     at_work: Counter[UUID] = field(default_factory=Counter)
     """Runs that are planned at this moment."""
 
@@ -274,9 +277,9 @@ class Planner:
         bodies, faults = await self._bodies(run, items)
         async with self.db.transaction() as connection:
             claimed = await connection.execute(
-                """UPDATE run SET window_no = %s, published_at = NULL, moved_at = now()
+                """UPDATE run SET window_no = %s, published_at = NULL, partition = %s, moved_at = now()
                    WHERE id = %s AND generation = %s AND state = 'active' AND window_no = %s""",
-                (number, run["id"], run["generation"], number - 1),
+                (number, self._partition(run), run["id"], run["generation"], number - 1),
             )
             if claimed.rowcount == 0:
                 return True
@@ -317,7 +320,15 @@ class Planner:
                     bodies[row["sequence"]] = body
         return bodies, faults
 
+    def _partition(self, run: Mapping[str, Any]) -> int:
+        return partition_of(str(run["administration_id"]).encode(), self.partitions)
+
     async def _publish(self, run: Mapping[str, Any], number: int) -> None:
+        """Puts a stored window on the log if its partition has room for it. If not, it waits to be admitted."""
+        reached("window_stored")
+        if run["admitted_no"] < number and not await admit(self.db, self._partition(run), run["id"]):
+            return
+        reached("window_admitted")
         items = await self.db.all(
             """SELECT sequence, component, kind, identity, revision FROM item
                WHERE run_id = %s AND window_no = %s AND generation = %s AND state = 'planned' ORDER BY sequence""",
@@ -325,15 +336,17 @@ class Planner:
             number,
             run["generation"],
         )
-        reached("window_stored")
         records = [_ready(run, number, item, at, len(items)) for at, item in enumerate(items)]
         offsets = await self.publisher.publish(Topic.DOCUMENTS, records)
         reached("window_published")
         partition, offset = offsets[-1] if offsets else (None, None)
+        if partition not in (None, self._partition(run)):  # counted where it is, all the same
+            log.error("partition.unexpected", partition=partition, expected=self._partition(run))
         await self.db.run(
             """UPDATE run SET published_at = now(), window_partition = coalesce(%s, window_partition),
-                      window_offset = coalesce(%s, window_offset), moved_at = now()
+                      partition = coalesce(%s, partition), window_offset = coalesce(%s, window_offset), moved_at = now()
                WHERE id = %s AND generation = %s AND window_no = %s""",
+            partition,
             partition,
             offset,
             run["id"],

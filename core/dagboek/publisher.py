@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ log = structlog.get_logger()
 
 Delivered = Callable[[int, int], None]
 """Called with partition and offset, from the publisher's own thread."""
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key in a topic of so many: as librdkafka's partitioner `consistent` has it."""
+    return zlib.crc32(key) % partitions
 
 
 class Undeliverable(Exception):
@@ -54,6 +60,7 @@ class Publisher:
                 "bootstrap.servers": bootstrap,
                 "enable.idempotence": True,
                 "acks": "all",
+                "partitioner": "consistent",
                 "linger.ms": 3,
                 "batch.size": BATCH,
                 "queue.buffering.max.messages": 200_000,

@@ -25,6 +25,8 @@ from dagboek.status import DEPENDS_ON, component_rows, final_status, total_count
 
 MAX_PARKED_SECONDS = 2 * 3600.0
 """Waiting without a known end in one run, all in all; then it ends as Error and the next run goes on."""
+HELD = "held"
+"""Why a run is parked that its lane let go: one call takes long, and others on its partition wait behind it."""
 ASKING = timedelta(seconds=10)
 """What the settling job has to ask the tool, so that what follows is not booked before what is settled."""
 
@@ -168,15 +170,18 @@ async def park(
 ) -> bool:
     """Stops a run until `until` (UTC). Without a known end it counts towards `MAX_PARKED_SECONDS`.
 
-    False when this generation is not the active one any more.
+    A run whose lane let it go may be parked still: what its last call found out counts for more. False when this
+    generation is not the active one any more.
     """
     changed = await connection.execute(
         """UPDATE run SET state = 'parked', parked_until = %(until)s, park_reason = %(reason)s,
                   park_issue = %(issue)s, moved_at = now(),
                   parked_seconds = parked_seconds + CASE WHEN %(known)s THEN 0
                       ELSE greatest(0, extract(epoch FROM %(until)s - now())) END
-           WHERE id = %(run)s AND generation = %(generation)s AND state = 'active'""",
+           WHERE id = %(run)s AND generation = %(generation)s
+             AND (state = 'active' OR (state = 'parked' AND park_reason = %(held)s))""",
         {
+            "held": HELD,
             "until": until,
             "reason": reason,
             "issue": Jsonb(issue.model_dump(mode="json")) if issue else None,
@@ -188,14 +193,19 @@ async def park(
     return changed.rowcount == 1
 
 
-async def resume(connection: Connection, run_id: UUID, generation: int) -> int | None:
-    """Makes the next generation of a run the active one: its number, or None when another was faster."""
+async def resume(connection: Connection, run_id: UUID, generation: int, only: str | None = None) -> int | None:
+    """Makes the next generation of a run the active one: its number, or None when another was faster.
+
+    With `only`, none but a run that is parked for that reason.
+    """
     changed = await connection.execute(
         """UPDATE run SET state = 'active', generation = generation + 1, window_no = 0, published_at = NULL,
-                  window_partition = NULL, window_offset = NULL, parked_until = NULL, park_reason = NULL,
-                  park_issue = NULL, moved_at = now()
-           WHERE id = %s AND generation = %s AND state IN ('active', 'parked') RETURNING generation""",
-        (run_id, generation),
+                  admitted_no = 0, window_partition = NULL, window_offset = NULL, parked_until = NULL,
+                  park_reason = NULL, park_issue = NULL, moved_at = now()
+           WHERE id = %(run)s AND generation = %(generation)s AND state IN ('active', 'parked')
+             AND (%(only)s::text IS NULL OR (state = 'parked' AND park_reason = %(only)s))
+           RETURNING generation""",
+        {"run": run_id, "generation": generation, "only": only},
     )
     row = await changed.fetchone()
     return int(row["generation"]) if row else None
@@ -237,7 +247,7 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     if run is None:
         return Step(Next.NOTHING)
     left = await _left(connection, run, window)
-    if left["later"]:
+    if left["later"] or (left["waiting"] and not left["gap"]):
         return Step(Next.NOTHING)
     waits = left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"])
     party_due = await _party_due(connection, run) if left["gap"] and not waits else None
@@ -256,7 +266,10 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
 
 async def _left(connection: Connection, run: dict[str, Any], window: int) -> dict[str, Any]:
     found = await connection.execute(
-        """SELECT count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no > %(w)s) AS later,
+        """SELECT count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no > %(w)s
+                                   AND i.window_no <= %(admitted)s) AS later,
+                  count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no > %(w)s
+                                   AND i.window_no > %(admitted)s) AS waiting,
                   count(*) FILTER (WHERE i.state = 'planned' AND i.generation = %(g)s AND i.window_no <= %(w)s) AS gap,
                   count(*) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS unpublished,
                   count(*) FILTER (WHERE i.state = 'to_settle') AS settle,
@@ -266,7 +279,13 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
                   min(i.sequence) FILTER (WHERE i.state = 'to_settle') AS unsettled
            FROM item i
            WHERE i.run_id = %(run)s AND i.component <> ALL(%(held)s) AND i.state IN ('planned', 'to_settle')""",
-        {"g": run["generation"], "w": window, "run": run["id"], "held": held_back(run["component_errors"])},
+        {
+            "g": run["generation"],
+            "w": window,
+            "admitted": run["admitted_no"],
+            "run": run["id"],
+            "held": held_back(run["component_errors"]),
+        },
     )
     left = await found.fetchone()
     assert left is not None

@@ -1,4 +1,4 @@
-"""The core process: planner, settling, sweeper, watchdog, retention."""
+"""The core process: planner, admission, settling, sweeper, watchdog, retention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from dagboek.admission import Admission
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database
 from dagboek.planner import Planner
@@ -55,12 +56,14 @@ class CoreService:
         security = settings.kafka_security
         publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, security)
         async with Database(services.database_url, size=20) as db:
-            planner = Planner(db, self._plugins, publisher)
+            planner = Planner(db, self._plugins, publisher, partitions=settings.partitions)
+            admission = Admission(db, planner)
             watchdog = Watchdog(db, planner, services.kafka_bootstrap, settings.topic_prefix, security)
             reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
             settler = Settler(db, self._plugins, self._vault)
             reader.start()
             jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
+                ("admit", 0.25, admission.admit_waiting),
                 ("resume", 0.5, watchdog.resume_parked),
                 ("cancel", 0.5, watchdog.finish_cancelled),
                 ("replan", 5, watchdog.plan_forgotten),
@@ -78,6 +81,7 @@ class CoreService:
             await asyncio.wait(tasks, timeout=10)
             for task in tasks:
                 task.cancel()
+            admission.close()
             watchdog.close()
         await asyncio.to_thread(publisher.close)
         log.info("core.stopped")

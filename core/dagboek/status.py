@@ -74,7 +74,7 @@ async def component_rows(connection: Connection, run: Mapping[str, Any]) -> list
     errors: dict[str, Any] = run["component_errors"]
     ended = run["state"] == "ended"
     rows: list[ComponentRow] = []
-    current_found = not (run["state"] in ("active", "cancelling") and run["selected"])
+    current_found = not (run["state"] in ("active", "cancelling") and run["selected"]) or in_line(run)
     for component in Component:
         if component not in states and component not in errors:
             continue
@@ -111,13 +111,19 @@ STALLING = frozenset({"tool_unavailable", "plugin_missing", "circuit", "source_u
 """Reasons of parking that nothing here can resolve: the run is shown as Stalled."""
 
 
+def in_line(run: Mapping[str, Any]) -> bool:
+    """Whether a run waits for its first turn: nothing of it could go to a worker yet."""
+    waits = run["window_no"] > run["admitted_no"] == 0
+    return bool(run["state"] == "active" and run["generation"] == 1 and waits)
+
+
 def run_status(run: Mapping[str, Any]) -> RunStatus:
     """The label of a run now."""
     if run["state"] == "ended":
         return RunStatus(run["status"])
     if run["state"] == "parked" and run["park_reason"] in STALLING:
         return RunStatus.STALLED
-    if run["state"] == "requested" or run["started_at"] is None:
+    if run["state"] == "requested" or run["started_at"] is None or in_line(run):
         return RunStatus.PENDING
     return RunStatus.IN_PROGRESS
 

@@ -98,11 +98,11 @@ class Watchdog:
             await finish_run(connection, row["id"], cancelled=True)
 
     async def plan_forgotten(self, seconds: float = 20.0) -> None:
-        """Runs whose planning stopped on the way are planned on from where they were."""
+        """Runs whose planning stopped on the way are planned on from where they were; not those that wait for room."""
         rows = await self._db.all(
             """SELECT id, generation, selected, window_no FROM run
                WHERE state IN ('requested', 'active') AND moved_at < now() - make_interval(secs => %s)
-                 AND (NOT selected OR published_at IS NULL)""",
+                 AND (NOT selected OR (published_at IS NULL AND window_no <= admitted_no))""",
             seconds,
         )
         await self._each([row for row in rows if not self._planner.at_work[row["id"]]], self._plan)
@@ -115,12 +115,11 @@ class Watchdog:
             await self._planner.publish_window(row["id"], row["generation"], row["window_no"] - 1)
 
     async def find_lost(self, seconds: float = 10.0) -> None:
-        """Runs whose last event has been passed, or is gone, or never was, while items are not handled."""
-        rows = await self._db.all(
-            """SELECT id, generation, window_no, window_partition, window_offset FROM run
-               WHERE state = 'active' AND selected AND published_at < now() - make_interval(secs => %s)""",
-            seconds,
-        )
+        """Runs whose last event has been passed, or is gone, or never was, while items are not handled.
+
+        Also of a run whose next window waits for room: what is lost would keep that room for ever.
+        """
+        rows = await self._db.all(_ON_THE_LOG, {"seconds": seconds})
         if not rows:
             return
         partitions = sorted({row["window_partition"] for row in rows} - {None})
@@ -172,6 +171,18 @@ class Watchdog:
             low, high = self._reader.get_watermark_offsets(one, timeout=10)
             found[one.partition] = (max(committed.get(one.partition, -1), -1), low, high)
         return found
+
+
+_ON_THE_LOG = """
+SELECT id, generation, window_no, window_partition, window_offset FROM run
+WHERE state = 'active' AND selected AND published_at < now() - make_interval(secs => %(seconds)s)
+UNION ALL
+SELECT id, generation, admitted_no, window_partition, window_offset FROM run r
+WHERE state = 'active' AND window_no > admitted_no AND admitted_no > 0
+  AND moved_at < now() - make_interval(secs => %(seconds)s)
+  AND EXISTS (SELECT 1 FROM item i WHERE i.run_id = r.id AND i.window_no BETWEEN r.admitted_no - 1 AND r.admitted_no
+                                     AND i.generation = r.generation AND i.state = 'planned')
+"""
 
 
 def _is_passed(row: Row, passed: Mapping[int, tuple[int, int, int]]) -> bool:

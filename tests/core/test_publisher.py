@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from dagboek import publisher as module
 from dagboek.embedded import Services
-from dagboek.publisher import BATCH, Publisher, Undeliverable
+from dagboek.publisher import BATCH, Publisher, Undeliverable, partition_of
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.topics import Topic
 
@@ -29,6 +30,7 @@ def publisher(services: Services, topic_prefix: str) -> Iterator[Publisher]:
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     topics = [
         NewTopic(Topic.RESULTS.named(topic_prefix), 1, 1),
+        NewTopic(Topic.DOCUMENTS.named(topic_prefix), 7, 1),
         NewTopic(Topic.WARNINGS.named(topic_prefix), 1, 1, config={"max.message.bytes": str(SMALL_TOPIC)}),
     ]
     for made in admin.create_topics(topics).values():
@@ -45,6 +47,16 @@ def read(services: Services, publisher: Publisher, topic: Topic, number: int) ->
     found: list[Any] = consumer.consume(number, 10)
     consumer.close()
     return [message.value() for message in found]
+
+
+async def test_the_partition_of_a_key_is_known_before_it_is_delivered(publisher: Publisher) -> None:
+    """Admission counts by it."""
+    keys = [str(uuid4()).encode() for _ in range(200)]
+
+    delivered = await publisher.publish(Topic.DOCUMENTS, [Record(key, b"x", []) for key in keys])
+
+    assert [partition for partition, _ in delivered] == [partition_of(key, 7) for key in keys]
+    assert {partition for partition, _ in delivered} == set(range(7))
 
 
 async def test_a_record_that_is_too_large_fails_alone(services: Services, publisher: Publisher) -> None:
