@@ -124,7 +124,7 @@ class Loop:
         self._tool = tool
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self, _: UUID) -> AsyncIterator[None]:
         yield
 
     async def take_lane(self, administration: UUID) -> Taken:

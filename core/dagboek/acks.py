@@ -26,8 +26,8 @@ class Acks(Generic[Message]):
     def finished(self, partition: int, offset: int) -> None:
         """The work for a message is done; acks what is contiguous from the oldest on."""
         found = self._partitions.get(partition)
-        if found is None:
-            return  # revoked meanwhile
+        if found is None or not found.waiting or offset < found.waiting[0][0]:
+            return  # revoked meanwhile, or finished before
         found.done.add(offset)
         while found.waiting and found.waiting[0][0] in found.done:
             oldest, message = found.waiting.popleft()
@@ -40,6 +40,10 @@ class Acks(Generic[Message]):
             self._partitions.clear()
         else:
             self._partitions.pop(partition, None)
+
+    def oldest(self) -> list[tuple[int, int, Message]]:
+        """Partition, offset and message of what is to be acked next on each partition."""
+        return [(number, *found.waiting[0]) for number, found in self._partitions.items() if found.waiting]
 
     def in_flight(self) -> int:
         """Messages that are not acked yet."""

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir, description="folder for what must survive restarts")
     topic_prefix: str = Field("dagboek", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     partitions: int = Field(48, ge=1, le=10_000, description="partitions per topic, chosen once")
+    tool_calls: int = Field(256, ge=1, le=10_000, description="items of one tool that a worker has in work at a time")
+    tenant_calls: int = Field(64, ge=1, le=10_000, description="of them, those of one tenant")
     topic_replication: int = Field(1, ge=1, le=32_767, description="copies of each partition (3 in production)")
     secret_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default_factory=list, description="vault keys, newest first; data_dir/vault.key where none is given"

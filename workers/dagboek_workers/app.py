@@ -20,9 +20,9 @@ from dagboek.vault import Vault
 from dagboek_schemas.topics import Topic
 
 from dagboek_workers.blocked import Watch, end_blocked, show_life
-from dagboek_workers.dispatcher import Dispatcher
+from dagboek_workers.dispatcher import HOLD, Dispatcher
 from dagboek_workers.security import credentials_of
-from dagboek_workers.tool_loop import CALLS, Parts
+from dagboek_workers.tool_loop import CALLS, TENANT_CALLS, Parts
 
 log = structlog.get_logger()
 
@@ -43,6 +43,11 @@ class WorkerOptions:
     """Static member of the group: keeps its partitions over a quick restart."""
     partitions: int = 48
     calls: int = CALLS
+    """Items of one tool that are in work at the same time."""
+    tenant_calls: int = TENANT_CALLS
+    """Of them, those of one tenant."""
+    hold: float = HOLD
+    """Seconds that one item may keep the offset of its partition where it is."""
     session_timeout: float = 10.0
     commit_interval: float = 1.0
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -76,7 +81,7 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
         worker_redirect_stdouts=False,
     )
     publisher = Publisher(options.bootstrap, options.topic_prefix, options.security)
-    parts = Parts(options.database_url, plugins, vault, publisher, options.slot, options.calls)
+    parts = Parts(options.database_url, plugins, vault, publisher, options.slot, options.calls, options.tenant_calls)
     name = Topic.DOCUMENTS.named(options.topic_prefix)
     topic = app.topic(name, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")
     running: dict[str, Dispatcher] = {}
@@ -115,6 +120,11 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
             await asyncio.sleep(1)  # and no timer, which makes up for turns that it missed
             if "it" in running and (blocked := watch.look(running["it"].tools.values())):
                 await end_blocked(running["it"], blocked, options.database_url)
+
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
+    async def let_go() -> None:
+        if "it" in running:
+            running["it"].let_go_held(options.hold)
 
     return app
 

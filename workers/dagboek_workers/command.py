@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
                 topic_prefix=settings.topic_prefix,
                 slot=slot,
                 partitions=settings.partitions,
+                calls=settings.tool_calls,
+                tenant_calls=settings.tenant_calls,
                 security=services.kafka_security,
             )
             run_worker(options, Plugins(), vault_for(settings))

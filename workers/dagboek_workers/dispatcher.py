@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 from dagboek.acks import Acks
+from dagboek.database import AWAY
 from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.plugins import UnknownPlugin
 from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
@@ -19,6 +20,9 @@ from dagboek_workers.missing import park_for_missing_tool
 from dagboek_workers.tool_loop import Parts, ToolLoop
 
 log = structlog.get_logger()
+
+HOLD = 30.0
+"""Seconds that a lane may be at one item while all of its partition waits behind it to be acked."""
 
 
 class Received(Protocol):
@@ -42,12 +46,14 @@ class Dispatcher:
 
     def __init__(self, parts: Parts, ack: Callable[[Any], None]) -> None:
         self._parts = parts
-        self._acks: Acks[Any] = Acks(ack)
+        self._acks: Acks[tuple[Received, Any]] = Acks(lambda held: ack(held[1]))
         self._loop = asyncio.get_running_loop()
         self._tools: dict[str, ToolLoop] = {}
         self._done: deque[tuple[int, _Token]] = deque()
         self._waking = False
         self._stopping = False
+        self._oldest: dict[int, int] = {}
+        self._letting_go: set[int] = set()
         self._assignment = 0
         self._background: set[asyncio.Task[None]] = set()
         self._parking = asyncio.Semaphore(4)
@@ -63,7 +69,7 @@ class Dispatcher:
         if self._stopping:
             return  # not acked: it comes again, to whoever reads then
         token = _Token(received.partition, received.offset)
-        self._acks.received(token.partition, token.offset, message)
+        self._acks.received(token.partition, token.offset, (received, message))
         finished = self._finisher(token)
         try:
             event = decode(received.value, received.headers)
@@ -111,6 +117,39 @@ class Dispatcher:
             offset=received.offset,
         )
         self._parts.publisher.send(Topic.DEADLETTERS, record, lambda *_: finished(), lambda _: finished())
+
+    # letting go
+
+    def let_go_held(self, seconds: float = HOLD) -> None:
+        """Looks, every second or so, whose oldest record is held by a lane that has been at one item for `seconds`.
+
+        Else no offset of the partition moves, and a restart does all behind it again.
+        """
+        oldest = {partition: (offset, held) for partition, offset, held in self._acks.oldest()}
+        still = [one for one, (offset, _) in oldest.items() if self._oldest.get(one) == offset]
+        self._oldest = {partition: offset for partition, (offset, _) in oldest.items()}
+        for partition in still:
+            received, _ = oldest[partition][1]
+            if partition not in self._letting_go and not self._stopping:
+                self._let_go(partition, received, seconds)
+
+    def _let_go(self, partition: int, received: Received, seconds: float) -> None:
+        try:
+            event = decode(received.value, received.headers)
+        except (NotAnEvent, UnknownEvent):
+            return  # its dead letter is on the way
+        tool = self._tools.get(event.tool) if isinstance(event, ItemReady) else None
+        if isinstance(event, ItemReady) and tool is not None:
+            self._letting_go.add(partition)
+            self._spawn(self._ask_lane(partition, tool, event, seconds))
+
+    async def _ask_lane(self, partition: int, tool: ToolLoop, event: ItemReady, seconds: float) -> None:
+        try:
+            await tool.call(tool.let_go_held(event, seconds))
+        except AWAY as trouble:
+            log.warning("run.not_let_go", run=str(event.run_id), error=type(trouble).__name__)
+        finally:
+            self._letting_go.discard(partition)
 
     # finishing: called from any thread
 

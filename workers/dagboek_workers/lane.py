@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from dagboek.database import AWAY
 from dagboek.plugins import unexpected
-from dagboek.runs import Next, advance, park, publish_continue
+from dagboek.runs import HELD, Next, advance, park, publish_continue, resume
 from dagboek.starts import STARTS, Start, mark, take_back
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+HELD_SECONDS = 60.0
+"""Seconds after which a run that was let go is published again at the latest, if its worker is gone."""
 PAUSE = 1.0
 """Seconds after which a lane tries the database again."""
 TURN = 0.05
@@ -58,6 +60,11 @@ class Lane:
     task: "asyncio.Task[None] | None" = None
     dropped: set[tuple[UUID, int]] = field(default_factory=set)
     """Runs and generations that were let go."""
+    held: set[tuple[UUID, int]] = field(default_factory=set)
+    """Of them, those that are published again once the item that is at work is done."""
+    current: Work | None = None
+    """The work that it is at, or that waits for a place, since `began`."""
+    began: float = 0.0
     unexpected: int = 0
     """Bugs of the plugin in a row."""
     uncertain: int = 0
@@ -87,22 +94,28 @@ class Lane:
         return not self.queue and (self.task is None or self.task.done())
 
     async def _run(self) -> None:
-        while self.queue and not self.loop.stopping:
+        while (self.queue or self.held) and not self.loop.stopping:
+            if self.held:
+                await self._publish_held()
+                continue
             if self.apart and not self.loop.quarantine.enter(self):
                 await asyncio.sleep(TURN)
                 continue
             apart = self.apart
             work = self.queue.popleft()
+            if work is not self.current:
+                self.current, self.began = work, clock.boot_time()
             self.event = work.event
             await self._attend(work)
             self.event = None
             if apart:
                 self.apart = False
                 self.loop.quarantine.leave(self)
+        self.current = None
 
     async def _attend(self, work: Work) -> None:
         try:
-            async with self.loop.slot():
+            async with self.loop.slot(work.event.tenant_id):
                 await self._work(work)
         except LetGo:
             await self._release()
@@ -224,6 +237,54 @@ class Lane:
             self.dropped.clear()
         self.dropped.add((event.run_id, event.generation))
 
+    # letting go of what others wait behind
+
+    async def let_go_held(self, event: ItemReady, seconds: float) -> None:
+        """Lets all of the event's run and generation go, if the lane has been at one item for `seconds`.
+
+        Never one event alone, as those behind it would overtake it. What is in flight goes on, and its outcome is a
+        fact like any other. The run is parked first, so that the database brings back what is acked here.
+        """
+        run, current = (event.run_id, event.generation), self.current
+        if current is None or clock.boot_time() - self.began < seconds:
+            return
+        if run not in self.dropped:
+            if not any(_run_of(work) == run for work in (current, *self.queue)):
+                return  # its outcome is on the way to the brokers
+            await self.loop.recorder.written()
+            if self.current is not current:
+                return  # it was done in the meantime
+            await self._park_held(run)
+        for work in (current, *self.queue):
+            if _run_of(work) == run:
+                work.finished()
+        self.queue = deque(work for work in self.queue if _run_of(work) != run)
+
+    async def _park_held(self, run: tuple[UUID, int]) -> None:
+        """Not if it ended, was parked or resumed meanwhile: then its events are old, and dropped all the same."""
+        until = clock.now() + timedelta(seconds=HELD_SECONDS)
+        async with self.loop.db.transaction() as connection:
+            parked = await park(connection, *run, until=until, reason=HELD, known_end=True)
+        self.dropped.add(run)
+        if not parked:
+            return
+        log.warning("run.let_go", run=str(run[0]), generation=run[1], administration=str(self.administration_id))
+        self.held.add(run)
+        if self.current is None:
+            await self._publish_held()
+
+    async def _publish_held(self) -> None:
+        """What was let go comes again in a new generation, now that the lane is free for it."""
+        held, self.held = self.held, set()
+        for run_id, generation in held:
+            try:
+                async with self.loop.db.connection() as connection:
+                    fresh = await resume(connection, run_id, generation, only=HELD)
+                if fresh is not None:
+                    await publish_continue(self.loop.publisher, run_id, self.administration_id, fresh, 0)
+            except Exception as trouble:  # the watchdog does it
+                log.warning("lane.not_resumed", run=str(run_id), error=type(trouble).__name__)
+
     async def park(
         self, window: Window, seconds: float, reason: str, issue: Issue | None, *, known_end: bool = False
     ) -> None:
@@ -254,6 +315,10 @@ class Lane:
                 await park(connection, event.run_id, event.generation, until=until, reason="unexpected", issue=issue)
         except Exception as trouble:
             log.error("lane.park_failed", run=str(event.run_id), error=type(trouble).__name__)
+
+
+def _run_of(work: Work) -> tuple[UUID, int]:
+    return work.event.run_id, work.event.generation
 
 
 def _nothing() -> None:

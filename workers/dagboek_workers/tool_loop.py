@@ -25,12 +25,14 @@ from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.sources import open_source
 from dagboek.vault import Vault
+from dagboek_schemas.events import ItemReady
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.http import new_session
 from dagboek_sdk.source import DocumentSource
 
 from dagboek_workers.exchanges import Exchanges
 from dagboek_workers.lane import Lane, Work
+from dagboek_workers.places import Places
 from dagboek_workers.quarantine import Quarantine
 from dagboek_workers.recorder import Recorder
 
@@ -40,6 +42,8 @@ CLOSING = 5.0
 """Seconds that a plugin object may take to close."""
 CALLS = 256
 """Items of one tool that are worked on at the same time, in this process."""
+TENANT_CALLS = 64
+"""Of them, those of one tenant."""
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Parts:
     publisher: Publisher
     slot: str
     calls: int = CALLS
+    tenant_calls: int = TENANT_CALLS
     holder: UUID = field(default_factory=uuid4)
     """This process, as holder of lanes."""
     quarantine: Quarantine = field(default_factory=Quarantine)
@@ -74,7 +79,6 @@ class ToolLoop:
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._opened = False
-        self._busy = 0
         self._incoming: list[Work] = []
         self._incoming_lock = threading.Lock()
         self._tools: dict[UUID, tuple[UUID, AccountingPlugin]] = {}
@@ -177,7 +181,7 @@ class ToolLoop:
 
     async def _serve(self) -> None:
         ticking = asyncio.create_task(self._tick())
-        self.slots = asyncio.Semaphore(self.parts.calls)
+        self._places = Places(self.parts.calls, self.parts.tenant_calls)
         if not await self._open():
             return
         self.recorder = Recorder(self.parts.database_url, self.parts.publisher, self.busy)
@@ -228,18 +232,23 @@ class ToolLoop:
         await self.db.close()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """One of the places for items that are worked on at the same time; in turn, so that lanes share them."""
-        async with self.slots:
-            self._busy += 1
-            try:
-                yield
-            finally:
-                self._busy -= 1
+    async def slot(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """One of the places for items that are worked on at the same time; in turn, so that tenants share them."""
+        await self._places.take(tenant_id)
+        try:
+            yield
+        finally:
+            self._places.give_back(tenant_id)
 
     def busy(self) -> int:
         """Lanes that are at work."""
-        return self._busy
+        return self._places.busy
+
+    async def let_go_held(self, event: ItemReady, seconds: float) -> None:
+        """Lets the run of `event` go, which all of its partition waits behind, if its lane is at one item that long."""
+        lane = self.lanes.get(event.administration_id)
+        if lane is not None:
+            await lane.let_go_held(event, seconds)
 
     async def take_lane(self, administration_id: UUID) -> Taken:
         """Raises the lane's epoch, so that nobody else gets an intent for it."""
