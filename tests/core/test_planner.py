@@ -285,6 +285,17 @@ async def test_a_small_run_tells_of_no_source_but_that_of_its_document(
     assert {row["title"] for row in rows} == told
 
 
+async def test_planning_takes_one_connection_at_a_time(books: Books, planner: Planner, source: Source) -> None:
+    """Runs that are planned beside each other would all hold one and wait for another, and none would go on."""
+    source.faults = {"o1": Issue(code="D07")}
+    await to_be_selected(books, "s")
+    async with asyncio.timeout(10), Database(books.db.url, size=1) as alone:
+        planner.db = alone
+        await planner.start(books.run)
+    run = await run_of(books)
+    assert (run["selected"], run["window_no"]) == (True, 1)
+
+
 async def to_be_selected(books: Books, *names: str) -> None:
     """A run that is to list these sources, into a tool that is not asked."""
     for name in names:
