@@ -18,6 +18,7 @@ from dagboek_schemas.topics import Topic
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Attempt, Booked, Booking, Candidate, Resolution
 from dagboek_sdk.settings import ConnectionSettings
+from dagboek_workers.circuit import APART, Circuit
 from dagboek_workers.lane import Lane, Work
 from dagboek_workers.quarantine import Quarantine
 from dagboek_workers.recorder import Recorder
@@ -109,7 +110,7 @@ class Loop:
     title = "X"
     stopping = False
 
-    def __init__(self, books: Books, tool: Any) -> None:
+    def __init__(self, books: Books, tool: Any, circuit: Circuit | None = None) -> None:
         self.db = books.db
         self.administration = books.administration
         self.publisher = Producer()
@@ -117,6 +118,7 @@ class Loop:
         self.lanes: dict[UUID, Lane] = {}
         self.holder = uuid4()
         self.quarantine = Quarantine()
+        self.circuit = circuit or Circuit(APART)
         self.series: set[Any] = set()
         plugins = Plugins(entry_points=False)
         plugins.validate_document = plugins.validate_party = lambda *_: []  # type: ignore[method-assign,assignment]

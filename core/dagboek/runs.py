@@ -175,7 +175,7 @@ async def park(
     """
     changed = await connection.execute(
         """UPDATE run SET state = 'parked', parked_until = %(until)s, park_reason = %(reason)s,
-                  park_issue = %(issue)s, moved_at = now(),
+                  park_issue = %(issue)s, moved_at = now(), half_open = half_open OR %(reason)s = 'circuit',
                   parked_seconds = parked_seconds + CASE WHEN %(known)s THEN 0
                       ELSE greatest(0, extract(epoch FROM %(until)s - now())) END
            WHERE id = %(run)s AND generation = %(generation)s

@@ -63,7 +63,7 @@ async def end_blocked(dispatcher: Dispatcher, blocked: list[ToolLoop], database_
 async def _name(tool: ToolLoop, database_url: str) -> None:
     reference = uuid4().hex[:8]
     lane = tool.executing()
-    event = lane.event if lane is not None else None
+    event = lane.current.event if lane is not None and lane.current is not None else None
     log.error(
         "tool_loop.blocked",
         tool=tool.name,

@@ -18,6 +18,7 @@ from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import ItemState
 from dagboek_sdk import clock
 
+from dagboek_workers.circuit import Circuit
 from dagboek_workers.pushing import Changed, Finished, ItemTask, Left, LetGo, push_item
 from dagboek_workers.window import ItemSeen, Window, load_window
 
@@ -65,12 +66,10 @@ class Lane:
     current: Work | None = None
     """The work that it is at, or that waits for a place, since `began`."""
     began: float = 0.0
-    unexpected: int = 0
-    """Bugs of the plugin in a row."""
+    circuit: Circuit = field(default_factory=Circuit)
+    """Of the plugin, with what these books hold."""
     uncertain: int = 0
     """Uncertain sends in a row."""
-    event: ItemReady | None = None
-    """What it is at."""
     suspect: bool = False
     """Taken over from a process that may have died of the first item without an outcome."""
     on_trial: bool = False
@@ -83,6 +82,16 @@ class Lane:
         self.queue.append(work)
         if self.task is None or self.task.done():
             self.task = asyncio.get_running_loop().create_task(self._run(), name=f"lane {self.administration_id}")
+
+    def plugin_failed(self, reference: str) -> bool:
+        """Takes an unexpected error; whether it is the plugin's, here or everywhere, and the item is to be kept."""
+        here = self.circuit.failed(self.administration_id, reference)
+        return self.loop.circuit.failed(self.administration_id, reference) or here
+
+    def plugin_worked(self) -> None:
+        """Takes a success of the plugin."""
+        self.circuit.worked()
+        self.loop.circuit.worked()
 
     def forget(self, assignment: int) -> None:
         """Forgets what came with `assignment` or before; what is at work goes on."""
@@ -105,9 +114,7 @@ class Lane:
             work = self.queue.popleft()
             if work is not self.current:
                 self.current, self.began = work, clock.boot_time()
-            self.event = work.event
             await self._attend(work)
-            self.event = None
             if apart:
                 self.apart = False
                 self.loop.quarantine.leave(self)
@@ -176,6 +183,9 @@ class Lane:
                 await self._try(window, item, finished)
             else:
                 await push_item(self, window, item, finished)
+            if window.run["half_open"] and self.circuit.closed:
+                await self.loop.db.run("UPDATE run SET half_open = false WHERE id = %s", event.run_id)
+                window.run["half_open"] = False
         if not event.window_end:
             return
         await self.loop.recorder.written()
@@ -218,6 +228,8 @@ class Lane:
             return window
         await self.loop.recorder.written()
         self.window = await load_window(self.loop.db, event.run_id, event.generation, event.window)
+        if self.window is not None and self.window.run["half_open"]:
+            self.circuit.half_open()
         return self.window
 
     async def _end_of_window(self, event: ItemReady) -> None:

@@ -13,6 +13,7 @@ import orjson
 import structlog
 from confluent_kafka import KafkaException
 from dagboek.booking_json import booking_from, booking_json
+from dagboek.catalogue import UNEXPECTED
 from dagboek.connections import ConnectionProblem
 from dagboek.database import AWAY
 from dagboek.fault_points import reached
@@ -58,6 +59,7 @@ from dagboek_sdk.errors import (
 )
 from dagboek_sdk.source import SourceUnavailable
 
+from dagboek_workers.circuit import SECONDS
 from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
 from dagboek_workers.sending import Unexpected, Verdict, again, send, settles, sound
@@ -73,9 +75,6 @@ SHORT = 5.0
 A_MINUTE = 60.0
 TRIES = 4
 """How often one item is tried in place."""
-CIRCUIT = 5
-"""Bugs of a plugin in a row after which its documents are not tried any more for now."""
-CIRCUIT_SECONDS = 600.0
 MAX_BOOKING = 8 * 1024 * 1024
 """Bytes of a booking at most, as it is stored with its attempt: ten thousand lines take less."""
 STOPPERS = 3
@@ -156,6 +155,8 @@ class ItemTask:
         if item.component in self.window.held or self._waits_for_settling():
             self.finished()
             return
+        if wait := self.loop.circuit.wait:
+            await self._park_for_circuit(self.loop.circuit.reference, wait)
         try:
             tool = await self.loop.tool(self.window.run)
         except ConnectionProblem as problem:
@@ -321,6 +322,9 @@ class ItemTask:
             return None
         except Exception as bug:
             await self._unexpected(bug)
+            return None
+        if booking is None and any(one.code == UNEXPECTED for one in issues):  # a rule that fails is a plugin too
+            await self._fault(issues)
             return None
         if booking is None:
             waits = any(one.severity is Severity.INFORMATION for one in issues)
@@ -634,8 +638,8 @@ class ItemTask:
         """Records what came of an attempt. A link in state `again` is to be tried once more."""
         if isinstance(verdict, Uncertain):
             verdict = await self._after_uncertain(tool, attempt, granted, verdict)
-        if not isinstance(verdict, Unexpected):
-            self.lane.unexpected = 0
+        if isinstance(verdict, Booked | Accepted | Refused | NumberTaken | AlreadyThere):
+            self.lane.plugin_worked()
         link.attempt, link.version = granted.attempt, granted.link_version + 1
         self.item.link = link
         if isinstance(verdict, Booked | Accepted):
@@ -835,10 +839,11 @@ class ItemTask:
             run_id,
         )
         if so_far is not None and so_far["number"] % STOPPERS == 0:
-            await self._open_circuit(Issue(code="D16", severity=Severity.ERROR, facts={"reference": reference}))
+            await self._park_for_circuit(reference, SECONDS)
 
-    async def _open_circuit(self, issue: Issue) -> None:
-        await self.lane.park(self.window, CIRCUIT_SECONDS, "circuit", issue)
+    async def _park_for_circuit(self, reference: str, seconds: float) -> None:
+        issue = Issue(code="D16", severity=Severity.ERROR, facts={"reference": reference})
+        await self.lane.park(self.window, seconds, "circuit", issue)
 
     async def set_aside(self, trouble: Exception) -> None:
         """What went wrong before anything was sent is the item's own: the others go on."""
@@ -850,12 +855,18 @@ class ItemTask:
             await self._unexpected(trouble)
 
     async def _unexpected(self, bug: BaseException) -> None:
-        issue = unexpected(self.loop.name, bug)
-        self.tell(ItemState.SKIPPED, [issue])
-        self.lane.unexpected += 1
-        if self.lane.unexpected >= CIRCUIT:
-            self.lane.unexpected = 0
-            await self._open_circuit(issue.model_copy(update={"code": "D16", "severity": Severity.ERROR}))
+        await self._fault([unexpected(self.loop.name, bug)])
+
+    async def _fault(self, issues: Sequence[Issue]) -> None:
+        """An unexpected error: the item's own, which is skipped, or the plugin's, and then nothing is.
+
+        A list that cannot be read is one item of a run, and says nothing about documents.
+        """
+        reference = next((one.facts["reference"] for one in issues if "reference" in one.facts), "?")
+        if self.item.kind is not ItemKind.PULL and self.lane.plugin_failed(reference):
+            log.error("circuit.open", tool=self.loop.name, run=str(self.window.run["id"]), reference=reference)
+            await self._park_for_circuit(reference, SECONDS)
+        self.tell(ItemState.SKIPPED, [*issues])
 
     async def park(self, trouble: Later | NotProcessed) -> None:
         """Parks the run for trouble that is longer than what is waited out in place."""

@@ -30,6 +30,7 @@ from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.http import new_session
 from dagboek_sdk.source import DocumentSource
 
+from dagboek_workers.circuit import APART, Circuit
 from dagboek_workers.exchanges import Exchanges
 from dagboek_workers.lane import Lane, Work
 from dagboek_workers.places import Places
@@ -71,6 +72,8 @@ class ToolLoop:
     lanes: dict[UUID, Lane] = field(default_factory=dict)
     series: set[tuple[UUID, str]] = field(default_factory=set)
     """Number series that are known to have a row."""
+    circuit: Circuit = field(default_factory=lambda: Circuit(APART))
+    """Of the plugin, over all lanes."""
     stopping: bool = False
     ticked: float = field(default_factory=monotonic)
     """When the loop last went round; a loop that does not is blocked by its plugin."""
