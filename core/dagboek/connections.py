@@ -7,6 +7,7 @@ again books nothing twice (design section 2).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -65,6 +66,8 @@ class ConnectionRow:
     tool_id: str
     """The tool's own id of the books; empty while none is chosen."""
     deleted: bool
+    next_run_at: datetime | None
+    """When the next automatic run is due (UTC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class OpenedTools:
 _COLUMNS: Final = """
     c.id, c.tenant_id, t.name AS tenant_name, c.entity_id, e.name AS entity_name, c.login_id, l.tool_user, c.plugin,
     c.state, c.settings, c.administration_id, coalesce(a.name, '') AS administration_name, coalesce(a.host, '') AS host,
-    coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted
+    coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted, c.next_run_at
 """
 
 _TABLES: Final = """
@@ -198,9 +201,10 @@ async def save_settings(
     state = State.CONFIGURATION_NEEDED if unfinished(settings, about) else State.CONNECTED
     async with db.transaction() as connection:
         await connection.execute(
-            """UPDATE connection SET settings = %s, state = CASE WHEN state = 'reconnect' THEN state ELSE %s END
+            """UPDATE connection SET settings = %s, state = CASE WHEN state = 'reconnect' THEN state ELSE %s END,
+                      next_run_at = CASE WHEN %s THEN next_run_at END
                WHERE id = %s AND deleted_at IS NULL""",
-            (Jsonb(settings.model_dump(mode="json")), state, connection_id),
+            (Jsonb(settings.model_dump(mode="json")), state, settings.automatic, connection_id),
         )
         await contexts.record(connection, connection_id)
     return []
@@ -232,7 +236,9 @@ async def delete_connection(db: Database, connection_id: UUID, tenant_id: UUID |
                 f"Run {busy['id']} of this connection has not ended. Wait for it, or cancel it first: "
                 f"dagboek cancel {busy['id']}"
             )
-        await connection.execute("UPDATE connection SET deleted_at = now() WHERE id = %s", (connection_id,))
+        await connection.execute(
+            "UPDATE connection SET deleted_at = now(), next_run_at = NULL WHERE id = %s", (connection_id,)
+        )
         forgotten = await _forgotten_login(connection, row.login_id)
         booked = await administrations.booked(connection, row.administration_id)
     return _consequences(row, booked, forgotten)

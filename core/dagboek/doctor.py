@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ async def _database(db: Database, settings: Settings, plugins: Plugins, *, embed
         yield finding
     async for finding in _connections(db, settings, plugins):
         yield finding
+    yield await _schedule(db, settings)
     async for finding in _work(db):
         yield finding
 
@@ -318,6 +320,23 @@ def _of_tool(name: str, tool_id: str, told: Told) -> Finding:
         what = f"{name}: the tool answers, but this login does not reach the books {tool_id} any more"
         return _wrong("connection", what, "Give the user access to them in the tool, or `dagboek connect` again.")
     return _ok("connection", f"{name}; the tool was asked, and the login reaches these books")
+
+
+async def _schedule(db: Database, settings: Settings) -> Finding:
+    row = await db.one(
+        """SELECT count(*) AS wanted, min(next_run_at) AS next,
+                  count(*) FILTER (WHERE next_run_at < now() - interval '1 hour') AS overdue
+           FROM connection WHERE deleted_at IS NULL AND settings ->> 'automatic' = 'true'"""
+    )
+    assert row is not None
+    if not row["wanted"]:
+        return _ok("schedule", "no connection has automatic runs; `dagboek settings set CONNECTION automatic=yes`")
+    if row["overdue"]:
+        what = f"{row['overdue']} nightly runs are more than an hour overdue"
+        return _wrong("schedule", what, "Is `dagboek core` (or `up`) running?")
+    when = f"{row['next'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row["next"] else "not planned before the core runs"
+    hours = f"{settings.nightly} ({settings.time_zone})"
+    return _ok("schedule", f"connections with automatic runs: {row['wanted']}, every night {hours}; the next: {when}")
 
 
 async def _work(db: Database) -> AsyncIterator[Finding]:

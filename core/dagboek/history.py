@@ -124,6 +124,16 @@ async def recent_runs(
         return [_summary(row, await component_rows(connection, row)) for row in rows]
 
 
+async def next_automatic(database: Database, tenant_id: UUID, connection_id: UUID | None = None) -> datetime | None:
+    """When the next automatic run of a connection, or of any of the tenant's, is due."""
+    row = await database.one(
+        """SELECT min(next_run_at) AS next FROM connection
+           WHERE tenant_id = %(tenant)s AND (%(connection)s::uuid IS NULL OR id = %(connection)s)""",
+        {"tenant": tenant_id, "connection": connection_id},
+    )
+    return row["next"] if row else None
+
+
 async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, everything: bool = False) -> RunDetails:
     """One run, named by its id or an unambiguous beginning of it. UnknownRun when there is none.
 

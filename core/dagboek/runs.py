@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from dagboek_schemas.cloudevents import encode
+from dagboek_schemas.cloudevents import Record, encode
 from dagboek_schemas.events import ComponentFinished, ContinueSync, RunFinished, StartSync, stable_id
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, RunStatus, Trigger
@@ -126,6 +126,12 @@ async def publish_start(
     publisher: Publisher, run_id: UUID, connection_id: UUID, tenant_id: UUID, administration_id: UUID, trigger: str
 ) -> None:
     """The command that has a run planned; repeating it does no harm."""
+    record = start_record(run_id, connection_id, tenant_id, administration_id, trigger)
+    await publisher.publish(Topic.COMMANDS, [record])
+
+
+def start_record(run_id: UUID, connection_id: UUID, tenant_id: UUID, administration_id: UUID, trigger: str) -> Record:
+    """The command that has a run planned."""
     command = StartSync(
         run_id=run_id,
         tenant_id=tenant_id,
@@ -133,8 +139,7 @@ async def publish_start(
         administration_id=administration_id,
         trigger=Trigger(trigger),
     )
-    record = encode(command, type_=StartSync.TYPE, event_id=stable_id("start", run_id), key=administration_id)
-    await publisher.publish(Topic.COMMANDS, [record])
+    return encode(command, type_=StartSync.TYPE, event_id=stable_id("start", run_id), key=administration_id)
 
 
 async def publish_continue(

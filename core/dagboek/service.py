@@ -1,4 +1,4 @@
-"""The core process: planner, admission, settling, sweeper, watchdog, retention."""
+"""The core process: planner, admission, settling, sweeper, watchdog, schedule, retention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,12 @@ import structlog
 from dagboek.admission import Admission
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database
+from dagboek.night import Night
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.retention import drop_old
+from dagboek.schedule import request_due
 from dagboek.settings import Settings
 from dagboek.settle import Settler
 from dagboek.sweeper import deliver_items, deliver_run_events, write_events
@@ -54,6 +56,7 @@ class CoreService:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "core"))
         settings, services = self._settings, self._services
         security = settings.kafka_security
+        night = Night.of(settings.nightly, settings.time_zone)
         publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, security)
         async with Database(services.database_url, size=20) as db:
             planner = Planner(db, self._plugins, publisher, partitions=settings.partitions)
@@ -72,6 +75,7 @@ class CoreService:
                 ("events", 0.5, lambda: write_events(db)),
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
+                ("schedule", 1, lambda: request_due(db, publisher, night)),
                 ("retention", 3600, lambda: drop_old(db)),
             ]
             tasks = [asyncio.create_task(_every(name, seconds, job, stop)) for name, seconds, job in jobs]

@@ -18,6 +18,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
 from psycopg import ProgrammingError
@@ -87,6 +88,10 @@ class Settings(BaseSettings):
     secret_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default_factory=list, description="vault keys, newest first; data_dir/vault.key where none is given"
     )
+    nightly: str = Field(
+        "01:00-05:00", description="hours in which nightly runs start, such as 01:00-05:00; over midnight where needed"
+    )
+    time_zone: str = Field("Europe/Brussels", description="time zone of the nightly hours, such as Europe/Brussels")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     maven_repository: str | None = Field(
         None, description="address of a Maven repository for the embedded broker; Maven Central where absent"
@@ -125,6 +130,24 @@ class Settings(BaseSettings):
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError('must be a JSON object, or "property=value" separated by semicolons')
         return {name.strip(): text.strip() for name, text in pairs}
+
+    @field_validator("nightly")
+    @classmethod
+    def _hours(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError("must be two times of the day, such as 01:00-05:00")
+        if value[:5] == value[6:]:
+            raise ValueError("must end at another time than it begins, such as 01:00-05:00")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError("is no time zone that this machine knows; write it as Europe/Brussels or UTC") from None
+        return value
 
     @field_validator("database_url")
     @classmethod

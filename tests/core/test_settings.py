@@ -88,6 +88,11 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DAGBOEK_PARTITIONS", "0", "greater than or equal to 1"),
         ("DAGBOEK_TOPIC_PREFIX", "white space", "pattern"),
         ("DAGBOEK_LOG_LEVEL", "loud", "WARNING"),
+        ("DAGBOEK_NIGHTLY", "at night", "01:00-05:00"),
+        ("DAGBOEK_NIGHTLY", "25:00-05:00", "01:00-05:00"),
+        ("DAGBOEK_NIGHTLY", "01:00-01:00", "another time"),
+        ("DAGBOEK_TIME_ZONE", "Europe/Atlantis", "Europe/Brussels"),
+        ("DAGBOEK_TIME_ZONE", "../etc", "Europe/Brussels"),
     ],
 )
 def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str) -> None:

@@ -54,11 +54,12 @@ async def _list(tenant: str | None, as_json: bool) -> None:
     if not rows:
         tables.console().print("There is no connection yet. Make one with `dagboek connect`.")
         return
-    shown = tables.table("connection", "tenant", "entity", "tool", "administration", "user", "state")
+    shown = tables.table("connection", "tenant", "entity", "tool", "administration", "user", "state", "next run (UTC)")
     for row in rows:
         state = row.state.value.replace("_", " ")
         books = f"{row.administration_name} ({row.tool_id})" if row.tool_id else ""
         cells = [str(row.id)[:8], row.tenant_name, row.entity_name, row.plugin, books, row.tool_user, state]
+        cells.append(tables.moment(row.next_run_at))
         shown.add_row(*(tables.cell(text) for text in cells))
     tables.console().print(shown)
 
@@ -93,4 +94,5 @@ def _content(row: connections.ConnectionRow) -> dict[str, object]:
         "administration_name": row.administration_name or None,
         "user": row.tool_user,
         "state": row.state,
+        "next_run_at": row.next_run_at,
     }

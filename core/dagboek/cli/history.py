@@ -1,5 +1,6 @@
 """`dagboek history`: what synchronisations did, and of one run what needs attention and how to fix it."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from dagboek.cli.selecting import target, tenant_of_run, tenants
 from dagboek.cli.session import language_of, open_session, run
 from dagboek.cli.wording import Wording
 from dagboek.exchanges import Kept, of_run
-from dagboek.history import Detail, RunDetails, RunSummary, recent_runs, run_details
+from dagboek.history import Detail, RunDetails, RunSummary, next_automatic, recent_runs, run_details
 
 _COUNTS = ("total", "synced", "unchanged", "skipped", "not_ready", "not_tried", "to_settle", "planned")
 
@@ -44,9 +45,12 @@ async def _list(tenant: str | None, connection: str | None, as_json: bool) -> No
     async with open_session() as session:
         chosen = await target(session.db, connection, tenant) if connection else None
         found: list[RunSummary] = []
+        due: list[datetime] = []
         for one in await tenants(session.db, tenant):
             if chosen is None or chosen.tenant_id == one.id:
                 found += await recent_runs(session.db, one.id, connection_id=chosen.id if chosen else None)
+                if moment := await next_automatic(session.db, one.id, chosen.id if chosen else None):
+                    due.append(moment)
     found.sort(key=lambda row: row.requested_at, reverse=True)
     if as_json:
         tables.print_json([run_json(row) for row in found])
@@ -54,8 +58,12 @@ async def _list(tenant: str | None, connection: str | None, as_json: bool) -> No
     out = tables.console()
     if not found:
         out.print("No synchronisation in the last 7 days. Start one with `dagboek sync CONNECTION`.")
+    else:
+        print_runs(out, found)
+    if due:
+        out.print(f"\nNext automatic run: {tables.moment(min(due))} UTC.")
+    if not found:
         return
-    print_runs(out, found)
     out.print("\nOne run: `dagboek history RUN --details`. Times are UTC.", style="dim")
 
 
