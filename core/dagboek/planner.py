@@ -94,8 +94,8 @@ class Planner:
             self.at_work -= Counter({run_id: 1})  # none is left of a run that is not planned
 
     async def _start(self, run_id: UUID) -> None:
-        run = await self.db.one(_BEGIN, run_id) or await self.db.one(_ACTIVE, run_id)
-        if run is None:
+        run = await self.db.one(_BEGIN, run_id) or await self.db.one(_RUN, run_id)
+        if run is None or run["state"] != "active":
             return
         if not run["selected"] and not await self._select(run):
             reached("run_finished")
@@ -252,8 +252,8 @@ class Planner:
     # window
 
     async def _publish_window(self, run_id: UUID, generation: int, after: int) -> None:
-        run = await self.db.one(_ACTIVE, run_id)
-        if run is None or run["generation"] != generation or not run["selected"]:
+        run = await self.db.one(_RUN, run_id)
+        if run is None or run["state"] != "active" or run["generation"] != generation or not run["selected"]:
             return
         if run["window_no"] == after:
             if not await self._prepare(run, after + 1):
@@ -488,9 +488,7 @@ SELECT origin_id, fingerprint, duplicate_of IS NOT NULL AS copy FROM origin WHER
 
 _FORGET = "DELETE FROM origin WHERE source_id = %s AND entity_id = %s AND origin_id = ANY(%s)"
 
-_ACTIVE = """
-SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s AND r.state = 'active'
-"""
+_RUN = "SELECT r.*, c.plugin FROM run r JOIN connection c ON c.id = r.connection_id WHERE r.id = %s"
 
 _BEGIN = """
 UPDATE run r SET state = 'active', started_at = now(), moved_at = now() FROM connection c

@@ -181,7 +181,8 @@ SELECT id, generation, admitted_no, window_partition, window_offset FROM run r
 WHERE state = 'active' AND window_no > admitted_no AND admitted_no > 0
   AND moved_at < now() - make_interval(secs => %(seconds)s)
   AND EXISTS (SELECT 1 FROM item i WHERE i.run_id = r.id AND i.window_no BETWEEN r.admitted_no - 1 AND r.admitted_no
-                                     AND i.generation = r.generation AND i.state = 'planned')
+                                     AND i.generation = r.generation AND i.state = 'planned'
+              OFFSET 0) -- looked up by run, not all there are for each
 """
 
 

@@ -28,8 +28,11 @@ FEW = {
     "(s.id = o.source_id)",
     "((u.component <> i.component) AND (u.first < i.sequence))",
     "(i.link_id = l.id)",
+    "((m.admitted_no < t.window_no) AND (t.id = m.id) AND (t.generation = m.generation)"
+    " AND (t.window_no = m.window_no))",
 }
-"""Compared each with each, and never many: sources of a tenant, components, what is in flight of a cancelled run."""
+"""Compared each with each, and never many: sources of a tenant, components, what is in flight of a cancelled run, the
+windows that are admitted together."""
 OPEN = {"link_settle", "run_event_unreported"}
 """Read from end to end by jobs that want all of it, or for a cancelled run."""
 
