@@ -83,6 +83,12 @@ class Cost:
         return cls((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), memory, most)
 
 
+def busy() -> float:
+    """Seconds that all processors of the machine have been busy, since it was started."""
+    user, nice, system, _idle, _waiting, *interrupts = Path("/proc/stat").read_text().split(maxsplit=9)[1:8]
+    return sum(map(int, (user, nice, system, *interrupts))) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """Core or worker, until TERM."""
     parser = argparse.ArgumentParser()

@@ -8,6 +8,7 @@ import re
 import secrets
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,6 +29,8 @@ from processes import HERE, Addresses, Cost
 from psycopg import sql
 from tenants_of_bench import administration_id, entity, set_up
 
+PLANNED = 900.0
+"""Seconds that planning may take before the worker starts."""
 STEADY = 3.0
 """Seconds without a new window on the log, after which what is not there waits for room."""
 
@@ -167,7 +170,8 @@ class Dagboek(Side):
 
     async def _published(self) -> None:
         before, since = -1, 0.0
-        while True:
+        until = time.monotonic() + PLANNED
+        while time.monotonic() < until:
             row = await self._db.one(_PLANNED)
             assert row is not None
             if not row["unselected"] and row["published"] == before:
@@ -177,6 +181,7 @@ class Dagboek(Side):
             if not row["unselected"] and (since >= STEADY or (not row["unpublished"] and since >= STEADY / 4)):
                 return
             await asyncio.sleep(0.2)
+        raise TimeoutError(f"not planned within {PLANNED:.0f} seconds")
 
     def worker(self) -> subprocess.Popen[bytes]:
         return self._started(self._here.start("worker"))

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compare import Sample, Sizes, _figures, _first_bookings, _p95, _pauses, documents_of_each
 from confluent_kafka import TopicPartition
 from dagboek.embedded import Services
 from peers.parts import Kafka, Record
 from processes import Cost
 from sides import NAMES, Tool
+from tables import Sample, Sizes, _figures, _first_bookings, _p95, _pauses, documents_of_each
 
 COMPARE = Path(__file__).parent.parent / "bench" / "compare.py"
 
@@ -72,11 +72,13 @@ async def test_the_same_once_more_is_told_for_every_side(services: Services) -> 
 
 def test_the_ends_are_no_rate_and_costs_are_those_between() -> None:
     times = [0.0, *(100 + at / 10 for at in range(18)), 1000.0]  # a slow start, ten a second, a straggler
-    samples = [Sample(at, Cost(1 + at * 0.001, 10, 10 + at), Cost(5 + at * 0.002, 0, 0)) for at in range(0, 21, 5)]
+    samples = [
+        Sample(at, Cost(1 + at * 0.001, 10, 10 + at), Cost(5 + at * 0.002, 0, 0), 90 + at * 0.004)
+        for at in range(0, 21, 5)
+    ]
     row = _figures(times, samples)
-    assert row["per_s"] == pytest.approx(10)
-    assert (row["worker_us"], row["core_us"]) == (pytest.approx(1000), pytest.approx(2000))
-    assert row["mb"] == 30
+    figures = {"per_s": 10, "worker_us": 1000, "core_us": 2000, "machine_us": 4000, "mb": 30}
+    assert row == {name: pytest.approx(value) for name, value in figures.items()}
     assert _figures([], [])["per_s"] is None
 
 
