@@ -83,8 +83,14 @@ class _DeadlineRequest(ClientRequest):
     """Checks the send deadline at the last moment before the request's first byte is written."""
 
     async def send(self, conn: Any) -> ClientResponse:
+        if conn.protocol.should_close:
+            raise _Spoilt
         _check_deadline()
         return await super().send(conn)
+
+
+class _Spoilt(Exception):
+    """Something came on a kept connection after its last answer; the library would take it for the next one's."""
 
 
 def _check_deadline() -> None:
@@ -219,6 +225,13 @@ class Client:
     async def _exchange(self, method: str, url: str, request: dict[str, Any]) -> Answer:
         # a session may be shared by connections with other deadlines
         request = {"timeout": self._timeout, **request}
+        while True:
+            try:
+                return await self._call(method, url, request)
+            except _Spoilt:  # nothing was written, and the library has closed the connection
+                continue
+
+    async def _call(self, method: str, url: str, request: dict[str, Any]) -> Answer:
         async with self._session().request(method, url, allow_redirects=False, **request) as response:
             if (response.content_length or 0) > MAX_BODY:  # so it is not read at all
                 raise _TooLong

@@ -286,6 +286,42 @@ async def test_a_put_on_a_dropped_connection_is_sent_once(warm: bool) -> None:
     assert attempt.verdict is None
 
 
+async def answer_twice(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+    """The first entry is answered at once and again a moment later; the tool refuses the second entry."""
+    booked = b"HTTP/1.1 201 Created\r\nContent-Length: 6\r\n\r\nbooked"
+    if b"first" in request:
+        writer.write(booked)
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(booked)
+    else:
+        writer.write(b"HTTP/1.1 422 No\r\nContent-Length: 7\r\n\r\nrefused")
+    await writer.drain()
+    return True
+
+
+async def test_the_http_library_itself_would_take_an_answer_that_comes_twice_for_that_of_the_next_call() -> None:
+    """Not a test of ours: it shows that the next one guards against something that happens."""
+    async with raw_server(answer_twice) as server, aiohttp.ClientSession() as session:
+        async with session.post(server.url, data=b"first") as answer:
+            await answer.read()
+        await asyncio.sleep(0.3)
+        async with session.post(server.url, data=b"second") as answer:
+            assert answer.status == 201
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_write(method: str) -> None:
+    async with raw_server(answer_twice) as server, client() as http_client:
+        first, second = an_attempt(), an_attempt()
+        await http_client.write(first, method, server.url, group=None, data=b"first")
+        await asyncio.sleep(0.3)
+        with pytest.raises(Refused):
+            await http_client.write(second, method, server.url, group=None, data=b"second")
+    assert [b"second" in request for request in server.requests] == [False, True]
+    assert server.connections == 2
+
+
 async def test_writes_of_two_attempts_at_once_do_not_mix_up() -> None:
     async def slow(request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(0.05)

@@ -131,6 +131,22 @@ async def test_wrong_body_after_a_booking(client: Client) -> None:
     assert (await client.get("bookyears")).json == {"other": "shape"}
 
 
+async def test_a_repeated_booking_is_in_the_books_once_and_answered_as_taken(client: Client) -> None:
+    await fault(client, "repeated")
+    answer = await client.book(booking(1))
+    assert (answer.status, answer.code) == (400, -13)
+    assert booked(client) == 1
+    assert (await last_request(client))["fault"] == "repeated"
+
+
+async def test_an_answer_that_comes_twice_is_taken_by_a_plain_client_for_that_of_its_next_call(client: Client) -> None:
+    await fault(client, "answered_twice", seconds=0.05)
+    assert (await client.book(booking(1))).status == 201
+    await asyncio.sleep(0.2)
+    assert (await client.get("bookyears")).text == ""
+    assert booked(client) == 1
+
+
 async def test_refused_updates(client: Client) -> None:
     await client.book(booking(1))
     await fault(client, "refuse_update", operation=None)

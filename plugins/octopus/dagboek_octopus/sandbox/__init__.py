@@ -44,6 +44,8 @@ them is also a method of `sandbox.control` with the same arguments)
                         `seconds` gives a Retry-After) - token_expired (401; the token is dead from then on) -
                         maintenance_page (HTML with status 200) - reset (RST before), reset_after_commit - slow_drip
                         (the answer over `seconds`) - wrong_body (`body`, else cut-off JSON, after it was booked) -
+                        repeated (carried out twice, as by a gateway that repeats, and answered by the second time) -
+                        answered_twice (the answer comes again on its connection after `seconds`, else 0.1) -
                         refuse_update (PUT of bookings: 400 with -35) - refuse (`code`, `status`: any refusal).
                         `operation` is an operationId such as insertBuySellBooking, `path` one below the base, such as
                         /dossiers/*/relations; both may have *. `times`: how often, `after`: calls let through first

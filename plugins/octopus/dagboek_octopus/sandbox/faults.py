@@ -19,12 +19,22 @@ KINDS = (
     "reset_after_commit",
     "slow_drip",
     "wrong_body",
+    "repeated",
+    "answered_twice",
     "refuse_update",
     "refuse",
 )
 
 # Done after the operation took place; all others come before it.
-AFTER = ("timeout_after_commit", "error_503_after", "reset_after_commit", "slow_drip", "wrong_body")
+AFTER = (
+    "timeout_after_commit",
+    "error_503_after",
+    "reset_after_commit",
+    "slow_drip",
+    "wrong_body",
+    "repeated",
+    "answered_twice",
+)
 
 _UPDATES = ("updateBuySellBooking", "updateFinancialDiversBooking")
 
@@ -48,7 +58,8 @@ class Fault:
     seed: int | None = None
     """With a probability: which of the matching calls it strikes, by their count alone, follows from this number."""
     seconds: float | None = None
-    """latency, slow_drip: how long; timeouts: how long the line stays open; rate_limited: Retry-After."""
+    """latency, slow_drip: how long; timeouts: how long the line stays open; rate_limited: Retry-After; answered_twice:
+    when the second one comes."""
     code: int | None = None
     """refuse: the error code."""
     status: int | None = None

@@ -203,7 +203,9 @@ class _Exchange:
                 return response
         response = self._execute(changing)
         for fault in struck:
-            if fault.kind in AFTER:
+            if fault.kind == "repeated":
+                self.fault, response = fault.kind, self._execute(changing)
+            elif fault.kind in AFTER:
                 response = await self._after(fault, response)
         return response
 
@@ -296,6 +298,10 @@ class _Exchange:
             case "wrong_body":
                 text = fault.body if fault.body is not None else '{"unexpected": [1, 2'
                 return _json(response.status, text.encode())
+            case "answered_twice":
+                seconds = 0.1 if fault.seconds is None else fault.seconds
+                asyncio.get_running_loop().call_later(seconds, _write_again, self.request.transport, response)
+                return response
             case _:
                 return _Dripping(response, fault.seconds or 5.0)
 
@@ -339,6 +345,14 @@ def _cut(request: web.BaseRequest, *, reset: bool) -> web.Response:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
     return _Unanswered(status=500)
+
+
+def _write_again(transport: asyncio.Transport | None, response: web.Response) -> None:
+    """The same answer once more on its connection, unasked."""
+    if transport is not None and not transport.is_closing():
+        body = bytes(response.body) if isinstance(response.body, bytes) else b""
+        head = f"HTTP/1.1 {response.status} OK\r\nContent-Type: {response.content_type}\r\nContent-Length: {len(body)}"
+        transport.write(head.encode() + b"\r\n\r\n" + body)
 
 
 def _json(status: int, body: bytes) -> web.Response:
