@@ -72,6 +72,8 @@ class Publisher:
             }
         )
         self._waiting: deque[_Sent] = deque()
+        self._order = threading.RLock()
+        """Whoever sends looks first whether others wait: without it a record could overtake one of its key."""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="publisher", daemon=True)
         self._thread.start()
@@ -82,13 +84,12 @@ class Publisher:
         `failed` is called for a record that they would never take; it is logged in any case.
         """
         sent = _Sent(topic.named(self.prefix), record, delivered, failed or _nothing)
-        if self._waiting:
-            self._waiting.append(sent)
-        else:
-            self._produce(sent)
+        with self._order:
+            if self._waiting or not self._produce(sent):
+                self._waiting.append(sent)
 
     def _produce(self, sent: _Sent) -> bool:
-        """False when there is no room, and the record waits."""
+        """False when there is no room, and the record has to wait."""
 
         def told(error: KafkaError | None, message: Message) -> None:
             if error is None:
@@ -100,7 +101,6 @@ class Publisher:
         try:
             self._producer.produce(sent.topic, record.value, record.key, headers=list(record.headers), on_delivery=told)
         except BufferError:
-            self._waiting.append(sent)
             return False
         except KafkaException as refused:
             self._not_taken(sent, refused.args[0])
@@ -119,9 +119,10 @@ class Publisher:
         while not self._closing.is_set():
             self._producer.poll(0.05)
             for _ in range(len(self._waiting)):
-                if not self._produce(self._waiting.popleft()):
-                    self._waiting.rotate(1)
-                    break
+                with self._order:
+                    if not self._produce(self._waiting[0]):
+                        break
+                    self._waiting.popleft()
 
     async def publish(self, topic: Topic, records: Sequence[Record]) -> list[tuple[int, int]]:
         """Sends records and waits until all are delivered: partition and offset of each.
