@@ -173,21 +173,21 @@ async def park(
     issue: Issue | None = None,
     known_end: bool = False,
 ) -> bool:
-    """Stops a run until `until` (UTC). Without a known end it counts towards `MAX_PARKED_SECONDS`.
+    """Stops a run until `until` by the clock of this process: as far ahead it is stored on the database's clock.
 
-    A run whose lane let it go may be parked still: what its last call found out counts for more. False when this
-    generation is not the active one any more.
+    Without a known end it counts towards `MAX_PARKED_SECONDS`. A run whose lane let it go may be parked still: what its
+    last call found out counts for more. False when this generation is not the active one any more.
     """
     changed = await connection.execute(
-        """UPDATE run SET state = 'parked', parked_until = %(until)s, park_reason = %(reason)s,
+        """UPDATE run SET state = 'parked', parked_until = now() + %(wait)s, park_reason = %(reason)s,
                   park_issue = %(issue)s, moved_at = now(), half_open = half_open OR %(reason)s = 'circuit',
                   parked_seconds = parked_seconds + CASE WHEN %(known)s THEN 0
-                      ELSE greatest(0, extract(epoch FROM %(until)s - now())) END
+                      ELSE greatest(0, extract(epoch FROM %(wait)s)) END
            WHERE id = %(run)s AND generation = %(generation)s
              AND (state = 'active' OR (state = 'parked' AND park_reason = %(held)s))""",
         {
             "held": HELD,
-            "until": until,
+            "wait": until - clock.now(),
             "reason": reason,
             "issue": Jsonb(issue.model_dump(mode="json")) if issue else None,
             "known": known_end,
@@ -257,7 +257,7 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     waits = left["settle"] and (left["gap"] or not left["unpublished"] or left["blocked"])
     party_due = await _party_due(connection, run) if left["gap"] and not waits else None
     if waits or party_due:
-        until = (party_due or left["due"] or clock.now()) + ASKING
+        until = clock.now() + (party_due or left["due"] or timedelta()) + ASKING
         await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
         return Step(Next.NOTHING)
     if left["gap"]:
@@ -279,7 +279,7 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
                   count(*) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS unpublished,
                   count(*) FILTER (WHERE i.state = 'to_settle') AS settle,
                   min((SELECT CASE WHEN l.state = 'intent' THEN l.settle_due END FROM link l WHERE l.id = i.link_id))
-                      FILTER (WHERE i.state = 'to_settle') AS due,
+                      FILTER (WHERE i.state = 'to_settle') - now() AS due,
                   min(i.sequence) FILTER (WHERE i.state = 'planned' AND i.generation IS DISTINCT FROM %(g)s) AS first,
                   min(i.sequence) FILTER (WHERE i.state = 'to_settle') AS unsettled
            FROM item i
@@ -306,10 +306,10 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
     return left
 
 
-async def _party_due(connection: Connection, run: dict[str, Any]) -> datetime | None:
-    """When the first party that published documents still wait for is settled: perhaps another run sent it."""
+async def _party_due(connection: Connection, run: dict[str, Any]) -> timedelta | None:
+    """How soon the first party that published documents still wait for is settled: perhaps another run sent it."""
     found = await connection.execute(
-        """SELECT min(l.settle_due) FILTER (WHERE l.state = 'intent') AS due FROM item i
+        """SELECT min(l.settle_due) FILTER (WHERE l.state = 'intent') - now() AS due FROM item i
            JOIN link l ON l.administration_id = %s AND l.identity = i.party_identity AND l.current
            WHERE i.run_id = %s AND i.state = 'planned' AND i.generation = %s""",
         (run["administration_id"], run["id"], run["generation"]),

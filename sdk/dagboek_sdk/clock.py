@@ -1,4 +1,4 @@
-"""The time. Core, workers and SDK read it here alone, so that the simulation can let it pass as it likes."""
+"""The time. Core, workers, plugins and SDK read it here alone, so that the simulation can let it pass as it likes."""
 
 import time
 from datetime import UTC, datetime

@@ -18,6 +18,7 @@ from dagboek.runs import MAX_PARKED_SECONDS, park
 from dagboek.watchdog import Watchdog
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import clock
 from push_books import Books, migrated, new_books
 
 AWAY = Issue(code="B06", severity=Severity.ERROR, facts={"tool": "x"})
@@ -382,10 +383,27 @@ async def test_waiting_for_a_time_that_is_known_does_not_count(
     assert (run["state"], run["generation"], run["parked_seconds"]) == ("active", 4, 0)
 
 
+async def test_a_process_with_a_wrong_clock_parks_for_as_long_as_it_meant(
+    books: Books, planner: Planner, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of a worker that is three hours ahead is no outage of three hours."""
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    monkeypatch.setattr(clock, "now", lambda: ahead)
+    run = await run_of(books)
+    async with books.db.transaction() as connection:
+        until = ahead + timedelta(seconds=60)
+        assert await park(connection, books.run, run["generation"], until=until, reason="tool_unavailable", issue=AWAY)
+
+    parked = await books.db.one("SELECT parked_seconds, parked_until - now() AS wait FROM run WHERE id = %s", books.run)
+    assert parked is not None
+    assert parked["parked_seconds"] == 60
+    assert timedelta(seconds=30) < parked["wait"] <= timedelta(seconds=60)
+
+
 async def test_a_parked_run_with_trouble_of_its_own_holds_up_no_other(
     books: Books, planner: Planner, watchdog: Watchdog
 ) -> None:
-    await park_for(books, MAX_PARKED_SECONDS)
+    await park_for(books, MAX_PARKED_SECONDS + 1)
     await books.db.run("UPDATE run SET park_issue = '{\"code\": 1}' WHERE id = %s", books.run)
     async with new_books(books.db) as other:
         await park_for(other, 60)

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from dagboek_schemas.issues import Issue, Severity
+from dagboek_sdk import clock
 from dagboek_sdk.errors import (
     AccessDenied,
     LoginBroken,
@@ -186,9 +187,9 @@ def _refusal(status: int, error: Mapping[str, Any]) -> ToolError:
         found = NumberTaken(tool_words=words)
     elif code == IN_USE:
         issue = Issue(code="O07", tool_words=words)
-        found = ToolUnavailable("journal in use", until=datetime.now(UTC) + SHORT_WAIT, issue=issue, tool_words=words)
+        found = ToolUnavailable("journal in use", until=clock.now() + SHORT_WAIT, issue=issue, tool_words=words)
     elif code == TOO_MANY:
-        found = Throttled(datetime.now(UTC) + LONG_WAIT, tool_words=words)
+        found = Throttled(clock.now() + LONG_WAIT, tool_words=words)
     elif code in TOKEN:
         found = TokenRefused("no session", tool_words=words)
     elif code in LOGIN:
@@ -213,7 +214,7 @@ def _broken(code: int, words: str | None) -> LoginBroken:
 
 def _retry_after(answer: Answer) -> datetime:
     told = answer.headers.get("Retry-After") or ""
-    now = datetime.now(UTC)
+    now = clock.now()
     if told.isdecimal():
         return now + timedelta(seconds=min(int(told), 86_400))
     try:

@@ -3,13 +3,14 @@
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from dagboek_schemas.documents import Document, LedgerAccount, Party, PaymentStatus
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, ItemKind
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import (
     About,
     AccountingPlugin,
@@ -254,7 +255,7 @@ class OctopusPlugin(AccountingPlugin):
         self, open_entries: Sequence[str], cursor: str | None
     ) -> tuple[Sequence[PaymentStatus], str | None]:
         """Payment states out of the open items from the book year of each entry on, proved by balancings."""
-        started = datetime.now(UTC)
+        started = clock.now()
         asked = [EntryId.parse(entry) for entry in open_entries]
         if not asked:
             return (), cursor
@@ -488,7 +489,7 @@ def _id(year: Mapping[str, Any]) -> str:
 
 def _newest_first(years: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The book year of today, then those before it, newest first, then those to come."""
-    today = datetime.now(UTC).date().isoformat()
+    today = clock.now().date().isoformat()
     begun = [year for year in years if str(year["startDate"]) <= today]
     return [*begun, *reversed([year for year in years if year not in begun])]
 

@@ -4,9 +4,10 @@ Opening a dossier is limited to 150 a day, so a token is used until its last sec
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import Link
 from dagboek_sdk.errors import AccessDenied, LoginBroken, Refused, ToolUnavailable
 from dagboek_sdk.http import Client
@@ -70,14 +71,14 @@ class Tokens:
             async with self._secrets.lock(name):
                 saved = await self._secrets.load(name)
                 if saved is None or not self._usable(name, saved):
-                    asked = datetime.now(UTC)
+                    asked = clock.now()
                     saved = await ask(), asked + LIFETIME
                     await self._secrets.save(name, *saved)
         self._known[name] = saved
         return saved[0]
 
     def _usable(self, name: str, token: _Token) -> bool:
-        return token[0] != self._refused.get(name) and token[1] - datetime.now(UTC) > FRESH
+        return token[0] != self._refused.get(name) and token[1] - clock.now() > FRESH
 
     async def _drop(self, name: str, token: str) -> None:
         self._known.pop(name, None)
@@ -85,7 +86,7 @@ class Tokens:
         async with self._secrets.lock(name):
             saved = await self._secrets.load(name)
             if saved and saved[0] == token:
-                await self._secrets.save(name, token, datetime.now(UTC))
+                await self._secrets.save(name, token, clock.now())
 
     async def _log_in(self) -> str:
         settings = self._settings
