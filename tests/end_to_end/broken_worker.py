@@ -68,11 +68,13 @@ class BrokenOctopus(OctopusPlugin):
     """Octopus with bugs."""
 
     def map_document(self, document: Document, component: Any, context: MappingContext) -> Booking:
-        """MAP: a bug before anything is sent. What stops the process, or all of its loop: see `_stop`."""
+        """MAP, COIN (another currency): bugs before anything is sent. What stops the process, or its loop: `_stop`."""
         _stop(document.number)
         if document.number.startswith("MAP"):
             raise ZeroDivisionError(f"a bug that quotes {document.other_party.name}")
         booking = super().map_document(document, component, context)
+        if document.number.startswith("COIN"):
+            return replace(booking, currency="USD", payload={**booking.payload, "currencyCode": "USD"})
         if "HUGE" in document.number:
             return replace(booking, payload={**booking.payload, "more": "x" * 200_000_000})
         return booking

@@ -8,7 +8,7 @@ from end_to_end.harness import Installation, write_files
 from ubl_text import Ubl
 
 BOOKED_ALL_THE_SAME = ("EMPTY-1", "EXIT-1", "KEY-1", "KEY-2", "NONE-1", "SLOW-1", "STRAY-1")
-NEVER_SENT = ("BEFORE-1", "CANCEL-1", "GROUP-1", "MAP-1")
+NEVER_SENT = ("BEFORE-1", "CANCEL-1", "COIN-1", "GROUP-1", "MAP-1")
 SOUND = ("2026-1", "ZZ-9")
 
 

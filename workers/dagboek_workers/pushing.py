@@ -345,6 +345,8 @@ class ItemTask:
             document = self.document = item.document()
             issues = rules.validate_document(document, item.component, context)
             booking = None if issues else tool.map_document(document, item.component, context)
+            if isinstance(booking, Booking) and booking.currency not in (None, document.currency):
+                raise ValueError(f"the mapping gave {booking.currency} for a document in {document.currency}")
         if not (issues or isinstance(booking, Booking)):
             raise TypeError(f"the mapping gave {type(booking).__name__}")
         return booking, issues
