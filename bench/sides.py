@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import psycopg
@@ -22,6 +23,7 @@ from cryptography.fernet import Fernet
 from dagboek.database import Database, migrate
 from dagboek.publisher import Publisher
 from dagboek.runs import publish_continue, request_run
+from dagboek.status import run_status
 from dagboek.topics import ensure_topics
 from dagboek_schemas.statuses import Trigger
 from instant import Generated, GeneratedSettings
@@ -50,6 +52,10 @@ class Tool:
         """Empty books, and the seconds that every booking takes from now on."""
         await self._call("POST", "reset")
         await self._call("POST", "faults", {"kind": "latency", "seconds": latency})
+
+    async def trouble(self, kind: str, administration: UUID) -> None:
+        """One administration hangs or takes no more."""
+        await self._call("POST", "faults", {"kind": kind, "administration": str(administration)})
 
     async def entries(self) -> list[tuple[float, str, str]]:
         """Time, administration and number of all that was booked, in order."""
@@ -191,6 +197,23 @@ class Dagboek(Side):
 
     def planning(self) -> Cost:
         return Cost.of(self._core.pid)
+
+    async def down(self, at: int) -> None:
+        """The tool of one connection is not there any more."""
+        nowhere = self._here.vault.encrypt({"user": "bench", "base_url": "http://127.0.0.1:9"})
+        await self._db.run(
+            "UPDATE login SET settings = %s WHERE id = (SELECT login_id FROM connection WHERE id = %s)",
+            nowhere,
+            self._connections[at],
+        )
+
+    async def shown(self, connections: Sequence[int]) -> list[str]:
+        """How the runs of these are shown."""
+        rows = [
+            await self._db.one("SELECT * FROM run WHERE connection_id = %s", self._connections[at])
+            for at in connections
+        ]
+        return [str(run_status(row)) if row else "not asked for" for row in rows]
 
     async def close(self) -> None:
         await super().close()

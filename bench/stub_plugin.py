@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import orjson
 from dagboek_schemas.statuses import Component
+from dagboek_sdk import clock
 from dagboek_sdk.accounting import About, AccountingPlugin
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Candidate, Found, Resolution
-from dagboek_sdk.errors import ToolError, Uncertain
+from dagboek_sdk.errors import Throttled, ToolError, Uncertain
 from dagboek_sdk.hooks import hookimpl
 from instant import InstantTool
 
@@ -48,6 +49,8 @@ class StubTool(InstantTool):
         return Found(tuple(_candidate(row) for row in rows)) if rows else Absent()
 
     def classify(self, answer: Any) -> ToolError | None:
+        if answer.status == 429:
+            return Throttled(clock.now() + timedelta(hours=1))
         return None if answer.status in (200, 201) else Uncertain(f"answer {answer.status}")
 
 

@@ -10,7 +10,8 @@ and takes a document as often as it is sent, as Octopus, Exact and Yuki would un
     GET  /books/{administration}/entries?number=N     what is booked under N, for whoever wants to know
     GET  /_sandbox/status                             {"entries": all, "different": documents}
     GET  /_sandbox/entries                            [[time, administration, number], ...] as they were booked
-    POST /_sandbox/faults                             {"kind": "latency", "seconds": 0.05}, for every booking to come
+    POST /_sandbox/faults                             {"kind": "latency", "seconds": 0.05}, for every booking to come;
+                                                      {"kind": "hang" or "limit", "administration": id}: no answer, 429
     POST /_sandbox/reset                              empty books
 """
 
@@ -35,7 +36,8 @@ class Books:
         self.clear()
 
     def clear(self) -> None:
-        """Empties the books."""
+        """Empties the books, and lets every administration book."""
+        self.trouble: dict[str, str] = {}
         self.entries: list[tuple[float, str, str]] = []
         self.bodies: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
@@ -73,6 +75,9 @@ class Exchange(asyncio.Protocol):
         _, first, second, *_ = path.split("/")
         if first == "_sandbox":
             self._send(200, self._control(second, body))
+        elif method == "POST" and (trouble := self._books.trouble.get(second)):
+            if trouble == "limit":
+                self._send(429, None)
         elif method == "POST":
             answer = 201, {"id": self._books.book(second, orjson.loads(body))}
             if self._books.latency:
@@ -89,7 +94,11 @@ class Exchange(asyncio.Protocol):
             case "entries":
                 return self._books.entries
             case "faults":
-                self._books.latency = float(orjson.loads(body)["seconds"])
+                fault = orjson.loads(body)
+                if fault["kind"] == "latency":
+                    self._books.latency = float(fault["seconds"])
+                else:
+                    self._books.trouble[fault["administration"]] = fault["kind"]
             case "reset":
                 self._books.clear()
         return None

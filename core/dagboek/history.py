@@ -6,7 +6,7 @@ to a tenant.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,9 @@ class RunSummary:
     """One document tried again, rather than a whole synchronisation."""
     status: RunStatus
     parked_until: datetime | None
+    """When it goes on, or is tried again."""
+    park_issue: Issue | None
+    """What the whole run waits for, or what ended it."""
     ended: bool
     counts: Counts
 
@@ -52,6 +55,14 @@ class RunSummary:
         if self.started_at is None:
             return None
         return max(0.0, ((self.finished_at or now or clock.now()) - self.started_at).total_seconds())
+
+    @property
+    def next_step(self) -> str:
+        """When a run that waits does what, for people: `goes on at 20:15 UTC`; empty for any other."""
+        if self.parked_until is None:
+            return ""
+        step = "tried again" if self.status is RunStatus.STALLED else "goes on"
+        return f"{step} at {self.parked_until.astimezone(UTC):%H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +89,12 @@ class RunDetails:
 
     summary: RunSummary
     components: tuple[ComponentRow, ...]
-    park_issue: Issue | None
-    """What the whole run waits for, or what ended it."""
     details: tuple[Detail, ...]
+
+    @property
+    def park_issue(self) -> Issue | None:
+        """What the whole run waits for, or what ended it."""
+        return self.summary.park_issue
 
 
 class UnknownRun(LookupError):
@@ -160,7 +174,6 @@ async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, e
     return RunDetails(
         _summary(rows[0], components),
         tuple(components),
-        Issue.model_validate(rows[0]["park_issue"]) if rows[0]["park_issue"] else None,
         tuple(map(_detail, details)),
     )
 
@@ -191,6 +204,7 @@ def _summary(row: Mapping[str, Any], components: Sequence[ComponentRow]) -> RunS
         small=row["small"],
         status=run_status(row),
         parked_until=row["parked_until"] if row["state"] == "parked" else None,
+        park_issue=Issue.model_validate(row["park_issue"]) if row["park_issue"] else None,
         ended=row["state"] == "ended",
         counts=total_counts(components),
     )

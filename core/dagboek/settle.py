@@ -4,6 +4,7 @@ The job asks the tool and records what it says. It never pushes: what the tool d
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,8 +22,9 @@ from dagboek import connections
 from dagboek.booking_json import booking_from
 from dagboek.database import AWAY, Connection, Database, Jsonb
 from dagboek.matching import Likeness, absent, describe, match
-from dagboek.plugins import Plugins, unexpected
+from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, late_outcome, write
+from dagboek.runs import ASKING, MAX_PARKED_SECONDS
 from dagboek.vault import Vault
 
 log = structlog.get_logger()
@@ -77,15 +79,22 @@ class Settler:
     async def _settle(self, connection_id: UUID | None, due: Sequence[Row]) -> None:
         try:
             if connection_id is None:
-                await _postpone(self._db, due, RETRY * 10)
-            else:
-                await _postpone(self._db, await self._ask_all(connection_id, due), RETRY)
+                await _postpone(self._db, due, RETRY * 10, Issue(code="B09", severity=Severity.ERROR))
+            elif later := await self._ask_all(connection_id, due):
+                await _postpone(self._db, later, RETRY, await self._out_of_reach(later[0]))
         except AWAY as trouble:
             log.warning("settle.database_away", error=type(trouble).__name__)
         except Exception as bug:
             unexpected("settle", bug)
         finally:
             self._asking.pop(connection_id, None)
+
+    async def _out_of_reach(self, row: Row) -> Issue:
+        found = await self._db.one("SELECT plugin FROM administration WHERE id = %s", row["administration_id"])
+        name = found["plugin"] if found else "?"
+        with contextlib.suppress(UnknownPlugin):
+            name = self._plugins.tool(name).about.title
+        return Issue(code="B06", severity=Severity.ERROR, facts={"tool": name, "until": "?"})
 
     async def _ask_all(self, connection_id: UUID, due: Sequence[Row]) -> list[Row]:
         """Asks about all, in packs; those that are to be asked about later, in the order in which that is to be."""
@@ -366,14 +375,13 @@ async def _in_vain(connection: Connection, row: Row) -> bool:
     return tries is not None and tries["tries"] >= TRIES
 
 
-async def _postpone(db: Database, due: Sequence[Row], seconds: float) -> None:
+async def _postpone(db: Database, due: Sequence[Row], seconds: float, issue: Issue) -> None:
     """These are asked about later, in this order.
 
     A tool that cannot be asked is trouble without a known end: it counts for the runs that wait for the answer, be it
-    for an item of theirs, for a party that another run has sent, or for a number.
+    for an item of theirs, for a party that another run has sent, or for a number. They stand still, with `issue`, until
+    the tool has been asked again; when they have waited for as long as a run may, they end.
     """
-    if not due:
-        return
     links = [row["id"] for row in due]
     await db.run(
         """UPDATE link l SET settle_due = clock_timestamp() + make_interval(secs => %s + d.place / 1000.0)
@@ -382,7 +390,10 @@ async def _postpone(db: Database, due: Sequence[Row], seconds: float) -> None:
         links,
     )
     await db.run(
-        """UPDATE run r SET parked_seconds = parked_seconds + %(seconds)s
+        """UPDATE run r SET parked_seconds = parked_seconds + %(seconds)s,
+                  park_issue = coalesce(park_issue, %(issue)s),
+                  parked_until = CASE WHEN parked_seconds + %(seconds)s >= %(most)s THEN now()
+                      ELSE greatest(parked_until, now() + make_interval(secs => %(seconds)s) + %(asking)s) END
            WHERE r.state = 'parked'
              AND r.administration_id IN (SELECT administration_id FROM link WHERE id = ANY(%(links)s))
              AND (r.park_reason = 'settling'
@@ -393,7 +404,13 @@ async def _postpone(db: Database, due: Sequence[Row], seconds: float) -> None:
                OR r.park_reason = 'series'
                   AND EXISTS (SELECT 1 FROM series s WHERE s.administration_id = r.administration_id
                               AND s.open_link = ANY(%(links)s)))""",
-        {"seconds": seconds, "links": links},
+        {
+            "seconds": seconds,
+            "links": links,
+            "issue": Jsonb(issue.model_dump(mode="json")),
+            "most": MAX_PARKED_SECONDS,
+            "asking": ASKING,
+        },
     )
 
 

@@ -39,7 +39,7 @@ class ComponentRow:
     status: ComponentStatus
     counts: Counts
     issue: dict[str, Any] | None = None
-    """What stopped it, when it is in Error."""
+    """What stopped it, when it alone is in Error."""
 
 
 def counts_of(states: Iterable[tuple[str, int]]) -> Counts:
@@ -73,15 +73,18 @@ async def component_rows(connection: Connection, run: Mapping[str, Any]) -> list
         states.setdefault(Component(row["component"]), []).append((row["state"], row["number"]))
     errors: dict[str, Any] = run["component_errors"]
     ended = run["state"] == "ended"
+    stands = is_stalled(run)
     rows: list[ComponentRow] = []
-    current_found = not (run["state"] in ("active", "cancelling") and run["selected"]) or in_line(run)
+    at_work = run["state"] in ("active", "cancelling", "parked") and run["selected"]
+    current_found = not at_work or in_line(run)
     for component in Component:
         if component not in states and component not in errors:
             continue
         counts = counts_of(states.get(component, []))
         current = not current_found and counts.planned > 0 and component not in errors
         current_found = current_found or current
-        status = component_status(counts, error=component in errors, ended=ended, current=current)
+        error = component in errors or (stands and current)  # why a run is stalled is said once, for the run
+        status = component_status(counts, error=error, ended=ended, current=current)
         rows.append(ComponentRow(component, status, counts, errors.get(component)))
     return rows
 
@@ -117,11 +120,17 @@ def in_line(run: Mapping[str, Any]) -> bool:
     return bool(run["state"] == "active" and run["generation"] == 1 and waits)
 
 
+def is_stalled(run: Mapping[str, Any]) -> bool:
+    """Whether a run waits for something without a known end, or for the answer of a tool that cannot be asked."""
+    unanswered = run["park_reason"] in ("settling", "series") and run["park_issue"] is not None
+    return run["state"] == "parked" and (run["park_reason"] in STALLING or unanswered)
+
+
 def run_status(run: Mapping[str, Any]) -> RunStatus:
     """The label of a run now."""
     if run["state"] == "ended":
         return RunStatus(run["status"])
-    if run["state"] == "parked" and run["park_reason"] in STALLING:
+    if is_stalled(run):
         return RunStatus.STALLED
     if run["state"] == "requested" or run["started_at"] is None or in_line(run):
         return RunStatus.PENDING

@@ -203,6 +203,29 @@ async def test_a_parked_run_tells_until_when(db: Database, rows: Rows) -> None:
     assert (found.status, found.parked_until, found.ended) == (RunStatus.STALLED, later, False)
 
 
+@pytest.mark.parametrize(
+    ("reason", "status", "component", "step"),
+    [
+        ("tool_unavailable", RunStatus.STALLED, ComponentStatus.ERROR, "tried again at 12:10 UTC"),
+        ("limit", RunStatus.IN_PROGRESS, ComponentStatus.IN_PROGRESS, "goes on at 12:10 UTC"),
+    ],
+)
+async def test_a_parked_run_tells_why_and_what_happens_next(
+    db: Database, rows: Rows, reason: str, status: RunStatus, component: ComponentStatus, step: str
+) -> None:
+    """What it was at stands still; what comes after that waits."""
+    issue = Jsonb({"code": "B06", "severity": "error"})
+    later = NOW + timedelta(minutes=10)
+    run = await rows.run(NOW, None, state="parked", parked_until=later, park_reason=reason, park_issue=issue)
+    for sequence, at in enumerate(("customers", "sales_invoices", "purchase_invoices")):
+        await rows.item(run, sequence, "synced" if at == "customers" else "planned", component=at)
+    (found,) = await recent_runs(db, rows.tenant, now=NOW)
+    assert (found.status, found.next_step) == (status, step)
+    assert found.park_issue is not None and found.park_issue.code == "B06"
+    details = await run_details(db, rows.tenant, run)
+    assert [one.status for one in details.components] == [ComponentStatus.SUCCESS, component, ComponentStatus.PENDING]
+
+
 async def test_documents_with_their_booking_number_or_where_they_stand(db: Database, rows: Rows) -> None:
     run = await rows.run(NOW)
     for identity, state, values in (

@@ -16,7 +16,9 @@ from dagboek.booking_json import booking_json
 from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.push_record import Outcome, repeat_intent, start_series
+from dagboek.runs import MAX_PARKED_SECONDS
 from dagboek.settle import TRIES, UNANSWERED, Settler, free_series, wake_settled
+from dagboek.status import run_status
 from dagboek.sweeper import write_events
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
@@ -78,7 +80,8 @@ def settling_with(books: Books, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             return tool
 
         monkeypatch.setattr(connections, "open_tool", open_tool)
-        return Settler(books.db, None, None)  # type: ignore[arg-type]  # only open_tool looks at them
+        named = SimpleNamespace(tool=lambda name: SimpleNamespace(about=SimpleNamespace(title=name)))
+        return Settler(books.db, named, None)  # type: ignore[arg-type]  # only open_tool looks at more of them
 
     return make
 
@@ -317,7 +320,13 @@ async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
 
     await settling_with(Tool(Absent(), down)).settle_due(5)
 
-    assert (await run_row(books))["parked_seconds"] == 60
+    run = await run_row(books)
+    assert (run["parked_seconds"], run["park_issue"]["code"], run_status(run)) == (60, "B06", "Stalled")
+    await books.db.run("UPDATE run SET parked_seconds = %s", MAX_PARKED_SECONDS - 60)
+    assert not await books.db.one("SELECT 1 AS due FROM run WHERE parked_until <= now()")
+    await books.db.run("UPDATE link SET settle_due = now()")
+    await settling_with(Tool(Absent(), down)).settle_due(5)
+    assert await books.db.one("SELECT 1 AS due FROM run WHERE parked_until <= now()"), "it would never end"
 
 
 async def test_a_number_is_held_by_nothing_but_an_open_attempt(books: Books) -> None:

@@ -36,13 +36,15 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Runs of the last 7 days and the latest success; or one run with components, counts and details."""
         if run_id is None:
-            run(lambda: _list(tenant, connection, as_json))
+            run(lambda: _list(tenant, connection, language, as_json))
         else:
             run(lambda: _one(run_id, tenant, details or everything, everything, exchanges, language, as_json))
 
 
-async def _list(tenant: str | None, connection: str | None, as_json: bool) -> None:
+async def _list(tenant: str | None, connection: str | None, language: str | None, as_json: bool) -> None:
+    wanted = language_of(language)
     async with open_session() as session:
+        wording = Wording(session.plugins, wanted)
         chosen = await target(session.db, connection, tenant) if connection else None
         found: list[RunSummary] = []
         due: list[datetime] = []
@@ -60,11 +62,21 @@ async def _list(tenant: str | None, connection: str | None, as_json: bool) -> No
         out.print("No synchronisation in the last 7 days. Start one with `dagboek sync CONNECTION`.")
     else:
         print_runs(out, found)
+        print_waiting(out, found, wording)
     if due:
         out.print(f"\nNext automatic run: {tables.moment(min(due))} UTC.")
     if not found:
         return
     out.print("\nOne run: `dagboek history RUN --details`. Times are UTC.", style="dim")
+
+
+def print_waiting(out: Console, runs: list[RunSummary], wording: Wording) -> None:
+    """What the runs wait for that wait, and until when."""
+    for row in runs:
+        if row.next_step:
+            why = f": {wording.of(row.park_issue).title}" if row.park_issue else ""
+            out.print(tables.cell(f"\n{str(row.id)[:8]}  {row.status}, {row.next_step}{why}"), style="cyan", end="")
+    out.print()
 
 
 def print_runs(out: Console, runs: list[RunSummary]) -> None:
@@ -135,8 +147,8 @@ def print_run(out: Console, found: RunDetails, wording: Wording) -> None:
     started = f"{tables.moment(row.requested_at)} UTC, {row.trigger}{by}"
     took = tables.duration(row.seconds())
     out.print(tables.cell(f"{started}, {took}" if took else f"{started}, not started yet"), style="dim")
-    if row.parked_until:
-        out.print(f"In progress, goes on at {row.parked_until:%H:%M} UTC", style="cyan")
+    if row.next_step:
+        out.print(f"{row.status}, {row.next_step}", style="cyan")
     if found.park_issue:
         print_issue(out, found.park_issue, wording, indent=2)
     shown = tables.table("component", "status", *(name.replace("_", " ") for name in _COUNTS))

@@ -201,8 +201,8 @@ def progress(found: Sequence[RunDetails], elapsed: float) -> Group:
     for one in found:
         row = one.summary
         head = Text.assemble((f"{row.entity} into {row.tool}  ", "bold"), tables.status(row.status))
-        if row.parked_until:
-            head.append(f", goes on at {row.parked_until.astimezone(UTC):%H:%M} UTC", style="cyan")
+        if row.next_step:
+            head.append(f", {row.next_step}", style="cyan")
         parts.append(head)
         shown = Table.grid(padding=(0, 2))
         for component in one.components:
