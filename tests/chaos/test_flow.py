@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dagboek.chaos.flow import ALONE, Flow, Struck, recoveries
+from dagboek.chaos.flow import ALONE, Flow, Pause, Struck, recoveries
 
 
 def flow() -> Flow:
@@ -18,19 +18,19 @@ def flow() -> Flow:
 
 
 def test_the_longest_pause_of_one_and_of_all() -> None:
-    assert flow().longest() == (7.0, "a")
-    assert flow().together().longest()[0] == 4.0, "from 5 to 9 s nothing at all was booked"
+    assert flow().longest() == Pause(7.0, "a", 2.0)
+    assert flow().together().longest() == Pause(4.0, "all", 5.0), "from 5 to 9 s nothing at all was booked"
 
 
 def test_time_without_work_or_without_a_run_is_no_pause() -> None:
     one = flow()
     one.runs["a"] = [(0.0, 2.5), (8.0, 10.0)]  # the last document waited for the next run
-    assert one.longest() == (1.0, "b")
+    assert one.longest().seconds == 1.0
     one = Flow()
     one.asked["a"] = [(0.0, 1), (100.0, 1)]
     one.booked["a"] = [1.0, 103.0]
     one.runs["a"] = [(0.0, 200.0)]
-    assert one.longest() == (3.0, "a"), "nothing was asked for between 1 and 100 s"
+    assert one.longest() == Pause(3.0, "a", 100.0), "nothing was asked for between 1 and 100 s"
 
 
 def test_recovery_counts_what_began_after_the_kill() -> None:

@@ -1,17 +1,10 @@
 """The short form of the proof: `dagboek chaos` as an operator runs it, all kills and all faults."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import temporary_folder
+from chaos.trials import chaos
 from dagboek_octopus.sandbox.faults import KINDS
-from end_to_end.demo_command import left_running
 
 
 @pytest.mark.timeout(420)
@@ -49,29 +42,3 @@ def test_nothing_is_lost_and_nothing_is_booked_twice(
             "the tool did not misbehave enough for the test to mean something"
         )
         assert {kind.split()[0] for kind in told["kills"]} == {"worker", "core", "kafka", "postgres"}
-
-
-def chaos(*arguments: str) -> dict[str, Any]:
-    """Runs it; its report. Fails when a process that it started is still there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGBOEK_")}
-    with temporary_folder() as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "dagboek", "chaos", *arguments, "--json"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=400,
-            env={**environment, "TMPDIR": str(folder)},
-        )
-        assert left_running(folder) == []
-        assert done.returncode in (0, 1), done.stderr + logs(folder)
-        told: dict[str, Any] = json.loads(done.stdout)
-        assert done.returncode == (0 if told["ok"] else 1)
-        if not told["ok"]:
-            print(done.stderr, logs(folder))
-        return told
-
-
-def logs(folder: Path) -> str:
-    """The ends of what the processes said."""
-    return "\n".join(f"== {path.name}\n{path.read_text()[-4000:]}" for path in sorted(folder.glob("*/logs/*.log")))

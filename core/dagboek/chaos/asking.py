@@ -179,7 +179,11 @@ class Asking:
             self.due.add(place)
 
     async def _reconnect(self, customer: Customer) -> None:
+        """A login that the tool refused is a person's business, who is here."""
         try:
+            row = await connections.find(self.db, customer.connection_id)
+            if row.state is not connections.State.RECONNECT:
+                return  # a run of it ended at this moment
             await self._log_in(customer.tenant_id, customer.entity_id, customer.books)
             self.reconnected += 1
         except (ToolError, TimeoutError, OSError, *AWAY) as trouble:

@@ -32,6 +32,15 @@ class Recovery:
     worst: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time without a booking."""
+
+    seconds: float
+    books: str
+    since: float
+
+
 @dataclass
 class Flow:
     """What was asked for and what was booked, by set of books."""
@@ -57,10 +66,10 @@ class Flow:
         parts = [(max(since, start), min(at, end)) for since, at in spans for start, end in runs]
         return [(since, at) for since, at in parts if since < at]
 
-    def longest(self) -> tuple[float, str]:
-        """The longest pause of any one set of books, and which."""
-        pauses = ((at - since, books) for books in list(self.booked) for since, at in self.waits(books))
-        return max(pauses, default=(0.0, ""))
+    def longest(self) -> "Pause":
+        """The longest pause of any one set of books."""
+        pauses = (Pause(at - since, books, since) for books in list(self.booked) for since, at in self.waits(books))
+        return max(pauses, key=lambda pause: pause.seconds, default=Pause(0.0, "", 0.0))
 
     def together(self) -> "Flow":
         """All sets of books as if they were one."""

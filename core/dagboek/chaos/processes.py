@@ -14,6 +14,9 @@ from dagboek.embedded import EmbeddedServices
 TERM_GRACE = 30.0
 """Seconds that a process has to end after TERM; a supervisor kills it then."""
 
+REST = 8.0
+"""Seconds that a server is left alone after it is back: one that is never there proves nothing."""
+
 Books = Callable[[str], frozenset[str]]
 """The sets of books that the worker of a slot is at."""
 
@@ -31,6 +34,8 @@ class Killer:
     slow: list[str] = field(default_factory=list)
     """Processes that did not end upon TERM."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _back: dict[str, float] = field(default_factory=dict)
+    """When each server was back, on the clock of the loop."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def start(self, kill: Kill) -> None:
@@ -84,7 +89,10 @@ class Killer:
             ("postgres", "TERM"): self.embedded.stop_postgres,
         }
         start = self.embedded.start_kafka if kill.process == "kafka" else self.embedded.start_postgres
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._back.get(kill.process, 0.0) + REST - loop.time())
         self.struck.append(Struck(time.time(), kill.process, kill.signal, away=kill.away))
         await asyncio.to_thread(actions[kill.process, kill.signal])
         await asyncio.sleep(kill.away)
         await asyncio.to_thread(start)
+        self._back[kill.process] = loop.time()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dagboek.chaos.audit import Audit
-from dagboek.chaos.flow import Flow, Recovery, Struck, recoveries
+from dagboek.chaos.flow import Flow, Pause, Recovery, Struck, recoveries
 from dagboek.chaos.schedule import Schedule, Wishes
 from dagboek.cli import tables
 
@@ -52,9 +52,10 @@ class Report:
     """The first of what is wrong, by kind."""
     waiting: Sequence[str]
     """The first of what waits for a person, with the reasons."""
-    longest_pause: float
-    """Seconds in which nothing at all was booked, while something waited."""
-    longest_pause_of_one: float
+    longest_pause: Mapping[str, Any]
+    """Seconds in which nothing at all was booked, while something waited; and how long after the start it began."""
+    longest_pause_of_one: Mapping[str, Any]
+    """The same of any one set of books."""
     recovery: Mapping[str, Recovery]
     timeline: Sequence[Mapping[str, Any]]
     """Each kill: seconds since the start, process, signal, and seconds to the next booking."""
@@ -108,8 +109,8 @@ def report(
         not_final=len(found.not_final),
         faults_found=wrong,
         waiting=found.waiting[:20],
-        longest_pause=round(flow.together().longest()[0], 2),
-        longest_pause_of_one=round(flow.longest()[0], 2),
+        longest_pause=_pause(flow.together().longest(), begun),
+        longest_pause_of_one=_pause(flow.longest(), begun),
         recovery=recoveries(flow, kills, plan.latency),
         timeline=[
             {
@@ -129,6 +130,10 @@ def report(
         ended_by_themselves=ended,
         slow_to_end=slow,
     )
+
+
+def _pause(longest: Pause, begun: float) -> dict[str, Any]:
+    return {"seconds": round(longest.seconds, 2), "at": round(longest.since - begun, 1), "books": longest.books}
 
 
 def command(wishes: Wishes) -> str:
@@ -188,8 +193,9 @@ def _numbers(out: Console, told: Report) -> None:
         shown.add_row(name, Text(str(number), style="bold red" if bad else ""))
     out.print(shown)
     flow = tables.table("seconds", "kills", "median", "worst", right=("kills", "median", "worst"))
-    flow.add_row("longest pause of all", "", "", f"{told.longest_pause:.1f}")
-    flow.add_row("longest pause of one administration", "", "", f"{told.longest_pause_of_one:.1f}")
+    pauses = {"of all": told.longest_pause, "of one administration": told.longest_pause_of_one}
+    for words, pause in pauses.items():
+        flow.add_row(f"longest pause {words}, {pause['at']:.0f} s after the start", "", "", f"{pause['seconds']:.1f}")
     for kind, one in told.recovery.items():
         if one.median is not None and one.worst is not None:
             flow.add_row(

@@ -182,6 +182,8 @@ async def trial(
     plugins = Plugins()
     async with sandbox_of(plugins, wishes.tool, sandbox) as tool:
         plan = schedule(wishes, tool.booking)
+        # what a killed process leaves goes with the rest
+        environment = {**child_environment(settings, services), "TMPDIR": str(settings.data_dir)}
         await asyncio.gather(
             asyncio.to_thread(migrate, services.database_url),
             asyncio.to_thread(
@@ -189,7 +191,7 @@ async def trial(
             ),
         )
         async with (
-            working(children, child_environment(settings, services)),
+            working(children, environment),
             Database(services.database_url, size=10) as db,
             _publisher(settings, services) as publisher,
             _limits_lifted(tool),
