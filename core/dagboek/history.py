@@ -81,6 +81,8 @@ class Detail:
     link_id: int | None
     source_url: str | None
     origin_id: str | None
+    repeated: bool
+    """Skipped as before, without being tried: nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +226,5 @@ def _detail(row: Mapping[str, Any]) -> Detail:
         link_id=row["link_id"],
         source_url=row["source_url"],
         origin_id=row["origin_id"],
+        repeated=row["repeated"],
     )

@@ -10,7 +10,7 @@ from dagboek_schemas.statuses import ItemState
 from dagboek_sdk import clock
 
 WARNED = frozenset({ItemState.SKIPPED, ItemState.NEEDS_PERSON})
-"""States that go to the warnings topic as well."""
+"""States that go to the warnings topic as well, unless the outcome is repeated: then it was told there before."""
 
 
 def item_event(run: Mapping[str, Any], item: Mapping[str, Any]) -> Record:
@@ -35,6 +35,7 @@ def item_event(run: Mapping[str, Any], item: Mapping[str, Any]) -> Record:
         attempt=item["attempt"],
         link_version=item["link_version"],
         issues=tuple(PublicIssue.of(issue) for issue in issues),
+        repeated=item["repeated"],
         occurred_at=item["outcome_at"] or clock.now(),
     )
     return outcome_record(outcome)

@@ -33,6 +33,7 @@ from dagboek.fault_points import reached
 from dagboek.origins import identity_of, register
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.publisher import Publisher, partition_of
+from dagboek.refusals import skip_known
 from dagboek.runs import Next, advance, finish_run, held_back, park
 
 log = structlog.get_logger()
@@ -230,7 +231,8 @@ class Planner:
             "tenant": run["tenant_id"],
             "connection": run["connection_id"],
             "scope": Jsonb(run["scope"]) if run["scope"] is not None else None,
-            "asked": run["trigger"] != Trigger.AUTOMATIC,
+            "asked": (asked := run["trigger"] != Trigger.AUTOMATIC),
+            "releases": None if asked else self.plugins.releases(run["plugin"]),
             "version": version,
             "away": list(away),
         }
@@ -607,8 +609,12 @@ async def _write_found(connection: Connection, about: About, given: Mapping[str,
         unsupported = [component for component in Component if component not in about.components]
         dropped = await connection.execute(_UNSUPPORTED, {**given, "unsupported": unsupported})
         found -= dropped.rowcount
+        if not given["asked"]:
+            await skip_known(connection, given, ItemKind.DOCUMENT)
     if found and not about.parties_inside_documents:
         found += (await connection.execute(_NEW_PARTIES, given)).rowcount
+        if not given["asked"]:
+            await skip_known(connection, given, ItemKind.PARTY)
     found += (await connection.execute(_UNREADABLE, given)).rowcount
     for component, due in _PULLS:
         if component in about.components:

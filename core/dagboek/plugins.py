@@ -8,7 +8,7 @@ import difflib
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar, cast
 from uuid import uuid4
@@ -29,6 +29,7 @@ from dagboek.catalogue import UNEXPECTED, Catalogue
 from dagboek.catalogue import general as general_issues
 
 CORE: Final = "dagboek"
+_RELEASE: Final = f"{CORE} {version(CORE)}"
 _log = structlog.get_logger(__name__)
 
 Thing = TypeVar("Thing")
@@ -182,6 +183,11 @@ class Plugins:
     def catalogue(self) -> Catalogue:
         """Texts of all issues."""
         return Catalogue(self._issues.things, self._issues.origins)
+
+    def releases(self, tool: str) -> str:
+        """What decides about the documents of a tool: its own release, and those that bring rules, ours too."""
+        found = [one for one in self._installed.values() if tool in one.tools or one.document_rules or one.party_rules]
+        return ", ".join(sorted({_RELEASE if one.origin == CORE else one.origin for one in found}))
 
     # rules
 

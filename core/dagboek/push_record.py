@@ -20,6 +20,7 @@ from dagboek_sdk.attempt import Candidate
 from psycopg.rows import DictRow
 
 from dagboek.database import Connection, Database
+from dagboek.refusals import Refusal, remember
 
 
 class Outcome(StrEnum):
@@ -113,6 +114,8 @@ class ItemOutcome:
     entry_id: str | None = None
     updated: bool = False
     link_id: int | None = None
+    releases: str | None = None
+    """Of the plugins that looked at what was skipped: it is remembered, and not tried each night."""
 
 
 @dataclass(slots=True)
@@ -144,6 +147,12 @@ async def write(connection: Connection, group: Group) -> Written:
     async with connection.pipeline(), connection.transaction():
         applied = await _outcomes(connection, group.outcomes) if group.outcomes else None
         adopted = await _adoptions(connection, group.adoptions) if group.adoptions else None
+        if refused := [
+            Refusal(one.run_id, one.sequence, one.link_id, one.issues, one.releases)
+            for one in group.items
+            if one.link_id is not None and one.releases is not None
+        ]:
+            await remember(connection, refused)
         if group.items:
             await _items(connection, group.items)
         if group.reported:
@@ -279,7 +288,7 @@ UPDATE link l SET
                         ELSE coalesce(d.entry_number, l.entry_number) END,
     entry_url = coalesce(d.entry_url, l.entry_url),
     entry_details = coalesce(l.entry_details, '{}') || d.entry_details::jsonb,
-    accepted_token = d.token,
+    accepted_token = d.token, retry_at = CASE WHEN d.outcome IN ('booked', 'accepted') THEN NULL ELSE l.retry_at END,
     needs_person_issue = CASE
         WHEN d.outcome = 'person' THEN d.issues::jsonb -> 0
         WHEN d.outcome = 'booked' AND l.op = 'create' AND l.entry_id <> d.entry_id -- an earlier attempt booked as well
@@ -320,7 +329,7 @@ async def _adoptions(connection: Connection, adoptions: Sequence[Adoption]) -> A
            UPDATE link l SET state = 'booked', revision = f.revision, entry_id = f.entry_id,
                entry_number = f.entry_number, entry_url = f.entry_url, link_version = l.link_version + 1,
                roles = CASE WHEN f.role IS NULL OR f.role = ANY(l.roles) THEN l.roles ELSE l.roles || f.role END,
-               updated_at = now()
+               retry_at = NULL, updated_at = now()
            FROM found f WHERE l.id = f.link_id AND l.state = 'free' AND l.attempt = f.seen AND l.current
              AND NOT EXISTS (SELECT 1 FROM link x WHERE x.administration_id = l.administration_id AND x.kind = l.kind
                              AND x.entry_id = f.entry_id AND x.current AND x.id <> l.id)

@@ -28,7 +28,7 @@ SELECT * FROM item WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND even
 ORDER BY outcome_at LIMIT %s
 """
 UNTOLD = """
-SELECT run_id, sequence, state, event FROM item
+SELECT run_id, sequence, state, event, repeated FROM item
 WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND event IS NOT NULL
   AND outcome_at < now() - make_interval(secs => %s)
 ORDER BY outcome_at LIMIT %s
@@ -95,7 +95,8 @@ async def _recorded(db: Database, rows: Sequence[Row], record: Callable[[Row], R
 
 async def _publish(publisher: Publisher, told: Sequence[tuple[Row, Record]]) -> None:
     await publisher.publish(Topic.RESULTS, [record for _, record in told])
-    await publisher.publish(Topic.WARNINGS, [record for row, record in told if row["state"] in WARNED])
+    warned = [record for row, record in told if row["state"] in WARNED and not row["repeated"]]
+    await publisher.publish(Topic.WARNINGS, warned)
 
 
 async def _delivered(db: Database, publisher: Publisher, row: Row, record: Record) -> bool:

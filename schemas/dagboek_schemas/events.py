@@ -83,6 +83,8 @@ class ItemReady(EventData):
 class ItemOutcome(EventData):
     """What became of an item. Written to the results topic; one of `WARNED_STATES` goes to the warnings topic too.
 
+    A `repeated` one does not: it was told there when it was tried.
+
     A consumer drops what has an event id that it has seen, and orders what it sees of one document by
     `link_version`.
     """
@@ -105,6 +107,9 @@ class ItemOutcome(EventData):
     attempt: int = 0
     link_version: int = 0
     issues: tuple[PublicIssue, ...] = ()
+    repeated: bool = Field(
+        False, description="skipped as before without being tried, since nothing has changed; told as a warning before"
+    )
     occurred_at: Moment
 
     @property

@@ -226,6 +226,18 @@ async def test_cores_that_admit_at_the_same_time_keep_to_the_room_together(town:
         assert len(found) == len(set(found)) == ROOM // 200
 
 
+async def test_a_core_counts_what_another_is_just_admitting(town: Town) -> None:
+    runs = [await town.run(1, 200, window=2, age=-at) for at in range(2 * ROOM // 200)]
+    async with town.db.transaction() as another:
+        await another.execute("SELECT pg_advisory_xact_lock(%s, 1)", (admission._LOCK,))
+        last = runs[ROOM // 200 :]
+        await another.execute("UPDATE run SET admitted_no = window_no WHERE id = ANY(%s)", (last,))
+        turn = asyncio.create_task(admit(town.db, 1))
+        await _until_it_waits(town.db, "pg_advisory_xact_lock")
+
+    assert await turn == []
+
+
 @pytest.mark.parametrize("what", ["park", "cancel", "resume"])
 async def test_a_run_that_is_stopped_while_its_turn_comes_is_not_admitted(town: Town, what: str) -> None:
     """Between the look at it and the mark."""
@@ -233,7 +245,7 @@ async def test_a_run_that_is_stopped_while_its_turn_comes_is_not_admitted(town: 
     async with town.db.transaction() as connection:
         await _change(connection, run, what)
         turn = asyncio.create_task(admit(town.db, 1))
-        await _until_it_waits(town.db)
+        await _until_it_waits(town.db, "turn")
 
     assert await turn == []
     row = await town.row(run)
@@ -256,11 +268,11 @@ async def _change(connection: Connection, run: UUID, what: str) -> None:
         await connection.execute("UPDATE run SET state = 'cancelling' WHERE id = %s", (run,))
 
 
-async def _until_it_waits(db: Database) -> None:
+async def _until_it_waits(db: Database, words: str) -> None:
+    """For a lock that a statement with these words needs."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
     async with asyncio.timeout(10):
-        while not await db.one(
-            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%turn%%'"
-        ):
+        while not await db.one(query, f"%{words}%"):
             await asyncio.sleep(0.01)
 
 
@@ -330,7 +342,12 @@ async def test_a_run_that_is_alone_goes_out_at_once(town: Town, planner: Planner
 
 
 async def test_a_run_waits_while_its_partition_is_full_and_goes_on_by_itself(
-    town: Town, planner: Planner, log: Log, services: Services, topic_prefix: str
+    town: Town,
+    planner: Planner,
+    log: Log,
+    services: Services,
+    topic_prefix: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run, partition = await not_planned(town, items=FIRST_WINDOW + 1)
     full = await town.full(partition, following=False)
@@ -345,6 +362,7 @@ async def test_a_run_waits_while_its_partition_is_full_and_goes_on_by_itself(
 
         row = await town.row(run)
         assert log.runs == []
+        assert "run.replanned" not in capsys.readouterr().out
         assert (row["state"], row["window_no"], row["admitted_no"], row["published_at"]) == ("active", 1, 0, None)
         assert run_status(row) == "Pending"
         async with town.db.connection() as connection:

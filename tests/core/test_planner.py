@@ -93,7 +93,7 @@ def log() -> Log:
 @pytest.fixture
 def planner(books: Books, source: Source, log: Log) -> Planner:
     about = SimpleNamespace(components=tuple(Component), parties_inside_documents=True)
-    plugins = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about))
+    plugins = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about), releases=lambda _: "x 1")
     return Planner(books.db, plugins, log)  # type: ignore[arg-type]
 
 

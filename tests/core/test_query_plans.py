@@ -174,7 +174,7 @@ async def a_run(db: Database) -> UUID:
     run = uuid4()
     await db.run(
         """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger)
-           SELECT %s, tenant_id, entity_id, id, administration_id, 'manual' FROM connection
+           SELECT %s, tenant_id, entity_id, id, administration_id, 'automatic' FROM connection
            WHERE id = md5('c7')::uuid""",
         run,
     )
@@ -186,7 +186,7 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
 ) -> None:
     monkeypatch.setattr(sources, "open_source", lambda *_: Source())
     about = SimpleNamespace(components=tuple(Component), parties_inside_documents=False)
-    plugins: Any = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about))
+    plugins: Any = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about), releases=lambda _: "x 1")
     log: Any = Log()
     planner = Planner(db, plugins, log)
     watchdog = Watchdog(db, planner, "127.0.0.1:1", "t", {})
@@ -213,5 +213,6 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
 
     plans = [plan for _, plan in Explained.plans]
     assert len(plans) > 40
+    assert any("refused_under" in statement for statement, _ in Explained.plans)
     assert set().union(*map(read_whole, plans)) <= OPEN
     assert set().union(*map(each_with_each, plans)) <= FEW

@@ -966,6 +966,7 @@ class ItemTask:
             entry_id=outcome.entry_id,
             updated=updated,
             link_id=link.id if link else None,
+            releases=self.loop.parts.plugins.releases(self.loop.name) if link and state is ItemState.SKIPPED else None,
         )
         item.state = state
         self.loop.recorder.tell(Told(row, record, self.finished))

@@ -178,6 +178,7 @@ def print_details(out: Console, details: tuple[Detail, ...], wording: Wording) -
             "  ",
             (tables.cell(item.title).plain, "bold"),
             f"  {item.state.replace('_', ' ')}{booked}",
+            "  not tried again, as nothing has changed: `dagboek sync` tries it" if item.repeated else "",
         )
         out.print(line)
         for issue in item.issues:
