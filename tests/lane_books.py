@@ -141,15 +141,15 @@ class Loop:
     async def release(self, _: UUID) -> None:
         return
 
-    async def work(self, *events: ItemReady) -> list[int]:
+    async def work(self, *events: ItemReady, seconds: float = 30) -> list[int]:
         """Has the lane work on these; the sequences of those that are finished."""
         lane = self.lanes.setdefault(self.administration, Lane(cast("ToolLoop", self), self.administration))
         done: list[int] = []
         for event in events:
             lane.put(Work(event, lambda event=event: done.append(event.sequence)))  # type: ignore[misc]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             assert lane.task is not None
-            await lane.task
+            await asyncio.shield(lane.task)
             for _ in range(2):
                 await self.recorder.written()
                 await asyncio.sleep(0.02)

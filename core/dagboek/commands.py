@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
+from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode, event_time
 from dagboek_schemas.events import ContinueSync, EventData, StartSync
 from dagboek_schemas.topics import Topic
 
@@ -16,6 +17,7 @@ from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.planner import Planner
 from dagboek.plugins import unexpected
 from dagboek.publisher import Publisher, Undeliverable
+from dagboek.stamp import ahead
 
 log = structlog.get_logger()
 
@@ -97,14 +99,16 @@ class CommandReader:
             log.info("command.let_go", type=str(unknown)[:WORDS])
         else:
             async with self._turns.setdefault(bytes(key), asyncio.Lock()), self._slots:
-                await self._plan(command)
+                await self._plan(command, event_time(_headers(message)))
         self._acks.finished(message.partition() or 0, message.offset() or 0)
 
-    async def _plan(self, command: EventData) -> None:
+    async def _plan(self, command: EventData, at: datetime | None) -> None:
         try:
             if isinstance(command, StartSync):
+                await ahead(self._planner.db, command.run_id, 0, 0, at)
                 await self._planner.start(command.run_id)
             elif isinstance(command, ContinueSync):
+                await ahead(self._planner.db, command.run_id, command.generation, command.window, at)
                 await self._planner.publish_window(command.run_id, command.generation, command.window)
         # the run's row says where it stands: the watchdog plans it on
         except (*AWAY, KafkaException) as trouble:

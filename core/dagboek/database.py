@@ -17,6 +17,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb, JsonbDumper, set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from dagboek import stamp
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_316_001
 
@@ -165,6 +167,7 @@ def _given(params: tuple[Any, ...]) -> Any:
 async def _configure(connection: Connection) -> None:
     # A frozen process, or one whose network is gone, must not keep the locks of its open transaction.
     await connection.execute(f"SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    await stamp.look(connection)
 
 
 def migrate(url: str) -> str:

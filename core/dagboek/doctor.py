@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ from dagboek.database import Database, DatabaseUnavailable
 from dagboek.embedded import Services
 from dagboek.embedded.answers import wait_for_kafka
 from dagboek.plugins import Plugins
+from dagboek.replay import knows_more, last_told
 from dagboek.settings import ENV_PREFIX, Settings, SettingsError, settings_file, unknown_variables
+from dagboek.stamp import began
 from dagboek.topics import topic_names
 from dagboek.vault import Vault, VaultError, vault_for
 
@@ -93,6 +95,8 @@ async def examine(settings: Settings, services: Services | None, trouble: str | 
     try:
         async with Database(services.database_url, size=2) as db:
             async for finding in _database(db, settings, plugins, embedded=services.embedded is not None):
+                yield finding
+            async for finding in _past(db, settings, services):
                 yield finding
     except DatabaseUnavailable as error:
         yield _wrong("database", str(error), "Start the server, or correct the address.")
@@ -369,3 +373,47 @@ async def _work(db: Database) -> AsyncIterator[Finding]:
         yield _note("work", f"{row['parked']} runs wait for a tool or a limit", "dagboek history")
     if fine:
         yield _ok("work", "nothing is overdue")
+
+
+async def _past(db: Database, settings: Settings, services: Services) -> AsyncIterator[Finding]:
+    """Whether the database went back in time: what is known of it, and what the end of the results topic says."""
+    if await revision_of(db) != newest_revision():
+        return
+    stamp = await db.one(
+        """SELECT *, gap_at > now() - interval '8 days' AS gap_counts,
+                  (SELECT count(*) FROM administration WHERE suspect_since IS NOT NULL) AS suspect,
+                  (SELECT min(suspect_since) FROM administration) AS suspect_since FROM stamp"""
+    )
+    if stamp is None:
+        return
+    if stamp["suspect"]:
+        what = (
+            f"the database went back to an earlier time, noticed at {_minute(stamp['noticed_at'])}: {stamp['proof']}. "
+            f"{stamp['suspect']} administrations are suspect since {_minute(stamp['suspect_since'])}: nothing is "
+            "booked in them before they are compared with their books"
+        )
+        yield _note("history", what, "This happens by itself at their next run. At once: dagboek sync")
+    if not services.kafka_bootstrap:
+        return
+    try:
+        told = await asyncio.to_thread(
+            last_told, services.kafka_bootstrap, settings.topic_prefix, services.kafka_security
+        )
+    except KafkaException as error:
+        yield _note("history", f"the results topic cannot be read: {error.args[0].str()}", "Look again later.")
+        return
+    async with db.connection() as connection:
+        proof = await knows_more(connection, told)
+    if proof is not None:
+        since = began(stamp, proof.at).strftime("%Y-%m-%dT%H:%MZ")
+        what = (
+            f"the results topic knows more than the database, which seems to be one of an earlier time: {proof.words}"
+        )
+        fix = f"Stop core and workers, then: dagboek restored --since {since}"
+        yield _wrong("history", what, fix)
+    elif not stamp["suspect"]:
+        yield _ok("history", "the database knows all that was told last")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -431,7 +431,8 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
 
     `twice` is the issue (JSON) for a person when the tool turns out to hold two entries for one link. While a newer
     attempt is open the link keeps waiting for it, but with the entry, so that it cannot become free again. For what a
-    person had sent again meanwhile it is a fact of the link that took its place.
+    person had sent again meanwhile it is a fact of the link that took its place. The attempt itself may be missing, in
+    a database that was put back to before it.
     """
     async with connection.transaction():
         found = await connection.execute("SELECT * FROM link WHERE id = %s FOR UPDATE", (late.link_id,))
@@ -445,7 +446,7 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
         )
         if late.outcome is not Outcome.BOOKED:
             return Late.NO_MATTER
-        if link["entry_id"] == late.entry_id or not noted.rowcount:
+        if link["entry_id"] == late.entry_id or (not noted.rowcount and await _has_attempt(connection, late)):
             return Late.KNOWN
         if not link["current"]:
             link = await _successor(connection, link)
@@ -459,6 +460,13 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
             (twice.decode(), link["id"]),
         )
         return Late.BOOKED_TWICE
+
+
+async def _has_attempt(connection: Connection, late: AttemptOutcome) -> bool:
+    found = await connection.execute(
+        "SELECT 1 FROM attempt WHERE link_id = %s AND number = %s", (late.link_id, late.attempt)
+    )
+    return await found.fetchone() is not None
 
 
 async def _successor(connection: Connection, link: DictRow) -> DictRow:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import structlog
+from confluent_kafka import KafkaException
 
 from dagboek.admission import Admission
 from dagboek.commands import CommandReader
@@ -14,10 +15,12 @@ from dagboek.night import Night
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
+from dagboek.replay import Replay
 from dagboek.retention import drop_old
 from dagboek.schedule import request_due
 from dagboek.settings import Settings
 from dagboek.settle import Settler
+from dagboek.stamp import alive
 from dagboek.sweeper import deliver_items, deliver_run_events, write_events
 from dagboek.vault import Vault, vault_for
 from dagboek.watchdog import Watchdog
@@ -64,6 +67,7 @@ class CoreService:
             watchdog = Watchdog(db, planner, services.kafka_bootstrap, settings.topic_prefix, security)
             reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
             settler = Settler(db, self._plugins, self._vault)
+            replay = Replay(db, services.kafka_bootstrap, settings.topic_prefix, security)
             reader.start()
             jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
                 ("admit", 0.25, admission.admit_waiting),
@@ -76,6 +80,8 @@ class CoreService:
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
                 ("schedule", 1, lambda: request_due(db, publisher, night)),
+                ("replay", 0.5, replay.step),
+                ("alive", 10, lambda: alive(db)),
                 ("retention", 3600, lambda: drop_old(db)),
             ]
             tasks = [asyncio.create_task(_every(name, seconds, job, stop)) for name, seconds, job in jobs]
@@ -87,6 +93,7 @@ class CoreService:
                 task.cancel()
             admission.close()
             watchdog.close()
+            replay.close()
         await asyncio.to_thread(publisher.close)
         log.info("core.stopped")
 
@@ -95,7 +102,7 @@ async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], s
     while not stop.is_set():
         try:
             await job()
-        except AWAY as trouble:
+        except (*AWAY, KafkaException) as trouble:
             log.warning("job.waits", job=name, error=type(trouble).__name__)
             await asyncio.sleep(1)
         except Exception as bug:

@@ -1,5 +1,7 @@
 """What a tool held before we came: read in bulk on the first run, compared before anything is booked.
 
+It is read again after the database was put back to an earlier time: then what stands there may be our own.
+
 Books may hold a hundred thousand entries: a document is compared with those alone that share its reference, or its
 day and amount.
 """
@@ -15,13 +17,18 @@ from dagboek.matching import plain_reference
 
 
 async def store(db: Database, administration_id: UUID, entries: Sequence[Candidate]) -> None:
-    """Stores all entries of the books; from then on documents may be booked."""
+    """Stores all entries of the books, as they are now; from then on documents may be booked."""
     async with db.transaction() as connection:
         async with connection.cursor() as cursor:
             await cursor.executemany(
                 """INSERT INTO tool_entry (administration_id, entry_id, number, reference, texts, marks, journal,
                                            party_id, day, gross, currency, url)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+                   VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                   ON CONFLICT (administration_id, entry_id) DO UPDATE
+                       SET number = excluded.number, reference = excluded.reference, texts = excluded.texts,
+                           marks = excluded.marks, journal = excluded.journal, party_id = excluded.party_id,
+                           day = excluded.day, gross = excluded.gross, currency = excluded.currency,
+                           url = excluded.url""",
                 [
                     (
                         administration_id,

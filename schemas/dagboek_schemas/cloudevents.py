@@ -73,6 +73,15 @@ def event_type(headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None
         raise NotAnEvent("header ce_type is not text") from None
 
 
+def event_time(headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None) -> datetime | None:
+    """When the event was written, by the clock of who wrote it; None where that does not say."""
+    try:
+        at = datetime.fromisoformat(dict(headers or ())["ce_time"].decode())
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
 ACTED_ON: Mapping[str, type[EventData]] = {model.TYPE: model for model in (StartSync, ContinueSync, ItemReady)}
 """Events that our own programs act on."""
 

@@ -415,6 +415,22 @@ async def test_booked_after_all_is_adopted(books: Books) -> None:
     assert await outcomes(books, link) == ["booked"]
 
 
+async def test_booked_by_an_attempt_that_the_database_lost_is_adopted(books: Books) -> None:
+    """The answer came after it was put back to before the attempt: pushed again, it would stand there twice."""
+    (link,) = await books.links()
+    assert await comes_late(books, link) is Late.ADOPTED
+    row = await books.link(link)
+    assert (row["state"], row["entry_id"], row["revision"]) == ("booked", "e1", "rev1:a")
+
+
+async def test_booked_by_a_lost_attempt_while_another_has_booked_is_a_persons_business(books: Books) -> None:
+    (link,) = await books.links()
+    await books.intend(books.intent(link))
+    await books.came(link, Outcome.BOOKED, entry_id="e2", entry_number="2")
+    assert await comes_late(books, link, attempt=7) is Late.BOOKED_TWICE
+    assert (await books.link(link))["state"] == "needs_person"
+
+
 async def test_booked_after_a_person_was_asked_is_adopted(books: Books) -> None:
     (link,) = await books.links()
     await books.intend(books.intent(link))

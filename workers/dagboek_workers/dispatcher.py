@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -11,7 +12,7 @@ from dagboek.acks import Acks
 from dagboek.database import AWAY
 from dagboek.dead_letters import WORDS, dead_letter
 from dagboek.plugins import UnknownPlugin
-from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode
+from dagboek_schemas.cloudevents import NotAnEvent, UnknownEvent, decode, event_time
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.topics import Topic
 
@@ -81,11 +82,11 @@ class Dispatcher:
             finished()
             return
         if isinstance(event, ItemReady):
-            self._to_lane(event, finished)
+            self._to_lane(event, finished, event_time(received.headers))
         else:
             finished()
 
-    def _to_lane(self, event: ItemReady, finished: Callable[[], None]) -> None:
+    def _to_lane(self, event: ItemReady, finished: Callable[[], None], at: datetime | None) -> None:
         tool = self._tools.get(event.tool)
         if tool is None:
             try:
@@ -94,7 +95,7 @@ class Dispatcher:
                 self._spawn(self._park(event, str(missing), finished))
                 return
             tool = self._tools[event.tool] = ToolLoop(event.tool, self._parts)
-        tool.submit([Work(event, finished, self._assignment)])
+        tool.submit([Work(event, finished, self._assignment, at)])
 
     async def _park(self, event: ItemReady, words: str, finished: Callable[[], None]) -> None:
         async with self._parking:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import structlog
 from dagboek.database import AWAY
 from dagboek.plugins import unexpected
 from dagboek.runs import HELD, Next, advance, park, publish_continue, resume
+from dagboek.stamp import ahead
 from dagboek.starts import STARTS, Start, mark, take_back
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.issues import Issue, Severity
@@ -19,7 +20,7 @@ from dagboek_schemas.statuses import ItemState
 from dagboek_sdk import clock
 
 from dagboek_workers.circuit import Circuit
-from dagboek_workers.pushing import Changed, Finished, ItemTask, Left, LetGo, push_item
+from dagboek_workers.pushing import Changed, Finished, ItemTask, Left, LetGo, NotYet, push_item
 from dagboek_workers.window import ItemSeen, Window, load_window
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Work:
     finished: Callable[[], None]
     assignment: int = 0
     """Rises whenever partitions go elsewhere."""
+    at: datetime | None = None
+    """When the event was written."""
 
 
 @dataclass
@@ -137,6 +140,9 @@ class Lane:
             self._anew(work)
         except Changed:
             self._anew(work)
+        except NotYet:
+            self._anew(work)
+            await asyncio.sleep(PAUSE / 4)
         except AWAY as trouble:
             log.warning("lane.database_away", run=str(work.event.run_id), error=type(trouble).__name__)
             self._anew(work)
@@ -166,9 +172,12 @@ class Lane:
             self.epoch, self.suspect = taken.epoch, self.suspect or taken.suspect
         window = await self._window(event)
         if window is None:
+            await ahead(self.loop.db, event.run_id, event.generation, event.window, work.at)
             self._let_go(event)
             work.finished()
             return
+        if window.unchecked:
+            raise NotYet
         item = window.items.get(event.sequence)
         if event.ask_next:
             await publish_continue(

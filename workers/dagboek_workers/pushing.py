@@ -62,6 +62,7 @@ from dagboek_sdk.source import SourceUnavailable
 from dagboek_workers.circuit import SECONDS
 from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
+from dagboek_workers.restored import closed_entries, compare, sent_since_look_up
 from dagboek_workers.sending import Unexpected, Verdict, again, send, settles, sound
 from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
 
@@ -89,6 +90,10 @@ class Left(Exception):
 
 class LetGo(Left):
     """The rest of this run and generation is let go: the database will bring it back."""
+
+
+class NotYet(Left):
+    """It waits for the core, for a moment."""
 
 
 class Changed(Left):
@@ -162,6 +167,9 @@ class ItemTask:
         except ConnectionProblem as problem:
             await self._not_opened(problem)
             return
+        if self.window.suspect:
+            await compare(self.lane, self.window, tool)
+            raise Changed
         if item.kind is ItemKind.PULL:
             await self._pull(tool)
             return
@@ -385,10 +393,10 @@ class ItemTask:
         if not self.window.looked_up:
             async with asyncio.timeout(PULL_DEADLINE):
                 await look_up(self.lane, self.window, tool)
-        if link.attempt or link.incarnation > 1 or not self.window.entries_there:  # a person said: send it
+        if not self.window.entries_there or await sent_since_look_up(self.loop.db, link):
             return False
         there = await like(self.loop.db, self.lane.administration_id, booking)
-        others = await self._of_others(link, there)
+        others = await self._of_others(link, there) | await closed_entries(self.loop.db, link)
         found = match(booking, self._party_entry(), [one for one in there if one.entry_id not in others])
         if found.likeness is Likeness.OURS:
             return await self._adopt(link, found.candidates[0])
@@ -572,6 +580,7 @@ class ItemTask:
                 self.lane.administration_id,
                 booking.series,
             )
+            self.loop.series.discard((self.lane.administration_id, booking.series))  # its row may have been lost
             if held is not None:
                 wait = _seconds_until(held["settle_due"] + ASKING) or 0.5
                 await self.lane.park(self.window, wait, "series", None, known_end=True)
@@ -581,7 +590,8 @@ class ItemTask:
         """An attempt without outcome: sent again where that is safe and it is this item's, else left to settle."""
         own = link.run_id == self.window.run["id"] and link.sequence == self.item.sequence
         settling = tool.about.party_settling if self.item.kind is ItemKind.PARTY else tool.about.settling
-        if not (own and settling.repeatable and link.op == Op.CREATE):
+        repeatable = own and settling.repeatable and link.op == Op.CREATE
+        if not repeatable or not await sent_since_look_up(self.loop.db, link):  # another attempt may have been lost
             self._tell_to_settle(link)
             return
         row = await self.loop.db.one(

@@ -35,6 +35,7 @@ from dagboek.push_record import (
     late_outcome,
     write,
 )
+from dagboek.stamp import outcome_ahead
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.topics import Topic
@@ -250,6 +251,7 @@ class Recorder:
 
     async def _late(self, late: AttemptOutcome) -> None:
         twice = Issue(code="D12", severity=Severity.ERROR, facts={"entry": late.entry_number or "?"})
+        await self._kept(partial(outcome_ahead, link_id=late.link_id, attempt=late.attempt))
         try:
             found = await self._kept(partial(late_outcome, late=late, twice=twice.model_dump_json().encode()))
         except psycopg.Error as error:

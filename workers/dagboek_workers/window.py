@@ -96,6 +96,16 @@ class Window:
         return bool(self.run["looked_up"])
 
     @property
+    def suspect(self) -> bool:
+        """Whether the database went back in time, and was not compared with these books since."""
+        return bool(self.run["suspect"])
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the core has yet to see that the database is not one of an earlier time."""
+        return bool(self.run["unchecked"])
+
+    @property
     def generation(self) -> int:
         """Generation of the run that the window was published in."""
         return int(self.run["generation"])
@@ -113,7 +123,8 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
     """The window, or None when its run is not active in this generation any more."""
     async with db.connection() as connection:
         found = await connection.execute(
-            """SELECT r.*, a.looked_up_at IS NOT NULL AS looked_up,
+            """SELECT r.*, a.looked_up_at IS NOT NULL AS looked_up, a.suspect_since IS NOT NULL AS suspect,
+                      (SELECT unchecked FROM stamp) AS unchecked,
                       EXISTS (SELECT 1 FROM tool_entry WHERE administration_id = a.id) AS entries_there FROM run r
                JOIN administration a ON a.id = r.administration_id
                WHERE r.id = %s AND r.generation = %s AND r.state = 'active'""",

@@ -31,6 +31,7 @@ COMMANDS = (
     "sandbox",
     "chaos",
     "doctor",
+    "restored",
     "plugins",
 )
 """Modules of this package, in the order of the help."""
