@@ -7,10 +7,10 @@ from crash.books import audit, dossiers, ended, prepare, request
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, octopus
 
-LIVES = ["window_stored:2", "window_published:2"]
+LIVES = ["window_stored:2", "window_admitted:2", "window_published:2"]
 
 
-async def test_a_planner_killed_between_storing_publishing_and_remembering(
+async def test_a_planner_killed_between_storing_admitting_publishing_and_remembering(
     dagboek: Installation, tmp_path: Path
 ) -> None:
     async with octopus(dossiers=dossiers(4)) as sandbox:

@@ -37,7 +37,8 @@ async def test_a_whale_keeps_no_small_run_waiting(narrow: Installation, tmp_path
         whale = await connected(narrow, sandbox, tmp_path, "Whale", 2000, WHALE)
         small = [await connected(narrow, sandbox, tmp_path, name, 2001 + at, EACH) for at, name in enumerate(names)]
         sandbox.control.faults(kind="latency", operation="insertBuySellBooking", dossier=2000, seconds=0.03)
-        start_tuned(narrow, {"dagboek.admission.ROOM": ROOM, "dagboek.admission.KEPT": ROOM // 4}, "core")
+        for _ in range(2):  # cores, which keep to the room together
+            start_tuned(narrow, {"dagboek.admission.ROOM": ROOM, "dagboek.admission.KEPT": ROOM // 4}, "core")
         narrow.worker()
         await narrow.ready()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def start_tuned(dagboek: "Installation", constants: dict[str, float], *command: str) -> None:
     """Starts a command with `constants` by name, such as `dagboek.admission.ROOM`."""
-    log = (dagboek.folder / f"tuned-{'-'.join(command)}.log").open("wb")
+    log = (dagboek.folder / f"tuned-{'-'.join(command)}-{len(dagboek.processes)}.log").open("wb")
     dagboek.processes.append(
         subprocess.Popen(
             [sys.executable, __file__, json.dumps(constants), *command],

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -396,6 +397,42 @@ async def test_a_tool_loop_that_never_reached_its_database_can_be_dropped_and_st
     await dispatcher.stop(5)
     assert acked == []
     assert not any(thread.name == "tool octopus" for thread in threading.enumerate())
+
+
+async def test_one_tenant_has_a_share_of_a_tools_places(
+    parts: Parts, acked: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many administrations it has."""
+    at_work: Counter[UUID] = Counter()
+    release = threading.Event()
+
+    async def work(_: Lane, one: Work) -> None:
+        at_work[one.event.tenant_id] += 1
+        while not release.is_set():
+            await asyncio.sleep(0.01)
+        one.finished()
+
+    monkeypatch.setattr(Lane, "_work", work)
+    parts.calls, parts.tenant_calls = 8, 3
+    dispatcher = Dispatcher(parts, acked.append)
+    large, small = UUID(int=2), UUID(int=9)
+    events = [ready(offset, administration=UUID(int=offset)) for offset in range(20)]
+    one = ItemReady.model_validate_json(events[-1].value or b"").model_copy(update={"tenant_id": small})
+    events[-1].value = one.model_dump_json().encode()
+    try:
+        take(dispatcher, *events)
+        async with asyncio.timeout(10):
+            while at_work[small] == 0:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert at_work == {large: 3, small: 1}
+        release.set()
+        async with asyncio.timeout(10):
+            while len(acked) < len(events):
+                await asyncio.sleep(0.01)
+    finally:
+        release.set()
+        await dispatcher.stop(5)
 
 
 async def test_dropped_lanes_forget_what_is_queued_and_end_what_is_at_work(
