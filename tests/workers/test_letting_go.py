@@ -267,6 +267,19 @@ async def test_what_waits_for_the_brokers_is_not_let_go(worker: Worker, quick: B
     await worker.until(lambda: worker.acked == [0, 1])
 
 
+async def test_a_run_of_which_the_lane_holds_nothing_is_not_let_go(worker: Worker, slow: Books, quick: Books) -> None:
+    """Its results wait for the brokers, while the lane is at another run of the same books."""
+    events = await documents(slow, "S1")
+    worker.take(*events)
+    await worker.until(lambda: worker.tool.asked)
+    loop = worker.dispatcher.tools["x"]
+
+    await loop.call(loop.let_go_held(events[0].model_copy(update={"run_id": quick.run}), 0))
+    assert (await run_of(quick))["state"] == "active"
+    await loop.call(loop.let_go_held(events[0], 0))
+    assert (await run_of(slow))["state"] == "parked"
+
+
 async def test_partitions_that_go_and_come_back_while_a_run_is_let_go(
     worker: Worker, slow: Books, quick: Books
 ) -> None:
