@@ -296,6 +296,7 @@ class Lane:
 
     async def _publish_held(self) -> None:
         """What was let go comes again in a new generation, now that the lane is free for it."""
+        await self.loop.recorder.written()  # what it was at is not planned again
         held, self.held = self.held, set()
         for run_id, generation in held:
             try:
