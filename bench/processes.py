@@ -19,16 +19,18 @@ from dagboek.plugins import Plugins
 from dagboek.service import CoreService
 from dagboek.settings import Settings
 from dagboek.vault import Vault
+from dagboek_octopus import hooks as octopus
 from dagboek_workers.app import WorkerOptions, run_worker
 
 HERE = Path(__file__).parent
 
 
 def plugins() -> Plugins:
-    """The tools and the source of the benches, nothing else."""
+    """The tools and the source of the benches, and Octopus for its sandbox."""
     made = Plugins(entry_points=False)
     made.register(instant, "instant")
     made.register(stub_plugin, "stub")
+    made.register(octopus, "octopus")
     return made
 
 

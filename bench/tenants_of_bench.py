@@ -42,8 +42,12 @@ async def set_up(
     documents: Sequence[int],
     tool: str = "instant",
     base_url: str = "http://127.0.0.1",
+    login: Mapping[str, Any] | None = None,
 ) -> list[UUID]:
-    """The ids of connections, each of a tenant of its own to books of its own; `documents` says how many it has."""
+    """The ids of connections, each of a tenant of its own to books of its own; `documents` says how many it has.
+
+    `login` are the settings of the tool, where they are more than an address.
+    """
     side = Side(
         invoice_journal="S",
         vat_codes=(VatCode(key=VatKey(rate=Decimal(21)), code="21"),),
@@ -51,7 +55,7 @@ async def set_up(
     )
     given = {
         "tool": tool,
-        "login": vault.encrypt({"user": "bench", "base_url": base_url}),
+        "login": vault.encrypt(dict(login or {"user": "bench", "base_url": base_url})),
         "settings": ConnectionSettings(sales=side).model_dump_json(),
     }
     async with db.transaction() as connection:

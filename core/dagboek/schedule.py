@@ -24,7 +24,7 @@ from dagboek.runs import start_record
 
 log = structlog.get_logger()
 
-LOT = 25
+LOT = 50
 """Runs that are requested at a time."""
 UNPLANNED = 100
 """Nightly runs that may wait to be planned: more come as these are done, so that people's own runs find room."""
