@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -175,6 +176,10 @@ async def rotate_keys(db: Database, vault: Vault) -> int:
     return len(logins) + len(tokens)
 
 
+_renewing: ContextVar[bool] = ContextVar("renewing", default=False)
+"""Whether this task renews a token already, and has its place."""
+
+
 @dataclass
 class _Refreshers:
     """Who renews what in this event loop."""
@@ -222,8 +227,16 @@ class LoginSecrets:
         """
         ours = _refreshers.setdefault(self._db, _Refreshers())
         local = ours.locks.setdefault((self._login_id, name), asyncio.Lock())
+        if _renewing.get():  # a token that the other one needs: waiting for a place, each would wait for the others
+            async with _within(local), self._database_lock(name):
+                yield
+            return
         async with _within(local), _within(ours.places), self._database_lock(name):
-            yield
+            mark = _renewing.set(True)
+            try:
+                yield
+            finally:
+                _renewing.reset(mark)
 
     @asynccontextmanager
     async def _database_lock(self, name: str) -> AsyncIterator[None]:

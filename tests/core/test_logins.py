@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from dagboek import database, logins
@@ -132,6 +133,23 @@ async def test_one_refresher_at_a_time_in_a_process(db: Database, vault: Vault, 
 
     assert set(await asyncio.gather(*(renew() for _ in range(20)))) == {"token 1"}
     assert (most, asked) == (1, 1)
+
+
+async def test_any_number_of_logins_renew_a_token_for_which_they_need_another_one(db: Database, vault: Vault) -> None:
+    """As after a night: each opens its dossier, and for that logs in first."""
+    asked = 0
+
+    async def renew() -> None:
+        nonlocal asked
+        secrets = LoginSecrets(db, vault, uuid4())
+        async with secrets.lock("dossier:7"):
+            await asyncio.sleep(0.05)
+            async with secrets.lock("login"):
+                asked += 1
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(renew() for _ in range(3 * logins.REFRESHERS)))
+    assert asked == 3 * logins.REFRESHERS
 
 
 HOLDER = """
