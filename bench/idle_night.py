@@ -13,6 +13,7 @@ taken in the same time with nothing due, by what they took in the ten seconds be
 import argparse
 import asyncio
 import json
+import secrets
 import subprocess
 import tempfile
 import time
@@ -23,8 +24,9 @@ import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from cryptography.fernet import Fernet
 from dagboek.database import Database, migrate
-from dagboek.embedded import EmbeddedServices
+from dagboek.embedded import services_for
 from dagboek.logs import configure
+from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
 from dagboek_octopus.sandbox import Sandbox, start_sandbox
 from dagboek_schemas.topics import Topic
@@ -178,11 +180,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1800, help="time after which it is given up")
     arguments = parser.parse_args()
     configure("WARNING")
-    with tempfile.TemporaryDirectory(prefix="dagboek-bench-") as folder, EmbeddedServices(Path(folder)) as services:
-        url = services.database_url.rpartition("/")[0] + "/bench"
-        here = Addresses(services.kafka_bootstrap, url, Fernet.generate_key().decode())
+    with (
+        tempfile.TemporaryDirectory(prefix="dagboek-bench-") as folder,
+        services_for(Settings(data_dir=Path(folder))) as services,
+    ):
+        name = f"idle_{secrets.token_hex(4)}"
+        url = services.database_url.rpartition("/")[0] + f"/{name}"
+        here = Addresses(services.kafka_bootstrap, url, Fernet.generate_key().decode(), prefix=name)
         with psycopg.connect(services.database_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
+            connection.execute(f"CREATE DATABASE {name}")
         migrate(here.database_url)
         ensure_topics(here.kafka_bootstrap, here.settings)
         print(json.dumps({"machine": machine(), **asyncio.run(measure(arguments, here))}, indent=1))

@@ -141,3 +141,17 @@ def test_the_loops_commit_in_order() -> None:
     kafka._delivered(records[0], None, None)  # type: ignore[arg-type]
     kafka.commit()
     assert consumer.offsets == [(3, 2), (0, 10)]
+
+
+async def test_a_night_with_nothing_to_do_calls_nobody_but_for_what_is_not_paid(services: Services) -> None:
+    command = [sys.executable, str(COMPARE.with_name("idle_night.py")), "--connections", "12", "--unpaid", "3"]
+    environment = {
+        **os.environ,
+        "DAGBOEK_KAFKA_BOOTSTRAP": services.kafka_bootstrap,
+        "DAGBOEK_DATABASE_URL": services.database_url,
+    }
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["success"], found["items"], found["document_records"]) == (12, 3, 3)
+    assert 3 <= found["sandbox_calls"] <= 3 * 8
