@@ -99,6 +99,26 @@ async def test_a_document_that_hangs_its_loop_restarts_the_worker_and_is_set_asi
         assert "_stop" in named[0], "the place in the plugin is not named"
 
 
+async def test_a_document_that_holds_the_whole_interpreter_ends_the_worker_and_is_set_aside(
+    dagboek: Installation, tmp_path: Path
+) -> None:
+    """A regular expression that backtracks without end: no thread of the process could look."""
+    async with octopus(dossiers=dossiers(2)) as sandbox:
+        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=2, documents=5)
+        holding = poisoned(tmp_path / "ubl", FIRST, "BACKTRACK")
+        dagboek.core()
+        await request(dagboek, asked)
+
+        async with kept_running(dagboek, tmp_path / "worker.log", STARVED="5") as ends:
+            await ended(dagboek, asked, 400)
+
+        assert await codes(dagboek, asked) == {holding: "skipped D32"}
+        found = await audit(dagboek, sandbox, asked)
+        assert found.faults() == {}
+        assert set(ends) == {-signal.SIGPROF}
+        assert "_stop" in (tmp_path / "worker.log").read_text(), "the place in the plugin is not named"
+
+
 async def test_a_worker_that_was_frozen_goes_on_and_suspects_nobody(dagboek: Installation, tmp_path: Path) -> None:
     async with octopus(dossiers=dossiers(2)) as sandbox:
         asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=2, documents=30)

@@ -30,6 +30,7 @@ from dagboek_schemas.documents import Document
 from dagboek_sdk.accounting import AccountingPlugin, MappingContext
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking
 from dagboek_sdk.hooks import hookimpl
+from dagboek_workers import blocked
 from dagboek_workers.app import WorkerOptions, run_worker
 
 if TYPE_CHECKING:
@@ -135,23 +136,23 @@ def octopus_catalogue() -> Any:
     return dagboek_octopus.issues.catalogue()
 
 
-def start_broken_worker(dagboek: "Installation", log: Path, slot: int = 1) -> subprocess.Popen[bytes]:
+def start_broken_worker(dagboek: "Installation", log: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Starts it as a process of an installation, with its output added to `log`."""
     with log.open("ab") as file:
-        command = [sys.executable, __file__, str(slot)]
-        process = subprocess.Popen(command, env=dagboek.environment(), stdout=file, stderr=subprocess.STDOUT)
+        command, given = [sys.executable, __file__, "1"], dagboek.environment(**environment)
+        process = subprocess.Popen(command, env=given, stdout=file, stderr=subprocess.STDOUT)
     dagboek.processes.append(process)
     return process
 
 
 @asynccontextmanager
-async def kept_running(dagboek: "Installation", log: Path) -> AsyncIterator[list[int]]:
+async def kept_running(dagboek: "Installation", log: Path, **environment: str) -> AsyncIterator[list[int]]:
     """A broken worker that is started again whenever it ends, as a supervisor does: the statuses it ended with."""
     ends: list[int] = []
 
     async def keep() -> None:
         while True:
-            process = start_broken_worker(dagboek, log)
+            process = start_broken_worker(dagboek, log, **environment)
             while process.poll() is None:
                 await asyncio.sleep(0.1)
             ends.append(process.returncode)
@@ -166,6 +167,7 @@ async def kept_running(dagboek: "Installation", log: Path) -> AsyncIterator[list
 def main() -> None:
     """Serves until TERM."""
     threading.Thread(target=_kill_when_out_of_memory, daemon=True).start()
+    blocked.STARVED = int(os.environ.get("STARVED", blocked.STARVED))  # type: ignore[misc]
     settings = load_settings()
     configure(settings.log_level)
     assert settings.kafka_bootstrap and settings.database_url
