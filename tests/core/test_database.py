@@ -1,10 +1,13 @@
 """Trouble of the database that ends is waited for; what it would refuse again is not."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import psycopg
 import pytest
+from dagboek import migrations
 from dagboek.database import AWAY, Database, StatementRefused, connect
 from dagboek.embedded import Services
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
@@ -94,3 +97,11 @@ async def test_a_connection_that_was_cut_is_waited_for(books: Books) -> None:
 async def test_a_database_that_is_not_there_is_waited_for() -> None:
     with pytest.raises(AWAY):
         await connect("postgresql://x@127.0.0.1:1/x", connect_timeout=1)
+
+
+def test_migrations_form_one_line_and_bear_their_numbers() -> None:
+    """Two of one number, made beside each other, would leave every database without a newest revision."""
+    files = sorted((Path(migrations.__path__[0]) / "versions").glob("[0-9]*.py"))
+    line = [re.findall(r'^(?:down_)?revision = "?(\w+)"?$', file.read_text(), re.M) for file in files]
+    numbers = [file.stem.partition("_")[0] for file in files]
+    assert line == [[number, before] for number, before in zip(numbers, ["None", *numbers], strict=False)]
