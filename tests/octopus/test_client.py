@@ -189,6 +189,17 @@ async def test_a_new_relation_whose_answer_has_no_key_is_read_back(plugin: Octop
     assert [method for method, _, _ in script.seen] == ["GET", "PUT", "GET"]
 
 
+async def test_an_answer_of_another_relation_is_not_taken_for_that_of_ours(
+    plugin: OctopusPlugin, script: Script
+) -> None:
+    made = party(plugin)
+    number = plugin.settings.external_id_base + made.link_no
+    other = {"relationIdentificationServiceData": {"externalRelationId": number - 1, "relationKey": {"id": 3}}}
+    script.answers = [(200, []), (201, other)]
+    with pytest.raises(Uncertain, match="another relation"):
+        await plugin.push(made)
+
+
 async def test_a_change_of_a_relation_sends_back_what_must_stay(plugin: OctopusPlugin, script: Script) -> None:
     made = attempt(plugin.map_party(Party(name="X"), Component.CUSTOMERS, context()), ItemKind.PARTY, entry_id="44")
     card = {

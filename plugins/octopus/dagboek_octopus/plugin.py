@@ -358,6 +358,8 @@ class OctopusPlugin(AccountingPlugin):
     async def _new_relation(self, number: int, answer: Any) -> Booked:
         """The key of what was written: in the answer of a new one, read back for one that was merged."""
         relation: Mapping[str, Any] | None = answer if isinstance(answer, dict) else None
+        if relation and relations.external_id(relation) not in (None, number):  # an answer that came twice
+            raise Uncertain("written, but the answer is of another relation")
         if relation is None or not relations.relation_id(relation):
             try:
                 relation = await self._relation_with(number, settling=True)
