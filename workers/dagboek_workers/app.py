@@ -30,6 +30,8 @@ REVOKE_SECONDS = 20.0
 """How long calls in flight are waited for when partitions go elsewhere."""
 UNJOINED_SECONDS = 1.5
 """How long the end of a worker may take that has no place in the group yet."""
+METADATA_SECONDS = 20
+"""After which a topic is found again that was deleted under the worker and made anew; the client's own are 300."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
         broker_rebalance_timeout=max(options.session_timeout + 2, REVOKE_SECONDS + 10),
         broker_max_poll_records=2000,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         consumer_group_instance_id=f"{group}-{options.slot}",
         worker_redirect_stdouts=False,
     )
