@@ -139,6 +139,8 @@ class Written:
     late: list[AttemptOutcome] = field(default_factory=list)
     """Outcomes whose link has moved on; `late_outcome` takes them one by one."""
     adopted: set[int] = field(default_factory=set)
+    told: set[tuple[UUID, int]] = field(default_factory=set)
+    """Run and sequence of items that have the outcome given; one that is missing had another one already."""
 
 
 async def write(connection: Connection, group: Group) -> Written:
@@ -153,8 +155,7 @@ async def write(connection: Connection, group: Group) -> Written:
             if one.link_id is not None and one.releases is not None
         ]:
             await remember(connection, refused)
-        if group.items:
-            await _items(connection, group.items)
+        told = await _items(connection, group.items) if group.items else None
         if group.reported:
             await _reported(connection, group.reported)
         granted = await _intents(connection, group.intents) if group.intents else None
@@ -163,6 +164,8 @@ async def write(connection: Connection, group: Group) -> Written:
         written.late = [one for one in group.outcomes if (one.link_id, one.attempt) not in done]
     if adopted is not None:
         written.adopted = {row["id"] for row in await adopted.fetchall()}
+    if told is not None:
+        written.told = {(row["run_id"], row["sequence"]) for row in await told.fetchall()}
     if granted is not None:
         for row in await granted.fetchall():
             written.granted[row["id"]] = Granted(row["id"], row["attempt"], row["link_version"], row["next_number"])
@@ -342,15 +345,23 @@ async def _adoptions(connection: Connection, adoptions: Sequence[Adoption]) -> A
 
 
 async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
+    # with those that were written before, by a commit whose answer was lost
     return await connection.execute(
-        """UPDATE item i SET state = o.state, issues = o.issues::jsonb, attempt = o.attempt,
-               link_version = o.link_version, booking_number = o.booking_number, entry_id = o.entry_id,
-               updated = o.updated, event = o.event, outcome_at = now(), reported_at = NULL
-           FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[],
-                       %b::bool[], %b::bytea[])
-           AS o(run_id, sequence, state, issues, attempt, link_version, booking_number, entry_id, updated, event)
-           WHERE i.run_id = o.run_id AND i.sequence = o.sequence
-             AND i.state IN ('planned', 'to_settle', 'accepted', 'needs_person', 'not_tried')""",
+        """WITH o AS MATERIALIZED (
+               SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::text[],
+                                    %b::text[], %b::bool[], %b::bytea[])
+               AS o(run_id, sequence, state, issues, attempt, link_version, booking_number, entry_id, updated, event)
+           ), written AS (
+               UPDATE item i SET state = o.state, issues = o.issues::jsonb, attempt = o.attempt,
+                   link_version = o.link_version, booking_number = o.booking_number, entry_id = o.entry_id,
+                   updated = o.updated, event = o.event, outcome_at = now(), reported_at = NULL
+               FROM o WHERE i.run_id = o.run_id AND i.sequence = o.sequence
+                 AND i.state IN ('planned', 'to_settle', 'accepted', 'needs_person', 'not_tried')
+               RETURNING i.run_id, i.sequence
+           )
+           SELECT run_id, sequence FROM written
+           UNION SELECT i.run_id, i.sequence FROM item i JOIN o ON o.run_id = i.run_id AND o.sequence = i.sequence
+           WHERE i.event = o.event""",
         (
             _column(items, "run_id"),
             _column(items, "sequence"),

@@ -146,6 +146,34 @@ async def test_what_is_told_is_delivered_after_it_is_stored_and_marked_after_it_
         assert (await books.item_row(sequence))["reported_at"] is not None
 
 
+async def test_a_worker_that_was_frozen_tells_nothing_that_another_has_told_otherwise(
+    books: Books, recorder: Recorder, producer: Producer
+) -> None:
+    """What it sent was settled, or done by another, while it did not run: its own "to settle" comes too late."""
+    await books.item(0, state="synced", outcome_at=datetime.now(UTC), event=b"of another")
+    late, finished = told(books, 0, ItemState.TO_SETTLE)
+
+    recorder.tell(late)
+    await recorder.written()
+
+    assert (producer.sent, finished) == ([], [0])
+    row = await books.item_row(0)
+    assert (row["state"], bytes(row["event"])) == ("synced", b"of another")
+
+
+async def test_an_outcome_whose_commit_was_not_answered_is_told_all_the_same(
+    books: Books, recorder: Recorder, producer: Producer
+) -> None:
+    """It stands there already when it is written again."""
+    await books.item(0, state="synced", outcome_at=datetime.now(UTC), event=b'{"sequence": 0}')
+    again, _ = told(books, 0)
+
+    recorder.tell(again)
+    await recorder.written()
+
+    assert producer.sent == [(Topic.RESULTS, b'{"sequence": 0}')]
+
+
 @pytest.mark.parametrize(
     ("state", "topics"),
     [

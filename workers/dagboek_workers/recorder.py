@@ -180,7 +180,7 @@ class Recorder:
         written = await self._write(group)
         for late in written.late:
             await self._late(late)
-        told = [one for one in told if not await self._taken_back(one)]
+        told = [one for one in told if not await self._taken_back(one) and _holds(one, written)]
         for intent, future in intents:
             if not future.done():
                 future.set_result(written.granted.get(intent.link_id))
@@ -209,6 +209,7 @@ class Recorder:
             written.granted |= one.granted
             written.late += one.late
             written.adopted |= one.adopted
+            written.told |= one.told
         return written
 
     async def _kept(self, action: Callable[[Connection], Awaitable[Result]]) -> Result:
@@ -299,6 +300,14 @@ class Recorder:
                 self._reported.append((told.item.run_id, told.item.sequence, told.item.state))
                 told.finished()
         self._wake.set()
+
+
+def _holds(told: Told, written: Written) -> bool:
+    """Whether the item has this outcome. A worker that was frozen comes too late with its own: another's was told."""
+    if (told.item.run_id, told.item.sequence) in written.told:
+        return True
+    told.finished()
+    return False
 
 
 def _failed(told: Told, _: object) -> None:
