@@ -38,6 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="where Kafka and PostgreSQL for the tests come from (default: embedded)",
     )
+    parser.addoption(
+        "--seeds", type=int, default=1000, help="seeds of the simulation, as far as a minute goes (default: 1000)"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,6 @@ class ToolLoop:
     """When the loop last went round; a loop that does not is blocked by its plugin."""
 
     def __post_init__(self) -> None:
-        self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._opened = False
         self._incoming: list[Work] = []
@@ -91,6 +90,11 @@ class ToolLoop:
         """Epochs of the lanes that are ours and were not given back."""
         self._resting: set[UUID] = set()
         """Those of them that had nothing to do when last looked at."""
+        self._start()
+
+    def _start(self) -> None:
+        """Its loop, in a thread."""
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._main, name=f"tool {self.name}", daemon=True)
         self._thread.start()
 

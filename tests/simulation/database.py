@@ -1,0 +1,282 @@
+"""A real PostgreSQL in virtual time: statements run one at a time, in an order that the seed decides.
+
+`now()`, `clock_timestamp()` and `gen_random_uuid()` of production's own SQL resolve to functions of the schema `sim`,
+which stands before `pg_catalog` in the search path. The time is read from a file, which the loop's side writes.
+"""
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from dagboek import database as production
+from dagboek.embedded import ports, postgres
+from dagboek.embedded.postgres import EmbeddedPostgres
+from psycopg import pq, waiting
+from psycopg.rows import dict_row
+from simulation.loop import PROCESS, Process
+
+SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "jit": "off",
+    "shared_buffers": "64MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+_FUNCTIONS = """
+CREATE SCHEMA sim;
+CREATE FUNCTION sim.now() RETURNS timestamptz LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN pg_catalog.to_timestamp(pg_catalog.pg_read_file('{clock}')::float8); END $$;
+CREATE FUNCTION sim.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS
+    $$ BEGIN RETURN pg_catalog.to_timestamp(pg_catalog.pg_read_file('{clock}')::float8); END $$;
+CREATE SEQUENCE sim.uuids;
+CREATE FUNCTION sim.gen_random_uuid() RETURNS uuid LANGUAGE sql VOLATILE AS
+    $$ SELECT pg_catalog.md5(pg_catalog.nextval('sim.uuids')::text)::uuid $$;
+"""
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A PostgreSQL of our own that writes nothing to the disk in a hurry; its address."""
+    with tempfile.TemporaryDirectory(prefix="dagboek-sim-") as folder:
+        Path(folder).chmod(0o755)
+        before = dict(postgres.SETTINGS)
+        postgres.SETTINGS.update(SETTINGS)
+        port = ports.keep_or_choose(Path(folder) / "ports.json", ["postgres"])["postgres"]
+        running = EmbeddedPostgres(Path(folder) / "postgres", port=port, progress=lambda _: None)
+        try:
+            running.start()
+            yield running.url
+        finally:
+            running.stop()
+            postgres.SETTINGS.clear()
+            postgres.SETTINGS.update(before)
+
+
+class Server:
+    """The database of one simulating process: its tables, its clock, its real connections."""
+
+    def __init__(self, url: str) -> None:
+        name = f"sim_{os.getpid()}"
+        self._folder = tempfile.mkdtemp(prefix="dagboek-clock-")
+        Path(self._folder).chmod(0o755)
+        clock = Path(self._folder) / "clock"
+        self._clock = os.open(clock, os.O_RDWR | os.O_CREAT, 0o644)
+        self._told = ""
+        self.tell(0.0)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}")
+            connection.execute(f"CREATE DATABASE {name}")
+        self.url = re.sub(r"/[^/?]*$", f"/{name}", url)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(_FUNCTIONS.replace("{clock}", str(clock)))
+            connection.execute(f"ALTER DATABASE {name} SET search_path = sim, pg_catalog")
+            connection.execute(f"ALTER DATABASE {name} SET lock_timeout = '2ms'")
+            connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '1ms'")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = 0")
+        production.migrate(self.url)
+        self._idle: list[tuple[Any, Any]] = []
+        self._admin = psycopg.connect(self.url, autocommit=True)
+        self._admin.execute("SET lock_timeout = 0")
+        found = self._admin.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'sim' AND tablename <> 'alembic_version'"
+        )
+        self._tables = [row[0] for row in found.fetchall()]
+        found = self._admin.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'sim'")
+        self._admin.execute("SET session_replication_role = replica")  # no foreign keys are looked at
+        self._deletes = "; ".join(
+            [
+                *(f"DELETE FROM {table}" for table in self._tables),
+                *(f"ALTER SEQUENCE {row[0]} RESTART" for row in found.fetchall()),
+            ]
+        )
+
+    def tell(self, moment: float) -> None:
+        """Sets the time of the database, in seconds since 1970."""
+        text = f"{moment:020.6f}"
+        if text != self._told:
+            os.pwrite(self._clock, text.encode(), 0)
+            self._told = text
+
+    def clear(self) -> None:
+        """Empties all tables; those whose rows are changed often are made anew, so that rows lie in the same order."""
+        self._admin.execute(
+            "TRUNCATE run, item, snapshot, run_event, link, attempt, payment_status, series, lane, origin"
+        )
+        self._admin.execute(self._deletes)
+
+    def take(self) -> tuple[Any, Any]:
+        """A real connection, perhaps one that was used before."""
+        while self._idle:
+            raw, prepared = self._idle.pop()
+            if raw.status == pq.ConnStatus.OK:
+                return raw, prepared
+        raw = pq.PGconn.connect(self.url.encode())
+        if raw.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError(raw.get_error_message())
+        raw.nonblocking = 1
+        return raw, None
+
+    def give_back(self, connection: Any) -> None:
+        """What a server does when the other side is gone: what was not committed is rolled back."""
+        raw = connection.pgconn
+        connection._closed = True
+        if raw.status != pq.ConnStatus.OK:
+            return
+        if raw.pipeline_status or raw.transaction_status == pq.TransactionStatus.ACTIVE:
+            number = raw.backend_pid
+            raw.finish()
+            while self.look("SELECT 1 FROM pg_stat_activity WHERE pid = %s", number):
+                time.sleep(0.0005)  # its locks are gone when it is, and not a moment of real time later
+            return
+        if raw.transaction_status != pq.TransactionStatus.IDLE:
+            raw.exec_(b"ROLLBACK")
+        connection.pgconn = _GONE
+        self._idle.append((raw, connection._prepared))
+
+    def look(self, query: str, *given: Any) -> Any:
+        """A row of what is committed at this moment."""
+        return self._admin.execute(query, given).fetchone()
+
+    def end_idle(self, connections: list[Any]) -> None:
+        """Ends those that are in a transaction."""
+        for connection in connections:
+            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                self.give_back(connection)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        for raw, _ in self._idle:
+            raw.finish()
+        self._admin.close()
+        os.close(self._clock)
+
+
+class _Gone:
+    """A connection that is no more."""
+
+    status = pq.ConnStatus.BAD
+    transaction_status = pq.TransactionStatus.UNKNOWN
+    pipeline_status = pq.PipelineStatus.OFF
+    socket = -1
+
+    def finish(self) -> None:
+        return
+
+    def __getattr__(self, name: str) -> Any:
+        raise psycopg.OperationalError("the connection is closed")
+
+
+_GONE: Any = _Gone()
+
+
+class Lines:
+    """The way of all simulated processes to the database. `latency` gives seconds; `arriving` may stop a statement."""
+
+    def __init__(self, server: Server, moment: Callable[[], float]) -> None:
+        self.server = server
+        self._moment = moment
+        self.latency: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0)
+        self.arriving: Callable[[Process, Any], None] = lambda *_: None
+        self.answered: Callable[[Process, Any], None] = lambda *_: None
+        self.away = False
+        self.over = False
+        """The seed has ended: what is still cleaned up has no effect."""
+
+    async def connect(self, kind: Any, url: str, **_: Any) -> Any:
+        process = PROCESS.get()
+        if process is not None:
+            before, after = self.latency()
+            await asyncio.sleep(before + after)
+            if self.away:
+                raise psycopg.OperationalError("the database is starting up")
+        raw, prepared = self.server.take()
+        made = kind(raw, row_factory=dict_row)
+        made._autocommit = True
+        if prepared is not None:
+            made._prepared = prepared
+        if process is not None:
+            process.connections.append(made)
+        return made
+
+    async def wait(self, connection: Any, work: Any) -> Any:
+        process = PROCESS.get()
+        if self.over:
+            raise psycopg.OperationalError("the connection is closed")
+        if process is None:
+            return self._run(connection, work)
+        before, after = self.latency()
+        if before:
+            await asyncio.sleep(before)
+        if process.dead or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        self.arriving(process, connection)
+        if process.dead or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        result = self._run(connection, work)
+        self.answered(process, connection)
+        if after or process.dead:
+            await asyncio.sleep(after)
+        return result
+
+    def _run(self, connection: Any, work: Any) -> Any:
+        self.server.tell(self._moment())
+        return waiting.wait(work, connection.pgconn.socket, 10.0)
+
+    async def close(self, connection: Any) -> None:
+        self.release(connection)
+
+    def release(self, connection: Any) -> None:
+        process = PROCESS.get()
+        if process is not None and connection in process.connections:
+            process.connections.remove(connection)
+        if not connection._closed:
+            self.server.give_back(connection)
+
+
+class Pool:
+    """As psycopg's pool, without its background tasks."""
+
+    def __init__(self, url: str, *, max_size: int, **_: Any) -> None:
+        self._url = url
+        self._places = asyncio.Semaphore(max_size)
+        self._idle: list[production.Connection] = []
+
+    check_connection = None
+
+    async def open(self) -> None:
+        return
+
+    async def close(self, timeout: float = 0) -> None:
+        for connection in self._idle:
+            await connection.close()
+        self._idle.clear()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[production.Connection]:
+        async with self._places:
+            while self._idle and self._idle[-1].closed:
+                self._idle.pop()
+            if self._idle:
+                connection = self._idle.pop()
+            else:
+                connection = await production.Connection.connect(self._url)
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    if connection.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+                        self._idle.append(connection)
+                    else:
+                        await connection.close()

@@ -1,0 +1,118 @@
+"""What of production is led into the simulation: the clock, the way to the database, the brokers, threads.
+
+Installed once in a process that does nothing else.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from dagboek import commands, database, planner, runs, service, watchdog
+from dagboek.database import AWAY
+from dagboek.plugins import unexpected
+from dagboek_sdk import clock
+from dagboek_workers import dispatcher, pushing, quarantine, recorder, tool_loop
+from simulation.database import Pool
+from simulation.log import SimConsumer, SimPublisher, SimReader
+from simulation.world import EPOCH, IDLE, SLOWER, SLOWEST, WORLDS, SimToolLoop
+
+
+def install() -> None:
+    """From now on production lives in `WORLDS`."""
+    structlog.configure(processors=[_logged])
+    for place, name, value in _PATCHES:
+        assert hasattr(place, name), f"{place} has no {name} any more: the simulation must be led into it otherwise"
+        setattr(place, name, value)
+
+
+def _now() -> datetime:
+    return EPOCH + timedelta(seconds=WORLDS["it"].loop.time())
+
+
+def _boot_time() -> float:
+    return 1000.0 + WORLDS["it"].loop.time()
+
+
+def _logged(_: Any, __: str, event: Any) -> Any:
+    WORLDS["it"].logged(event.pop("event"), event)
+    raise structlog.DropEvent
+
+
+async def _connect(kind: Any, url: str, **options: Any) -> Any:
+    return await WORLDS["it"].lines.connect(kind, url, **options)
+
+
+async def _nothing(_: Any) -> None:
+    return
+
+
+class _Session:
+    """Nobody sends anything through it."""
+
+    async def close(self) -> None:
+        return
+
+
+async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], stop: asyncio.Event) -> None:
+    """As production's, but more seldom while nothing happens: looking costs real time, and nobody waits."""
+    world = WORLDS["it"]
+    if name in ("retention", "schedule"):
+        return
+    slow = min(seconds * SLOWER, SLOWEST)
+    seen, wait = -1, slow
+    while not stop.is_set():
+        wait = slow if world.activity != seen else min(wait * 2, IDLE)
+        seen = world.activity
+        try:
+            await job()
+        except AWAY:
+            await asyncio.sleep(1)
+        except Exception as bug:
+            unexpected(f"job {name}", bug)
+            await asyncio.sleep(1)
+        await asyncio.sleep(wait)
+
+
+def _exit(status: int) -> None:
+    WORLDS["it"].exited(status)
+
+
+def _reached(name: str) -> None:
+    WORLDS["it"].reached(name)
+
+
+def _wait(connection: Any, work: Any, *_: Any, **__: Any) -> Any:
+    return WORLDS["it"].lines.wait(connection, work)
+
+
+def _close(connection: Any) -> Any:
+    return WORLDS["it"].lines.close(connection)
+
+
+_PATCHES: list[tuple[Any, str, Any]] = [
+    (clock, "now", _now),
+    (clock, "boot_time", _boot_time),
+    (runs, "uuid4", lambda: UUID(int=WORLDS["it"].rng.getrandbits(128), version=4)),
+    (os, "_exit", _exit),
+    (psycopg.AsyncConnection, "wait", _wait),
+    (psycopg.AsyncConnection, "close", _close),
+    (psycopg.AsyncConnection, "__del__", lambda _: None),
+    (database.Connection, "connect", classmethod(_connect)),  # type: ignore[arg-type]
+    (database, "AsyncConnectionPool", Pool),
+    (database, "_configure", _nothing),
+    (watchdog, "Consumer", SimConsumer),
+    (commands, "Consumer", SimConsumer),
+    (service, "Publisher", SimPublisher),
+    (service, "CommandReader", SimReader),
+    (service, "_every", _every),
+    (dispatcher, "ToolLoop", SimToolLoop),
+    (quarantine, "monotonic", _boot_time),
+    (tool_loop, "new_session", lambda *_: _Session()),
+    *((module, "reached", _reached) for module in (planner, pushing, recorder, runs)),
+]
+"""Where production looks for what is of this world."""
