@@ -1,5 +1,6 @@
 """A lane on a real PostgreSQL: what it does with one item when the tool, a plugin or a person is in its way."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -110,6 +111,25 @@ async def test_a_number_that_another_entry_is_seen_to_have_is_given_up(books: Bo
 
     assert tool.entries == [(1, "by hand"), (2, "N1")]
     assert (await books.item_row())["booking_number"] == "2"
+
+
+async def test_the_last_event_of_a_window_is_finished_when_its_result_is_delivered_and_not_before(
+    books: Books, lane: LaneOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every other: else it is acked while the brokers are away, and nobody has heard of it."""
+    await planned(books, 0, N1)
+    loop, withheld = lane(Tool()), list[Callable[[int, int], None]]()
+
+    def send(_topic: object, _record: object, delivered: Callable[[int, int], None], _failed: object) -> None:
+        withheld.append(delivered)
+
+    monkeypatch.setattr(loop.publisher, "send", send)
+    done = await loop.work(event(books, 0, end=True))
+    assert (len(withheld), list(done)) == (1, [])
+
+    withheld[0](0, 1)
+    await asyncio.sleep(0.05)
+    assert done == [0]
 
 
 async def test_an_entry_under_our_number_that_bears_our_reference_is_a_persons_business(

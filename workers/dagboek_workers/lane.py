@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -186,8 +187,10 @@ class Lane:
         if item is None and not event.window_end:  # settling has put it back; it comes again in a later generation
             work.finished()
             return
+        finished = work.finished
         if item is not None:
-            finished = _nothing if event.window_end else work.finished
+            if event.window_end:
+                finished = _when_both(work.finished)
             if item.state is ItemState.PLANNED and (self.suspect or item.starts):
                 await self._try(window, item, finished)
             else:
@@ -199,7 +202,7 @@ class Lane:
             return
         await self.loop.recorder.written()
         await self._end_of_window(event)
-        work.finished()
+        finished()
 
     async def _try(self, window: Window, item: ItemSeen, finished: Finished) -> None:
         """Works on an item of which a process may have died: its start is marked first, too many are the last.
@@ -343,8 +346,15 @@ def _run_of(work: Work) -> tuple[UUID, int]:
     return work.event.run_id, work.event.generation
 
 
-def _nothing() -> None:
-    return
+def _when_both(finished: Finished) -> Finished:
+    """To be called twice: a window's last event is finished when its result is delivered and its window is closed."""
+    calls = count(1)
+
+    def called() -> None:
+        if next(calls) == 2:
+            finished()
+
+    return called
 
 
 def _cancelled() -> bool:
