@@ -9,9 +9,10 @@ from dagboek.booking_json import booking_json
 from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.push_record import AttemptOutcome, Outcome
+from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Attempt, Booked, Booking, Candidate
-from dagboek_sdk.errors import Throttled
+from dagboek_sdk.errors import Refused, Throttled
 from dagboek_sdk.samples import document, line
 from lane_books import Loop, Tool, again, event, planned, ready
 from push_books import SERIES, Books, migrated, new_books
@@ -172,9 +173,6 @@ async def test_what_was_tried_before_is_compared_as_well(books: Books, lane: Cal
 
     class Refusing(LookUp):
         async def push(self, attempt: Attempt) -> Any:
-            from dagboek_schemas.issues import Issue
-            from dagboek_sdk.errors import Refused
-
             attempt.sent = True
             attempt.verdict = Refused(Issue(code="D33"))
             raise attempt.verdict
@@ -277,10 +275,13 @@ async def test_a_series_goes_on_after_the_last_number_of_the_tool(books: Books, 
             return ()
 
         async def last_number(self, series: str) -> int:
+            if series != SERIES:  # of a book year that is gone
+                raise Refused(Issue(code="D33"))
             return 41
 
     await planned(books, 0, N1)
     await books.db.run("INSERT INTO series (administration_id, key, next_number) VALUES (%s, %s, 7)", *books.key)
+    await books.db.run("INSERT INTO series VALUES (%s, 'gone', 7)", books.administration)
     await notice(books)
     tool = Numbered()
 

@@ -2,19 +2,24 @@
 
 import asyncio
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+import structlog
 from dagboek.database import Database
 from dagboek.replay import TAIL
 from dagboek.stamp import cleared
 from dagboek.tool_entries import store
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.errors import NotReady, Refused
 
 from dagboek_workers.pulling import PULL_DEADLINE
 from dagboek_workers.window import LinkSeen, Window
 
 if TYPE_CHECKING:
     from dagboek_workers.lane import Lane
+
+log = structlog.get_logger()
 
 SOON = 2.0
 """Seconds after which a run that waits for the core looks again."""
@@ -38,11 +43,21 @@ async def compare(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
         await lane.park(window, max(SOON, stamp["left"] + SOON), "restored", issue, known_end=True)
     async with asyncio.timeout(PULL_DEADLINE):
         entries = await tool.entries()
-        keys = await db.all("SELECT key FROM series WHERE administration_id = %s", administration)
-        last = {row["key"]: await tool.last_number(row["key"]) for row in keys}
+        last = await _last_numbers(db, administration, tool)
     await store(db, administration, entries)
     async with db.connection() as connection:
         await cleared(connection, administration, stamp["noticed_at"], last)
+
+
+async def _last_numbers(db: Database, administration: UUID, tool: AccountingPlugin) -> dict[str, int]:
+    """The tool's last number of each series; not of one whose journal or book year it does not have any more."""
+    found = {}
+    for row in await db.all("SELECT key FROM series WHERE administration_id = %s", administration):
+        try:
+            found[row["key"]] = await tool.last_number(row["key"])
+        except (Refused, NotReady) as gone:
+            log.warning("series.not_read", tool=tool.about.name, error=type(gone).__name__)
+    return found
 
 
 async def sent_since_look_up(db: Database, link: LinkSeen) -> bool:
