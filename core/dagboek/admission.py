@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import psycopg
 import structlog
 from confluent_kafka import KafkaException
 
@@ -117,10 +118,18 @@ class Admission:
     async def admit_waiting(self) -> None:
         """Admits what there is room for, partition by partition, and publishes it beside all else."""
         for row in await self._db.all(PARTITIONS):
-            for window in await admit(self._db, row["partition"]):
+            for window in await self._admit(row["partition"]):
                 task = asyncio.create_task(self._publish(window))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    async def _admit(self, partition: int) -> list[Waiting]:
+        """A core that froze under a partition's lock holds up no other partition; the server ends it in seconds."""
+        try:
+            return await admit(self._db, partition)
+        except psycopg.errors.LockNotAvailable:
+            log.warning("partition.locked", partition=partition)
+            return []
 
     async def _publish(self, window: Waiting) -> None:
         """Trouble with one run is that run's; what is admitted and not published is planned on by the watchdog."""

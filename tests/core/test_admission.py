@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from dagboek import admission
 from dagboek.admission import KEPT, LANE, ROOM, Admission, Outstanding, Waiting, admit, fitting
@@ -236,6 +237,25 @@ async def test_a_core_counts_what_another_is_just_admitting(town: Town) -> None:
         await _until_it_waits(town.db, "pg_advisory_xact_lock")
 
     assert await turn == []
+
+
+async def test_a_core_that_froze_at_one_partition_holds_up_no_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for partition in (1, 2, 3):
+        await town.run(partition)
+    tried: list[int] = []
+
+    async def one_is_locked(db: Database, partition: int) -> list[Waiting]:
+        tried.append(partition)
+        if len(tried) == 1:
+            raise psycopg.errors.LockNotAvailable
+        return []
+
+    monkeypatch.setattr(admission, "admit", one_is_locked)
+    await Admission(town.db, None).admit_waiting()  # type: ignore[arg-type]
+
+    assert sorted(tried) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("what", ["park", "cancel", "resume"])

@@ -63,9 +63,21 @@ def test_finished_twice_is_finished_once() -> None:
     made, acked = acks()
     receive(made, [0, 1])
     made.finished(0, 0)
-    made.finished(0, 0)
+    made.finished(0, 0)  # what was let go is finished once more when its call has ended
     made.finished(0, 1)
+    made.finished(0, 0)
     assert acked == ["0/0", "0/1"]
+    assert made._partitions[0].done == set()
+
+
+def test_the_oldest_of_each_partition_is_what_is_acked_next() -> None:
+    made, _ = acks()
+    receive(made, [3, 4], partition=0)
+    receive(made, [7], partition=1)
+    made.finished(0, 4)
+    assert [(partition, offset) for partition, offset, _ in made.oldest()] == [(0, 3), (1, 7)]
+    made.finished(0, 3)
+    assert [(partition, offset) for partition, offset, _ in made.oldest()] == [(1, 7)]
 
 
 def test_a_revoked_partition_is_not_acked_any_more() -> None:
