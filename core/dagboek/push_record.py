@@ -194,14 +194,15 @@ WITH wanted AS MATERIALIZED (
     AS w(link_id, administration_id, run_id, generation, epoch, sequence, op, expected, seen, settle, booking,
          revision, context_version, series, party_entry)
 ), live AS MATERIALIZED (
-    SELECT id, generation FROM run WHERE id IN (SELECT run_id FROM wanted) AND state = 'active'
-    ORDER BY id FOR SHARE
+    -- one by one and by id alone: else all runs that are open would be read for a few, as they look like few
+    SELECT r.* FROM (SELECT DISTINCT run_id FROM wanted ORDER BY run_id) w
+    CROSS JOIN LATERAL (SELECT id, generation, state FROM run WHERE id = w.run_id FOR SHARE) r
 ), mine AS MATERIALIZED (
     SELECT administration_id, epoch FROM lane
     WHERE administration_id IN (SELECT administration_id FROM wanted) ORDER BY administration_id FOR SHARE
 ), allowed AS MATERIALIZED (
     SELECT w.* FROM wanted w
-    JOIN live ON live.id = w.run_id AND live.generation = w.generation
+    JOIN live ON live.id = w.run_id AND live.generation = w.generation AND live.state = 'active'
     JOIN mine ON mine.administration_id = w.administration_id AND mine.epoch = w.epoch
 ), locked AS MATERIALIZED (
     SELECT l.id FROM link l JOIN allowed a ON a.link_id = l.id

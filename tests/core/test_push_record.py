@@ -750,7 +750,7 @@ async def test_whoever_takes_a_lane_is_the_only_one_who_gets_intents(books: Book
     ("safeguard", "change"),
     [
         ("AND live.generation = w.generation", "UPDATE run SET generation = 2 WHERE id = %(run)s"),
-        ("AND state = 'active'", "UPDATE run SET state = 'parked' WHERE id = %(run)s"),
+        ("AND live.state = 'active'", "UPDATE run SET state = 'parked' WHERE id = %(run)s"),
         ("AND mine.epoch = w.epoch", "UPDATE lane SET epoch = epoch + 1 WHERE administration_id = %(administration)s"),
         ("l.state = a.expected AND", "UPDATE link SET state = 'booked' WHERE id = %(link)s"),
         ("AND l.attempt = a.seen", "UPDATE link SET attempt = 1 WHERE id = %(link)s"),

@@ -14,6 +14,7 @@ from dagboek import runs, sources, sweeper
 from dagboek.database import Connection, Database, migrate
 from dagboek.embedded import Services
 from dagboek.planner import Planner
+from dagboek.push_record import Group, Intent, write
 from dagboek.watchdog import Watchdog
 from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.statuses import Component
@@ -164,6 +165,12 @@ def read_whole(plan: dict[str, Any]) -> set[str]:
     return found.union(*(read_whole(part) for part in plan.get("Plans", ())))
 
 
+def how_found(plan: dict[str, Any], table: str) -> list[str]:
+    """Conditions by which rows of a table are looked up."""
+    found = [plan.get("Index Cond", plan["Node Type"])] if plan.get("Relation Name") == table else []
+    return found + [condition for part in plan.get("Plans", ()) for condition in how_found(part, table)]
+
+
 def each_with_each(plan: dict[str, Any]) -> set[str]:
     """Conditions of nested loops that no index helps with: what is taken for small may be large."""
     found = {plan["Join Filter"]} if plan["Node Type"] == "Nested Loop" and "Join Filter" in plan else set()
@@ -216,3 +223,13 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
     assert any("refused_under" in statement for statement, _ in Explained.plans)
     assert set().union(*map(read_whole, plans)) <= OPEN
     assert set().union(*map(each_with_each, plans)) <= FEW
+
+
+async def test_an_intent_looks_up_its_own_run_and_link_whatever_else_is_open(db: Database) -> None:
+    intents = [Intent(at, uuid4(), uuid4(), 1, 1, 0, "create", "free", 0, 30, b"{}") for at in range(200)]
+    async with db.connection() as connection:
+        await write(connection, Group(intents=intents))
+
+    ((_, plan),) = [one for one in Explained.plans if "wanted AS" in one[0]]
+    assert how_found(plan, "run") == ["(id = wanted.run_id)"]
+    assert set(how_found(plan, "link")) == {"(id = a.link_id)", "(id = a_2.link_id)", "ModifyTable"}
