@@ -29,6 +29,8 @@ from tenants_of_bench import administration_id
 
 TROUBLED = 3
 """The first connections: down, hanging, exhausted."""
+WARM = TROUBLED
+"""A connection that is booked before all others: the worker is at work when they come."""
 OF_TROUBLED = 50
 """Documents of each."""
 TROUBLE = 8.0
@@ -52,15 +54,16 @@ async def others_take(services: Services, tool: Tool, sizes: Sizes, *, trouble: 
     """Seconds from the request to each booking of the others; how the three are shown at the end."""
     await tool.reset(sizes.latency)
     one = Dagboek(services.kafka_bootstrap, tool, sizes.partitions, services.database_url)
-    await one.open([OF_TROUBLED] * TROUBLED + [sizes.documents] * sizes.others)
+    await one.open([OF_TROUBLED] * TROUBLED + [sizes.documents] * (1 + sizes.others))
     try:
         one.worker()
-        others = range(TROUBLED, TROUBLED + sizes.others)
+        others = range(WARM + 1, WARM + 1 + sizes.others)
+        await one.ask([WARM])
+        await _over(one, sizes.patience)
         if trouble:
             await one.down(0)
             await tool.trouble("hang", administration_id(1))
             await tool.trouble("limit", administration_id(2))
-        # without trouble they are over soon; either way the worker is at work when the others come
         await one.ask(range(TROUBLED))
         await asyncio.sleep(TROUBLE)
         asked = time.time()
@@ -69,6 +72,14 @@ async def others_take(services: Services, tool: Tool, sizes: Sizes, *, trouble: 
         return await _bookings(tool, wanted, asked, sizes), await one.shown(range(TROUBLED))
     finally:
         await one.close()
+
+
+async def _over(one: Dagboek, patience: float) -> None:
+    until = time.monotonic() + patience
+    while not await one.drained():
+        if time.monotonic() > until:
+            raise TimeoutError("what was asked for first is not over")
+        await asyncio.sleep(0.2)
 
 
 async def _bookings(tool: Tool, wanted: set[str], asked: float, sizes: Sizes) -> list[float]:
