@@ -395,10 +395,13 @@ class World:
         process.dead = True
         self._cut(process)
         self.calm = False
-        arriving = self.rng.randint(0, len(process.in_flight))
-        for sent in process.in_flight[:arriving]:
-            sent.on_wire = True
+        self._send_some(process)
         self.later(self.rng.choice((0.3, 2.0, 2.0, 14.0)), self._restart, process)
+
+    def _send_some(self, process: Process) -> None:
+        """Of the records that it was sending the first ones are on the wire: a producer keeps their order."""
+        for sent in process.in_flight[: self.rng.randint(0, len(process.in_flight))]:
+            sent.on_wire = True
 
     def _restart(self, process: Process) -> None:
         name = process.name.partition("#")[0]
@@ -417,8 +420,7 @@ class World:
         self.note("freeze", process, seconds)
         process.frozen = True
         self.calm = False
-        for sent in process.in_flight:
-            sent.on_wire = self.rng.random() < 0.5
+        self._send_some(process)
         self.later(10.0, self._end_idle_transactions, process)
         self.later(seconds, self.thaw, process)
 
