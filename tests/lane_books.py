@@ -156,6 +156,10 @@ class Loop:
         return done
 
 
+LaneOf = Callable[[Any], Loop]
+"""Makes the lane of some books at work with a tool."""
+
+
 async def ready(books: Books) -> None:
     """The run has a context and a window on the log; the books were looked up and held nothing."""
     run = await books.db.one("SELECT connection_id FROM run WHERE id = %s", books.run)

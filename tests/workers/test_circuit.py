@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.plugins import unexpected
 from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue
@@ -15,13 +14,7 @@ from dagboek_sdk.samples import document, line
 from dagboek_workers import circuit
 from dagboek_workers.circuit import APART, ERRORS, Circuit
 from lane_books import Loop, Tool, again, event, planned, ready
-from push_books import Books, migrated, new_books
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
+from push_books import Books, new_books
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A lane on a real PostgreSQL: what it does with one item when the tool, a plugin or a person is in its way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 import pytest
 from dagboek.booking_json import booking_json
 from dagboek.connections import ConnectionProblem
-from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.logins import LoginProblem
 from dagboek.push_record import start_series
 from dagboek_schemas.documents import Document, Party
@@ -19,41 +17,11 @@ from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Fou
 from dagboek_sdk.errors import NumberTaken, Throttled
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_workers import pushing
-from lane_books import Loop, Tool, again, event, planned, ready, revision_of, snapshot
-from push_books import SERIES, Books, migrated, new_books
+from lane_books import LaneOf, Tool, again, event, planned, revision_of, snapshot
+from push_books import SERIES, Books
 
 N1 = document(line("100.00"), number="N1")
 N2 = document(line("200.00"), number="N2")
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        await ready(made)
-        yield made
-
-
-LaneOf = Callable[[Any], Loop]
-
-
-@pytest.fixture
-async def lane(books: Books) -> AsyncIterator[LaneOf]:
-    """Makes the lane of the books at work with the given tool."""
-    made: list[Loop] = []
-
-    def make(tool: Any) -> Loop:
-        made.append(Loop(books, tool))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.recorder.stop()
 
 
 class Lagging(Tool):

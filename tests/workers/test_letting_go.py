@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.plugins import Plugins
 from dagboek.runs import resume
 from dagboek.status import run_status
@@ -23,16 +22,10 @@ from dagboek_sdk.samples import document, line
 from dagboek_workers.dispatcher import Dispatcher
 from dagboek_workers.tool_loop import Parts, ToolLoop
 from lane_books import Producer, Tool, again, event, planned, ready
-from push_books import Books, migrated, new_books
+from push_books import Books, new_books
 
 LONG = 0.2
 """Seconds at one item that are too many here."""
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture

@@ -1,31 +1,24 @@
 """A lane whose database went back in time: nothing is pushed before it was compared, whatever the tool."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from dagboek import stamp
 from dagboek.booking_json import booking_json
 from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.push_record import AttemptOutcome, Outcome
 from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Attempt, Booked, Booking, Candidate
 from dagboek_sdk.errors import Refused, Throttled
 from dagboek_sdk.samples import document, line
-from lane_books import Loop, Tool, again, event, planned, ready
-from push_books import SERIES, Books, migrated, new_books
+from lane_books import LaneOf, Tool, again, event, planned, ready
+from push_books import SERIES, Books, new_books
 
 N1 = document(line("100.00"), number="N1")
 N2 = document(line("200.00"), number="N2")
 GENERATION = 5_000
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture
@@ -36,20 +29,6 @@ async def books(database: Database) -> AsyncIterator[Books]:
     async with new_books(database) as made:
         await ready(made)
         yield made
-
-
-@pytest.fixture
-async def lane(books: Books) -> AsyncIterator[Callable[[Any], Loop]]:
-    """Makes the lane of the books at work with the given tool."""
-    made: list[Loop] = []
-
-    def make(tool: Any) -> Loop:
-        made.append(Loop(books, tool))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.recorder.stop()
 
 
 class LookUp(Tool):
@@ -112,7 +91,7 @@ async def run_of(books: Books) -> dict[str, Any]:
     return row
 
 
-async def test_nothing_is_pushed_before_the_results_were_taken_over(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_nothing_is_pushed_before_the_results_were_taken_over(books: Books, lane: LaneOf) -> None:
     await planned(books, 0, N1)
     await notice(books, replayed=False)
     tool = LookUp()
@@ -125,7 +104,7 @@ async def test_nothing_is_pushed_before_the_results_were_taken_over(books: Books
     assert await suspect(books)
 
 
-async def test_nothing_is_looked_up_before_readers_see_what_was_sent(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_nothing_is_looked_up_before_readers_see_what_was_sent(books: Books, lane: LaneOf) -> None:
     await planned(books, 0, N1)
     await notice(books)
     await books.db.run("UPDATE stamp SET replayed_until = noticed_at + interval '59 seconds'")
@@ -141,9 +120,7 @@ async def test_nothing_is_looked_up_before_readers_see_what_was_sent(books: Book
     assert due == {"late": True}
 
 
-async def test_what_the_tool_holds_is_adopted_and_what_it_does_not_is_booked(
-    books: Books, lane: Callable[[Any], Loop]
-) -> None:
+async def test_what_the_tool_holds_is_adopted_and_what_it_does_not_is_booked(books: Books, lane: LaneOf) -> None:
     links = [await planned(books, 0, N1), await planned(books, 1, N2)]
     await notice(books)
     tool = LookUp(entry("e7", "N1"))
@@ -157,7 +134,7 @@ async def test_what_the_tool_holds_is_adopted_and_what_it_does_not_is_booked(
     assert not await suspect(books)
 
 
-async def test_what_is_perhaps_ours_is_a_persons_business(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_what_is_perhaps_ours_is_a_persons_business(books: Books, lane: LaneOf) -> None:
     await planned(books, 0, N1)
     await notice(books)
     tool = LookUp(entry("e7", "N1", N2))
@@ -168,7 +145,7 @@ async def test_what_is_perhaps_ours_is_a_persons_business(books: Books, lane: Ca
     assert (tool.pushed, item["state"], item["issues"][0]["code"]) == ([], "needs_person", "D14")
 
 
-async def test_what_was_tried_before_is_compared_as_well(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_what_was_tried_before_is_compared_as_well(books: Books, lane: LaneOf) -> None:
     """Refused before the database went back, and perhaps booked in the time that is lost."""
 
     class Refusing(LookUp):
@@ -190,7 +167,7 @@ async def test_what_was_tried_before_is_compared_as_well(books: Books, lane: Cal
     assert (tool.pushed, row["state"], row["entry_id"]) == ([], "booked", "e7")
 
 
-async def test_an_open_attempt_is_settled_and_not_sent_again(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_an_open_attempt_is_settled_and_not_sent_again(books: Books, lane: LaneOf) -> None:
     """It may have been settled in the time that is lost, and another attempt may have booked."""
 
     class Keyed(LookUp):
@@ -210,9 +187,7 @@ async def test_an_open_attempt_is_settled_and_not_sent_again(books: Books, lane:
     assert (await books.item_row(0))["state"] == "to_settle"
 
 
-async def test_what_comes_by_after_the_suspicion_ended_was_not_compared_yet(
-    books: Books, lane: Callable[[Any], Loop]
-) -> None:
+async def test_what_comes_by_after_the_suspicion_ended_was_not_compared_yet(books: Books, lane: LaneOf) -> None:
     """Its source was away meanwhile. A later attempt of it needs no comparison any more."""
     first = await planned(books, 0, N1)
     (second,) = await books.links(identity="d1:item1", attempt=3)
@@ -232,7 +207,7 @@ async def test_what_comes_by_after_the_suspicion_ended_was_not_compared_yet(
 
 @pytest.mark.parametrize("second", [True, False])
 async def test_what_a_person_had_sent_again_is_no_copy_of_what_stood_there_before(
-    books: Books, lane: Callable[[Any], Loop], second: bool
+    books: Books, lane: LaneOf, second: bool
 ) -> None:
     await books.links(identity="d1:item0", current=False, state="booked", entry_id="e1")
     await planned(books, 0, N1, incarnation=2)
@@ -248,9 +223,7 @@ async def test_what_a_person_had_sent_again_is_no_copy_of_what_stood_there_befor
     assert (tool.references, row["entry_id"]) == (([], "e2") if second else (["N1"], "t1"))
 
 
-async def test_a_tool_that_cannot_be_looked_up_for_now_keeps_its_books_waiting(
-    books: Books, lane: Callable[[Any], Loop]
-) -> None:
+async def test_a_tool_that_cannot_be_looked_up_for_now_keeps_its_books_waiting(books: Books, lane: LaneOf) -> None:
     class Spent(LookUp):
         async def entries(self) -> Sequence[Candidate]:
             raise Throttled(None)
@@ -265,7 +238,7 @@ async def test_a_tool_that_cannot_be_looked_up_for_now_keeps_its_books_waiting(
     assert await suspect(books)
 
 
-async def test_a_series_goes_on_after_the_last_number_of_the_tool(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_a_series_goes_on_after_the_last_number_of_the_tool(books: Books, lane: LaneOf) -> None:
     """Numbers went back with the database, and this tool takes one twice."""
 
     class Numbered(Tool):
@@ -290,7 +263,7 @@ async def test_a_series_goes_on_after_the_last_number_of_the_tool(books: Books, 
     assert [attempt.series_number for attempt in tool.pushed] == [42]
 
 
-async def test_a_series_whose_row_was_lost_is_made_known_again(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_a_series_whose_row_was_lost_is_made_known_again(books: Books, lane: LaneOf) -> None:
     """This process knew it before the database went back."""
     await planned(books, 0, N1)
     tool, loop = Tool(), None
@@ -306,7 +279,7 @@ async def test_a_series_whose_row_was_lost_is_made_known_again(books: Books, lan
     assert (await books.series())["key"] == SERIES
 
 
-async def test_a_lane_that_was_at_work_gets_no_intent_any_more(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_a_lane_that_was_at_work_gets_no_intent_any_more(books: Books, lane: LaneOf) -> None:
     """It has read its window before the notice, and would push the rest of it."""
     link = await planned(books, 0, N1)
 
@@ -323,19 +296,19 @@ async def test_a_lane_that_was_at_work_gets_no_intent_any_more(books: Books, lan
     assert (await books.link(link))["state"] == "free"
 
 
-async def test_an_event_of_a_window_that_the_database_does_not_know(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_an_event_of_a_window_that_the_database_does_not_know(books: Books, lane: LaneOf) -> None:
     done = await lane(LookUp()).work(event(books, 0, generation=9))
     assert done == [0]
     assert await suspect(books)
 
 
-async def test_an_event_of_before_a_resume_is_let_go_as_ever(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_an_event_of_before_a_resume_is_let_go_as_ever(books: Books, lane: LaneOf) -> None:
     await again(books, 3)
     assert await lane(LookUp()).work(event(books, 0, generation=2)) == [0]
     assert not await suspect(books)
 
 
-async def test_after_a_restart_of_the_server_lanes_wait_for_the_core(books: Books, lane: Callable[[Any], Loop]) -> None:
+async def test_after_a_restart_of_the_server_lanes_wait_for_the_core(books: Books, lane: LaneOf) -> None:
     await planned(books, 0, N1)
     await books.db.run("UPDATE stamp SET unchecked = true")
     tool = LookUp()
@@ -349,9 +322,7 @@ async def test_after_a_restart_of_the_server_lanes_wait_for_the_core(books: Book
     assert tool.references == ["N1"]
 
 
-async def test_an_answer_to_what_the_database_lost_is_kept_and_noticed(
-    books: Books, lane: Callable[[Any], Loop]
-) -> None:
+async def test_an_answer_to_what_the_database_lost_is_kept_and_noticed(books: Books, lane: LaneOf) -> None:
     link = await planned(books, 0, N1)
     loop = lane(LookUp())
 

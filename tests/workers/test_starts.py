@@ -1,13 +1,11 @@
 """A lane whose last holder died: start marks, quarantine, and what stops the worker again and again is set aside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.lanes import give_back, take_lane
 from dagboek.starts import STARTS
 from dagboek_schemas.documents import Document, Party
@@ -16,41 +14,11 @@ from dagboek_sdk.errors import ToolUnavailable
 from dagboek_sdk.samples import document, line
 from dagboek_workers import pushing, quarantine
 from dagboek_workers.quarantine import Quarantine
-from lane_books import Loop, Tool, again, event, planned, ready
-from push_books import Books, migrated, new_books
+from lane_books import LaneOf, Tool, again, event, planned
+from push_books import Books
 
 N1 = document(line("100.00"), number="N1")
 N2 = document(line("200.00"), number="N2")
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        await ready(made)
-        yield made
-
-
-LaneOf = Callable[[Any], Loop]
-
-
-@pytest.fixture
-async def lane(books: Books) -> AsyncIterator[LaneOf]:
-    """Makes the lane of the books at work with the given tool."""
-    made: list[Loop] = []
-
-    def make(tool: Any) -> Loop:
-        made.append(Loop(books, tool))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.recorder.stop()
 
 
 async def held_by_the_dead(books: Books) -> None:

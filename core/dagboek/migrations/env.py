@@ -1,4 +1,7 @@
-"""Alembic's entry: runs on the connection that `dagboek.database.migrate` opened."""
+"""Alembic's entry: runs on the connection that `dagboek.database.migrate` opened.
+
+Revisions only go up: the push record is never thrown away. To go back, restore a backup.
+"""
 
 from alembic import context
 

@@ -17,10 +17,6 @@ def upgrade() -> None:
             op.execute(statement)
 
 
-def downgrade() -> None:
-    raise NotImplementedError("the push record is never thrown away; restore a backup instead")
-
-
 TABLES = """
 CREATE TABLE tenant (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

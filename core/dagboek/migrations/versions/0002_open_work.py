@@ -16,10 +16,6 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
-    raise NotImplementedError("restore a backup instead")
-
-
 STATEMENTS = """
 DROP INDEX run_open;
 

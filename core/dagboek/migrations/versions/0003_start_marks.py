@@ -15,7 +15,3 @@ def upgrade() -> None:
     op.execute("ALTER TABLE lane ADD COLUMN holder uuid")  # the process at work on it; NULL: given back in order
     op.execute("ALTER TABLE lane ADD COLUMN suspect boolean NOT NULL DEFAULT false")  # its last holder gave nothing back
     op.execute("ALTER TABLE item ADD COLUMN starts smallint NOT NULL DEFAULT 0")  # without outcome, on suspicion only
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the push record is never thrown away; restore a backup instead")

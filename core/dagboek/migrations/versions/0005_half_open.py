@@ -13,7 +13,3 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("ALTER TABLE run ADD COLUMN half_open boolean NOT NULL DEFAULT false")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore a backup instead")

@@ -16,10 +16,6 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
-    raise NotImplementedError("restore a backup instead")
-
-
 STATEMENTS = """
 ALTER TABLE connection ADD next_run_at timestamptz;
 

@@ -16,10 +16,6 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def downgrade() -> None:
-    raise NotImplementedError("restore a backup instead")
-
-
 STATEMENTS = """
 ALTER TABLE link
     ADD COLUMN refusals integer NOT NULL DEFAULT 0, -- in a row, under the same circumstances

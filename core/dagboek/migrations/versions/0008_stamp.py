@@ -30,7 +30,3 @@ def upgrade() -> None:
         ) WITH (fillfactor = 50)"""
     )
     op.execute("INSERT INTO stamp (seen_at) SELECT coalesce(max(moved_at), now()) FROM run")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the push record is never thrown away; restore a backup instead")
