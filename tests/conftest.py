@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,15 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from dagboek.database import Database
 from dagboek.embedded import EmbeddedServices, Services, ports, services_for
 from dagboek.embedded.answers import wait_for_kafka
 from dagboek.embedded.jars import KAFKA_VERSION
 from dagboek.embedded.postgres import MAJOR_VERSION
 from dagboek.settings import SettingsError, load_settings
+from end_to_end.harness import Installation, installation
 from psycopg import sql
+from push_books import Books, migrated, new_books
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 POSTGRES_IMAGE = f"postgres:{MAJOR_VERSION}"
@@ -180,3 +183,26 @@ def unavailable(reason: str) -> None:
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+async def database(services: Services) -> AsyncIterator[Database]:
+    """A migrated database of the module's own."""
+    async with migrated(services) as db:
+        yield db
+
+
+@pytest.fixture
+async def books(database: Database) -> AsyncIterator[Books]:
+    """A run of one connection, ready for links and attempts."""
+    async with new_books(database) as made:
+        yield made
+
+
+@pytest.fixture
+async def dagboek(
+    services: Services, database_url: str, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Installation]:
+    """An installation with its own database and topics; no processes yet."""
+    async with installation(services, database_url, topic_prefix, tmp_path) as made:
+        yield made

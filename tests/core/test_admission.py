@@ -20,15 +20,8 @@ from dagboek.watchdog import Watchdog
 from dagboek_schemas.cloudevents import Record, decode
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.topics import Topic
-from push_books import migrated
 
 A, B, C = (UUID(int=at) for at in range(3))
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @dataclass

@@ -2,31 +2,17 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from dagboek import migrations
-from dagboek.database import AWAY, Database, StatementRefused, connect
-from dagboek.embedded import Services
+from dagboek.database import AWAY, StatementRefused, connect
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
-from push_books import Books, migrated, new_books
+from push_books import Books
 
 LONG = secrets.token_urlsafe(6000)
 """No index takes an id of this length."""
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
 
 
 def test_what_is_refused_is_not_away() -> None:

@@ -10,7 +10,6 @@ import pytest
 from dagboek import planner as planner_module
 from dagboek import resolve, runs, sources
 from dagboek.database import Database, Jsonb
-from dagboek.embedded import Services
 from dagboek.planner import Planner
 from dagboek.push_record import Outcome
 from dagboek_schemas.cloudevents import Record, decode
@@ -19,7 +18,7 @@ from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component
 from dagboek_schemas.topics import Topic
 from dagboek_sdk.source import Fetched, Listed
-from push_books import Books, migrated, new_books
+from push_books import Books
 
 OLD = b'{"number": "as it was planned"}'
 
@@ -64,18 +63,6 @@ class Log:
     def sequences(self) -> list[int]:
         read = [decode(one.value, one.headers) for one in self.records]
         return [one.sequence for one in read if isinstance(one, ItemReady)]
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from dagboek.push_record import (
     write,
 )
 from dagboek_schemas.statuses import ItemState
-from push_books import SERIES, Books, migrated, new_books
+from push_books import SERIES, Books, migrated
 
 TWICE = b'{"code": "D12", "severity": "error", "facts": {"entry": "2"}}'
 
@@ -39,12 +39,6 @@ async def database(services: Services) -> AsyncIterator[Database]:
     """One database for the tests of this file; each has an administration of its own."""
     async with migrated(services) as db:
         yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
 
 
 # the race for an intent

@@ -5,20 +5,13 @@ from typing import Any
 
 import pytest
 from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.push_record import Group, ItemOutcome, Outcome, write
 from dagboek.refusals import skip_known
 from dagboek_schemas.statuses import ItemKind, ItemState
-from push_books import Books, migrated, new_books
+from push_books import Books, new_books
 
 ISSUES = b'[{"code": "B04", "severity": "warning", "facts": {}}]'
 RELEASES = "dagboek 1, dagboek-x 1"
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture

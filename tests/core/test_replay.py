@@ -19,15 +19,9 @@ from dagboek.runs import finish_run
 from dagboek.sweeper import deliver_run_events
 from dagboek_schemas.events import ItemOutcome
 from dagboek_schemas.topics import Topic
-from push_books import Books, migrated, new_books
+from push_books import Books, new_books
 
 PARTITIONS = 3
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture

@@ -1,27 +1,11 @@
 """What is dropped after seven days, and what never is, on a real PostgreSQL."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.push_record import Outcome
 from dagboek.retention import drop_old
-from push_books import Books, migrated, new_books
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
+from push_books import Books
 
 
 async def ended(books: Books, days: float, status: str = "Success", **columns: Any) -> UUID:

@@ -14,7 +14,6 @@ import pytest
 from dagboek import connections, runs
 from dagboek.booking_json import booking_json
 from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.push_record import Outcome, repeat_intent, start_series
 from dagboek.runs import MAX_PARKED_SECONDS
 from dagboek.settle import TRIES, UNANSWERED, Settler, free_series, wake_settled
@@ -23,7 +22,7 @@ from dagboek.sweeper import write_events
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
 from dagboek_sdk.errors import ToolUnavailable
-from push_books import SERIES, Books, migrated, new_books
+from push_books import SERIES, Books, new_books
 from structlog.testing import capture_logs
 
 BOOKING = booking_json(Booking({}, reference="2026/1"))
@@ -56,12 +55,6 @@ class Tool:
 
     async def close(self) -> None:
         return
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture

@@ -19,19 +19,13 @@ from dagboek_schemas.events import ContinueSync, StartSync
 from dagboek_schemas.statuses import Trigger
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from push_books import Books, migrated, new_books
+from push_books import Books, migrated
 
 
 @pytest.fixture
 async def database(services: Services) -> AsyncIterator[Database]:
     async with migrated(services) as db:
         yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
 
 
 @asynccontextmanager

@@ -14,13 +14,7 @@ from dagboek.publisher import Publisher
 from dagboek.runs import finish_run
 from dagboek.sweeper import UNTOLD, UNWRITTEN, deliver_items, deliver_run_events, write_events
 from dagboek_schemas.topics import Topic
-from push_books import Books, migrated, new_books
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
+from push_books import Books, new_books
 
 
 @pytest.fixture

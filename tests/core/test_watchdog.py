@@ -19,7 +19,7 @@ from dagboek.watchdog import Watchdog
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.topics import Topic
 from dagboek_sdk import clock
-from push_books import Books, migrated, new_books
+from push_books import Books, new_books
 
 AWAY = Issue(code="B06", severity=Severity.ERROR, facts={"tool": "x"})
 
@@ -81,12 +81,6 @@ class Log:
         self._admin.delete_records([TopicPartition(self.name, 0, before)])[TopicPartition(self.name, 0, before)].result(
             timeout=10
         )
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
 
 
 @pytest.fixture

@@ -11,15 +11,6 @@ from dagboek.embedded import Services
 from end_to_end.harness import Installation, installation, new_database, octopus, topics_deleted
 
 
-@pytest.fixture
-async def dagboek(
-    services: Services, database_url: str, topic_prefix: str, tmp_path: Path
-) -> AsyncIterator[Installation]:
-    """An installation with its own database and topics; no processes yet."""
-    async with installation(services, database_url, topic_prefix, tmp_path) as made:
-        yield made
-
-
 @pytest.fixture(scope="session")
 async def house(services: Services, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
     """One installation with a core and two workers for all tests that harm no process.

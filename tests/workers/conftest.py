@@ -5,15 +5,8 @@ from typing import Any
 
 import pytest
 from dagboek.database import Database
-from dagboek.embedded import Services
 from lane_books import LaneOf, Loop, ready
-from push_books import Books, migrated, new_books
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
+from push_books import Books, new_books
 
 
 @pytest.fixture

@@ -11,24 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.lanes import take_lane
 from dagboek.push_record import AttemptOutcome, Outcome, start_series
 from dagboek_workers.recorder import Recorder
-from push_books import SERIES, Books, migrated, new_books
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
+from push_books import SERIES, Books
 
 
 @pytest.fixture

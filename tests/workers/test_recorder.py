@@ -7,14 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from dagboek.database import Database
-from dagboek.embedded import Services
 from dagboek.push_record import Adoption, AttemptOutcome, Granted, ItemOutcome, Outcome, late_outcome
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.statuses import ItemState
 from dagboek_schemas.topics import Topic
 from dagboek_workers.recorder import Recorder, Told
-from push_books import Books, migrated, new_books
+from push_books import Books
 
 
 class Producer:
@@ -31,18 +29,6 @@ class Producer:
             delivered(0, len(self.sent))
         else:
             self.withheld[topic] = delivered
-
-
-@pytest.fixture(scope="module")
-async def database(services: Services) -> AsyncIterator[Database]:
-    async with migrated(services) as db:
-        yield db
-
-
-@pytest.fixture
-async def books(database: Database) -> AsyncIterator[Books]:
-    async with new_books(database) as made:
-        yield made
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import asyncio
 import logging
 import secrets
-import signal
 import sys
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,6 +15,7 @@ from rich.text import Text
 
 from dagboek.cli import tables
 from dagboek.cli.failures import CommandFailed, tell
+from dagboek.cli.session import stoppable
 from dagboek.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def _perform(wishes: "Wishes", base: Settings, sandbox: Path | None, as_json: bo
                 _Shown(out) as shown,
             ):
                 told: Report = asyncio.run(
-                    _stoppable(trial(wishes, settings, own, children, sandbox, shown.update, ended))
+                    stoppable(trial(wishes, settings, own, children, sandbox, shown.update, ended))
                 )
         except BaseException:
             keep(folder)
@@ -210,13 +209,3 @@ class _Shown:
         elif time.monotonic() - self._last > TOLD_EVERY:
             self._last = time.monotonic()
             self._out.print(line)
-
-
-async def _stoppable(performance: Coroutine[Any, Any, T]) -> T:
-    """Ctrl-C and TERM end it in order: everything that it started is stopped."""
-    task = asyncio.ensure_future(performance)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None

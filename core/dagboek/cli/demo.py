@@ -2,18 +2,16 @@
 
 import asyncio
 import shutil
-import signal
-from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from dagboek.cli import tables
 from dagboek.cli.failures import CommandFailed, tell
-from dagboek.cli.session import language_of
+from dagboek.cli.session import language_of, stoppable
 from dagboek.demo.wishes import Wishes
 from dagboek.settings import load_settings
 
@@ -98,7 +96,7 @@ def _perform(wishes: Wishes) -> int:
             plugins = thread.submit(Plugins)
             with services_for(settings, teller.step) as services:
                 performance = perform(wishes, settings, services, plugins.result(), children, teller)
-                outcome = asyncio.run(_stoppable(performance))
+                outcome = asyncio.run(stoppable(performance))
     except KeyboardInterrupt:
         teller.step("Interrupted. Everything is stopped.")
         raise
@@ -111,13 +109,3 @@ def _perform(wishes: Wishes) -> int:
     for fault in outcome.faults:
         tell(fault)
     return 1 if outcome.faults else 0
-
-
-async def _stoppable(performance: Coroutine[Any, Any, T]) -> T:
-    """Ctrl-C and TERM end the performance in order: everything that it started is stopped."""
-    task = asyncio.ensure_future(performance)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,3 +157,13 @@ def language_of(option: str | None) -> str:
 def who() -> str | None:
     """Who gave the command, as far as the system knows."""
     return os.environ.get("USER") or os.environ.get("LOGNAME")
+
+
+async def stoppable(performance: Coroutine[Any, Any, T]) -> T:
+    """Ctrl-C and TERM end it in order: everything that it started is stopped."""
+    task = asyncio.ensure_future(performance)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
