@@ -50,5 +50,6 @@ async def test_a_worker_whose_consumer_crashes_ends(
         while not ended:
             await asyncio.sleep(0.1)
     assert ended[0] == 70
+    assert not made[0].conf.datadir.exists(), "each worker that is killed would leave a folder behind"
     serving.cancel()
     await asyncio.wait([serving], timeout=20)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -153,6 +154,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            shutil.rmtree(app.conf.datadir, ignore_errors=True)  # Faust starts with one, and keeps nothing in it
             log.info("worker.started", slot=options.slot)
             await _until(stopping, app)
     finally:
@@ -164,6 +166,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
             await asyncio.wait_for(app.stop(), None if in_group else UNJOINED_SECONDS)
         log.info("worker.stopped", slot=options.slot)
         if not in_group:
+            shutil.rmtree(app.conf.datadir, ignore_errors=True)
             os._exit(0)  # what waits for the group does not end when it is cancelled, and nothing of it is lost
 
 
