@@ -17,6 +17,7 @@ import uvloop
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.servers import all_answer, servers, watched
+from dagboek.slots import Slot
 from dagboek.vault import Vault
 from dagboek_schemas.topics import Topic
 
@@ -31,6 +32,10 @@ REVOKE_SECONDS = 20.0
 """How long calls in flight are waited for when partitions go elsewhere."""
 UNJOINED_SECONDS = 1.5
 """How long the end of a worker may take that has no place in the group yet."""
+SLOT_LOST = 2
+"""Exit status of a worker whose slot another one was started with."""
+SLOT_DRAIN = 5.0
+"""Seconds that its calls in flight are given, before it takes its place in the group back from the other."""
 METADATA_SECONDS = 20
 """After which a topic is found again that was deleted under the worker and made anew; the client's own are 300."""
 
@@ -56,15 +61,24 @@ class WorkerOptions:
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
     """librdkafka properties for TLS and SASL."""
 
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return f"{self.topic_prefix}.workers"
 
-def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.App:
-    """The application of one worker. Made inside the loop that it runs on.
+    @property
+    def member(self) -> str:
+        """What the group knows this worker by."""
+        return f"{self.group}-{self.slot}"
+
+
+def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: dict[str, Dispatcher]) -> faust.App:
+    """The application of one worker. Made inside the loop that it runs on; puts its dispatcher into `running`.
 
     SettingsError for a security property that cannot be used.
     """
-    group = f"{options.topic_prefix}.workers"
     app = faust.App(
-        group,
+        options.group,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
         broker_credentials=credentials_of(options.security),
         store="memory://",
@@ -81,14 +95,13 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> faust.Ap
         broker_max_poll_records=2000,
         consumer_auto_offset_reset="earliest",
         consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
-        consumer_group_instance_id=f"{group}-{options.slot}",
+        consumer_group_instance_id=options.member,
         worker_redirect_stdouts=False,
     )
     publisher = Publisher(options.bootstrap, options.topic_prefix, options.security)
     parts = Parts(options.database_url, plugins, vault, publisher, options.slot, options.calls, options.tenant_calls)
     name = Topic.DOCUMENTS.named(options.topic_prefix)
     topic = app.topic(name, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")
-    running: dict[str, Dispatcher] = {}
 
     def dispatcher() -> Dispatcher:
         if "it" not in running:
@@ -142,14 +155,18 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
     needed = servers(options.bootstrap, options.security, options.database_url)
     if await all_answer(needed, stop):
         async with watched(needed, stop):
-            await _work(options, plugins, vault, stop)
+            slot = Slot(options.database_url, options.member)
+            await slot.take()
+            await _work(options, plugins, vault, stop, slot)
 
 
-async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event) -> None:
-    app = make_app(options, plugins, vault)
+async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event, slot: Slot) -> None:
+    running: dict[str, Dispatcher] = {}
+    app = make_app(options, plugins, vault, running)
     app.finalize()
     starting = asyncio.create_task(app.start())
     stopping = asyncio.create_task(stop.wait())
+    replaced = asyncio.create_task(_end_replaced(slot, options, running))
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -161,6 +178,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         in_group = starting.done()
         starting.cancel()
         stopping.cancel()
+        replaced.cancel()
         # One that waits for a place in the group would wait on for a session or two, and holds nothing.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(app.stop(), None if in_group else UNJOINED_SECONDS)
@@ -168,6 +186,21 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         if not in_group:
             shutil.rmtree(app.conf.datadir, ignore_errors=True)
             os._exit(0)  # what waits for the group does not end when it is cancelled, and nothing of it is lost
+
+
+async def _end_replaced(slot: Slot, options: WorkerOptions, running: Mapping[str, Dispatcher]) -> None:
+    """Ends the process when another one has taken its slot: to the broker both are the same member of the group."""
+    await slot.lost()
+    log.error(
+        "worker.slot_taken",
+        slot=options.slot,
+        meaning=f"Another worker was started with --slot {options.slot} and works in this one's place. "
+        "Give each worker a slot of its own, on all machines together: --slot 1, --slot 2, ...",
+    )
+    if "it" in running:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(running["it"].drain((), SLOT_DRAIN), SLOT_DRAIN)
+    os._exit(SLOT_LOST)  # in order would take longer, and the consumer would ask for its place again meanwhile
 
 
 async def _until(stopping: "asyncio.Task[bool]", app: faust.App) -> None:
