@@ -1,16 +1,25 @@
 """Sources of a tenant: where its documents come from."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from dagboek_sdk.source import DocumentSource, EntityRef, SourceUnavailable
+from dagboek_sdk.source import DocumentSource, EntityRef, Fetched, SourceUnavailable
 
 from dagboek.database import Database, Jsonb
 from dagboek.logins import LoginProblem, check_settings, names_of_secrets
 from dagboek.plugins import Plugins, UnknownPlugin
 from dagboek.tenants import Unusable
+
+T = TypeVar("T")
+
+DEADLINE = 120.0
+"""Seconds that a source may take for a page of its list, or for a lot of documents."""
+FETCHED_AT_ONCE = 100
+"""Documents of a lot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +83,31 @@ def open_source(plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str
         country=entity["country"],
     )
     return source_class(settings, seen_for)
+
+
+@asynccontextmanager
+async def reading(
+    plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]
+) -> AsyncIterator[DocumentSource]:
+    """The source of a row as `open_source` has it, closed at the end, also where it does not let itself be closed."""
+    reader = open_source(plugins, source, entity)
+    try:
+        yield reader
+    finally:
+        with suppress(SourceUnavailable):
+            await in_time(reader.close())
+
+
+async def fetched(reader: DocumentSource, origin_ids: Sequence[str]) -> AsyncIterator[Sequence[Fetched]]:
+    """The documents themselves, lot by lot."""
+    for at in range(0, len(origin_ids), FETCHED_AT_ONCE):
+        yield await in_time(reader.fetch(origin_ids[at : at + FETCHED_AT_ONCE]))
+
+
+async def in_time(answer: Awaitable[T]) -> T:
+    """What a source answers; one that hangs is away."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await answer
+    except TimeoutError:
+        raise SourceUnavailable(f"It did not answer within {DEADLINE:.0f} seconds.") from None

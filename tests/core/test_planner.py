@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dagboek import planner as planner_module
 from dagboek import resolve, runs, sources
 from dagboek.database import Database, Jsonb
 from dagboek.planner import Planner
@@ -203,7 +202,7 @@ async def test_a_window_is_stored_with_the_links_of_that_moment(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner_module, "SOURCE_DEADLINE", 0.1)
+    monkeypatch.setattr(sources, "DEADLINE", 0.1)
 
 
 async def test_a_source_that_hangs_while_a_window_is_fetched_parks_its_run(
