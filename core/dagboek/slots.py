@@ -22,15 +22,22 @@ class Slot:
         self._url = database_url
         self._member = member
         self._holder = uuid4()
+        self._taken = False
 
     async def take(self) -> None:
-        """Takes the slot from whoever has it. DatabaseUnavailable when nothing answers."""
+        """Takes the slot from whoever has it, once: never back from who has taken it since.
+
+        DatabaseUnavailable when nothing answers.
+        """
+        if self._taken:
+            return
         async with await connect(self._url, connect_timeout=5) as connection:
             await connection.execute(
                 """INSERT INTO worker_slot (member, holder) VALUES (%s, %s)
                    ON CONFLICT (member) DO UPDATE SET holder = excluded.holder, taken_at = now()""",
                 (self._member, self._holder),
             )
+        self._taken = True
 
     async def lost(self) -> None:
         """Returns when another process has taken it. A database that is away says nothing about it."""

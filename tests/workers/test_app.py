@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from dagboek.database import migrate
-from dagboek.embedded import Services
+from dagboek.embedded import EmbeddedServices, Services
 from dagboek.plugins import Plugins
 from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
@@ -19,10 +19,7 @@ from dagboek_workers import app
 async def test_a_worker_whose_consumer_crashes_ends(
     services: Services, database_url: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = Fernet.generate_key().decode()
-    settings = Settings(topic_prefix=topic_prefix, partitions=4, data_dir=tmp_path, secret_keys=[key])
-    await asyncio.to_thread(migrate, database_url)
-    await asyncio.to_thread(ensure_topics, services.kafka_bootstrap, settings)
+    options, vault = await ready(services.kafka_bootstrap, database_url, topic_prefix, tmp_path)
     made: list[Any] = []
     ended: list[int] = []
     stop = asyncio.Event()
@@ -38,8 +35,7 @@ async def test_a_worker_whose_consumer_crashes_ends(
 
     monkeypatch.setattr(app, "make_app", make)
     monkeypatch.setattr(os, "_exit", end)
-    options = app.WorkerOptions(services.kafka_bootstrap, database_url, topic_prefix, partitions=4)
-    serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), Vault([key]), stop))
+    serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), vault, stop))
     async with asyncio.timeout(60):
         while not (made and made[0].started and made[0].consumer.started):
             await asyncio.sleep(0.1)
@@ -53,3 +49,43 @@ async def test_a_worker_whose_consumer_crashes_ends(
     assert not made[0].conf.datadir.exists(), "each worker that is killed would leave a folder behind"
     serving.cancel()
     await asyncio.wait([serving], timeout=20)
+
+
+async def test_a_worker_whose_broker_dies_as_it_starts_waits_for_it(
+    own_services: EmbeddedServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, vault = await ready(own_services.kafka_bootstrap, own_services.database_url, "late", tmp_path)
+    made: list[Any] = []
+    real = app.make_app
+
+    def make(*given: Any) -> Any:
+        if not made:
+            own_services.kill_kafka()  # it has just answered
+        made.append(real(*given))
+        return made[-1]
+
+    monkeypatch.setattr(app, "make_app", make)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), vault, stop))
+    async with asyncio.timeout(60):
+        while not (made and made[0].should_stop):
+            assert not serving.done(), serving
+            await asyncio.sleep(0.1)
+    await asyncio.to_thread(own_services.start_kafka)
+
+    async with asyncio.timeout(90):
+        while len(made) < 2 or made[-1].conf.datadir.exists():  # which it removes when it has started
+            assert not serving.done(), serving
+            await asyncio.sleep(0.1)
+    stop.set()
+    async with asyncio.timeout(60):
+        await serving
+
+
+async def ready(bootstrap: str, database_url: str, prefix: str, folder: Path) -> tuple[app.WorkerOptions, Vault]:
+    """Tables and topics for a worker."""
+    key = Fernet.generate_key().decode()
+    settings = Settings(topic_prefix=prefix, partitions=4, data_dir=folder, secret_keys=[key])
+    await asyncio.to_thread(migrate, database_url)
+    await asyncio.to_thread(ensure_topics, bootstrap, settings)
+    return app.WorkerOptions(bootstrap, database_url, prefix, partitions=4), Vault([key])

@@ -14,6 +14,8 @@ from typing import Any
 import faust
 import structlog
 import uvloop
+from aiokafka.errors import KafkaError
+from dagboek.database import DatabaseUnavailable
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
 from dagboek.servers import all_answer, servers, watched
@@ -36,6 +38,8 @@ SLOT_LOST = 2
 """Exit status of a worker whose slot another one was started with."""
 SLOT_DRAIN = 5.0
 """Seconds that its calls in flight are given, before it takes its place in the group back from the other."""
+RESTART_PAUSE = 1.0
+"""Seconds before a worker tries anew whose servers went away while it started."""
 METADATA_SECONDS = 20
 """After which a topic is found again that was deleted under the worker and made anew; the client's own are 300."""
 
@@ -153,11 +157,20 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
     """
     credentials_of(options.security)
     needed = servers(options.bootstrap, options.security, options.database_url)
-    if await all_answer(needed, stop):
+    slot = Slot(options.database_url, options.member)
+    while await all_answer(needed, stop):
         async with watched(needed, stop):
-            slot = Slot(options.database_url, options.member)
-            await slot.take()
-            await _work(options, plugins, vault, stop, slot)
+            try:
+                await slot.take()
+                await _work(options, plugins, vault, stop, slot)
+                break
+            except (DatabaseUnavailable, KafkaError) as gone:
+                if isinstance(gone, KafkaError) and not gone.retriable:
+                    raise
+                # They answered a moment ago. One that dies just now is waited for like one that is not there yet.
+                log.warning("worker.not_started", error=str(gone))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RESTART_PAUSE)
 
 
 async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event, slot: Slot) -> None:
