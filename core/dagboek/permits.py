@@ -48,8 +48,10 @@ _TAKE: Final = f"""
     RETURNING extract(epoch FROM {_END} - clock_timestamp())::float8 AS seconds
 """
 
+# Told with how long that is by the same clock: a worker's may be wrong.
 _UNTIL: Final = f"""
-    SELECT coalesce(
+    SELECT until, greatest(0, extract(epoch FROM until - clock_timestamp()))::float8 AS seconds
+    FROM (SELECT coalesce(
         CASE WHEN coalesce(used, 0) < %(ceiling)s THEN blocked_until ELSE greatest(blocked_until, {_END}) END,
         clock_timestamp()
     ) AS until
@@ -57,7 +59,7 @@ _UNTIL: Final = f"""
         SELECT max(CASE WHEN window_start >= {_START} THEN used END) AS used, max(blocked_until) AS blocked_until,
                greatest(max(window_start), {_START}) AS window_start
         FROM limit_use WHERE key = %(key)s AND operation_group = %(group)s AND period = %(period)s
-    ) AS kept
+    ) AS kept) AS ends
 """
 
 _CORRECT: Final = f"""
@@ -143,7 +145,7 @@ class RowPermits:
         for wanted in (size, 1) if size > 1 else (1,):
             if wanted <= ceiling and await self._taken(limit, pack, wanted, ceiling):
                 return
-        raise Throttled(await self._until(limit, ceiling), group=limit.group)
+        raise await self._spent(limit, ceiling)
 
     async def _taken(self, limit: Limit, pack: _Pack, wanted: int, ceiling: int) -> bool:
         asked = clock.boot_time()
@@ -155,12 +157,11 @@ class RowPermits:
         pack.left, pack.ends = wanted, asked + row["seconds"]
         return True
 
-    async def _until(self, limit: Limit, ceiling: int) -> datetime:
+    async def _spent(self, limit: Limit, ceiling: int) -> Throttled:
         async with self._db.connection() as connection:
             row = await (await connection.execute(_UNTIL, {**_names(limit), "ceiling": ceiling})).fetchone()
         assert row is not None
-        until: datetime = row["until"]
-        return until.astimezone(UTC)
+        return Throttled(row["until"].astimezone(UTC), group=limit.group, seconds=row["seconds"])
 
 
 def _names(limit: Limit) -> dict[str, str]:

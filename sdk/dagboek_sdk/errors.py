@@ -57,16 +57,28 @@ class Later(ToolError):
     """
 
     until: datetime | None = None
+    seconds: float | None = None
     issue: Issue | None = None
 
 
 class Throttled(Later):
-    """A limit is used up until `until` (UTC). `group` names the operations concerned; None: all of them."""
+    """A limit is used up until `until` (UTC). `group` names the operations concerned; None: all of them.
 
-    def __init__(self, until: datetime | None, *, group: str | None = None, tool_words: str | None = None) -> None:
+    `seconds` is how long that is, where another clock than this process's says when it ends.
+    """
+
+    def __init__(
+        self,
+        until: datetime | None,
+        *,
+        group: str | None = None,
+        tool_words: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
         super().__init__("limit used up", tool_words=tool_words)
         self.until = until
         self.group = group
+        self.seconds = seconds
 
 
 class ToolUnavailable(Later):

@@ -61,6 +61,7 @@ async def test_refused_until_midnight_of_the_limits_own_time_zone(db: Database) 
     now = datetime.now(ZoneInfo("Europe/Brussels"))
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     assert refused.value.until == midnight.astimezone(UTC)
+    assert refused.value.seconds == pytest.approx((midnight - now).total_seconds(), abs=60)
     assert refused.value.group == "update"
 
 

@@ -11,10 +11,13 @@ import pytest
 from dagboek.booking_json import booking_json
 from dagboek.connections import ConnectionProblem
 from dagboek.logins import LoginProblem
+from dagboek.permits import RowPermits
 from dagboek.push_record import start_series
 from dagboek_schemas.documents import Document, Party
+from dagboek_sdk import clock
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
 from dagboek_sdk.errors import NumberTaken, Throttled
+from dagboek_sdk.limits import Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_workers import pushing
 from lane_books import LaneOf, Tool, again, event, planned, revision_of, snapshot
@@ -287,6 +290,35 @@ async def test_nothing_is_sent_without_a_permit(books: Books, lane: LaneOf) -> N
     assert tool.pushed == []
     assert len(takes) >= pushing.TRIES
     assert (await books.item_row())["state"] == "planned"
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+async def test_a_limit_is_waited_out_by_the_clock_that_its_end_is_of(
+    books: Books, lane: LaneOf, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """The database's: that of a worker may be wrong."""
+    await planned(books, 0, N1)
+    limit = Limit(f"tool:{books.administration}", "bookings", 1, Window.DAY)
+    permits = RowPermits(books.db, [limit])
+    await permits.correct("bookings", remaining=0, reset=datetime.now(UTC) + timedelta(minutes=10))
+
+    class Limited(Tool):
+        def operation_group(self, attempt: Attempt) -> str:
+            return "bookings"
+
+    tool = Limited()
+    tool.link = SimpleNamespace(permits=permits)
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(hours=hours))
+    await lane(tool).work(event(books, 0))
+
+    run = await books.db.one(
+        "SELECT extract(epoch FROM parked_until - now())::float8 AS wait, parked_seconds FROM run WHERE id = %s",
+        books.run,
+    )
+    assert run is not None
+    assert run["wait"] == pytest.approx(600, abs=60)
+    assert run["parked_seconds"] == 0, "it was taken for trouble without a known end"
 
 
 async def test_a_spent_limit_of_reading_parties_stops_only_new_parties(books: Books, lane: LaneOf) -> None:

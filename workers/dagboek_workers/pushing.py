@@ -5,7 +5,6 @@ Every path ends in `tell` (the item has an outcome), in leaving it planned (it c
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -107,7 +106,7 @@ async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Fini
         try:
             await task.work()
         except Later as trouble:
-            wait = _seconds_until(trouble.until)
+            wait = _wait_for(trouble)
             if wait is None or wait > SHORT or task.open or not left:
                 await task.park(trouble)
             await asyncio.sleep(wait or 0)
@@ -193,7 +192,7 @@ class ItemTask:
 
     def _wait_for_limit(self, spent: Throttled) -> None:
         """A limit of few calls is spent: what needs them waits for a later run, and nothing else does."""
-        wait = _seconds_until(spent.until)
+        wait = _wait_for(spent)
         if wait is not None and wait <= SHORT:
             raise spent
         until = spent.until.isoformat(timespec="minutes") if spent.until else "?"
@@ -547,7 +546,7 @@ class ItemTask:
             try:
                 await tool.link.permits.take(group, settling=settling)
             except Throttled as throttled:
-                wait = _seconds_until(throttled.until)
+                wait = _wait_for(throttled)
                 if wait is None or wait > SHORT or not left:
                     raise
                 await asyncio.sleep(wait)
@@ -575,14 +574,15 @@ class ItemTask:
             raise Changed
         if booking.series is not None:
             held = await self.loop.db.one(
-                """SELECT l.settle_due FROM series s JOIN link l ON l.id = s.open_link
+                """SELECT greatest(0, extract(epoch FROM l.settle_due - clock_timestamp()))::float8 AS seconds
+                   FROM series s JOIN link l ON l.id = s.open_link
                    WHERE s.administration_id = %s AND s.key = %s AND l.state = 'intent'""",
                 self.lane.administration_id,
                 booking.series,
             )
             self.loop.series.discard((self.lane.administration_id, booking.series))  # its row may have been lost
             if held is not None:
-                wait = _seconds_until(held["settle_due"] + ASKING) or 0.5
+                wait = held["seconds"] + ASKING.total_seconds()
                 await self.lane.park(self.window, wait, "series", None, known_end=True)
         raise LetGo
 
@@ -823,7 +823,7 @@ class ItemTask:
         return _again(link)
 
     async def _wait_or_raise(self, link: LinkSeen, trouble: Later) -> LinkSeen:
-        wait = _seconds_until(trouble.until)
+        wait = _wait_for(trouble)
         if wait is None or wait > SHORT:
             raise trouble
         await self.loop.recorder.written()
@@ -883,7 +883,7 @@ class ItemTask:
     async def park(self, trouble: Later | NotProcessed) -> None:
         """Parks the run for trouble that is longer than what is waited out in place."""
         until = getattr(trouble, "until", None)
-        wait = _seconds_until(until)
+        wait = _wait_for(trouble)
         # a limit that is reset each minute is no end if it is spent again each time
         known = isinstance(trouble, Throttled) and wait is not None and wait >= A_MINUTE
         throttled = isinstance(trouble, Throttled)
@@ -1006,5 +1006,8 @@ def _json(issues: "list[Issue] | tuple[Issue, ...]") -> bytes:
     return orjson.dumps([issue.model_dump(mode="json") for issue in issues]) if issues else b"[]"
 
 
-def _seconds_until(until: datetime | None) -> float | None:
-    return None if until is None else max(0.0, (until - clock.now()).total_seconds())
+def _wait_for(trouble: Later | NotProcessed) -> float | None:
+    """Seconds until it may be tried again, where that is known."""
+    if isinstance(trouble, NotProcessed) or trouble.until is None:
+        return None
+    return trouble.seconds if trouble.seconds is not None else max(0.0, (trouble.until - clock.now()).total_seconds())
