@@ -4,7 +4,8 @@
     uv run pytest --services=docker      containers, where a Docker engine answers
     uv run pytest --services=given       servers of DAGBOEK_KAFKA_BOOTSTRAP and DAGBOEK_DATABASE_URL
 
-All tests share one broker and one database server; `topic_prefix` and `database_url` keep them apart.
+All tests of a process share one broker and one database server; `topic_prefix` and `database_url` keep them apart.
+The whole suite runs in several processes (`side_by_side.py`), a part of it in one.
 """
 
 import os
@@ -15,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,6 +31,7 @@ from dagboek.settings import SettingsError, load_settings
 from end_to_end.harness import Installation, installation
 from psycopg import sql
 from push_books import Books, migrated, new_books
+from side_by_side import PROCESSES, Scheduling, begun_first
 
 KAFKA_IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 POSTGRES_IMAGE = f"postgres:{MAJOR_VERSION}"
@@ -44,6 +47,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seeds", type=int, default=1000, help="seeds of the simulation, as far as a minute goes (default: 1000)"
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Several processes where no file or folder was named; what has little to do is not worth their start."""
+    return PROCESSES if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Tests of a module stay in one process."""
+    return Scheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that start at the same time must not choose the same port: each has its own share of them."""
+    name = os.environ.get("PYTEST_XDIST_WORKER")
+    if name:
+        ports.RANGE = ports.RANGE[int(name.removeprefix("gw")) % PROCESSES :: PROCESSES]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes, what takes longest begins first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = begun_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,9 @@ def test_vault_key_file_that_others_may_read_is_refused() -> None:
         settings.vault_keys()
 
 
-@pytest.mark.parametrize("content", ["", "no key\n", f"{Fernet.generate_key().decode()}\nrubbish\n"])
+@pytest.mark.parametrize(
+    "content", ["", "no key\n", f"{Fernet.generate_key().decode()}\nrubbish\n"], ids=["empty", "none", "half"]
+)
 def test_spoilt_vault_key_file_is_never_replaced(content: str) -> None:
     settings = load_settings()
     settings.vault_keys()

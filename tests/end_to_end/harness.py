@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 import secrets
 import subprocess
@@ -23,7 +24,7 @@ from cryptography.fernet import Fernet
 from dagboek import connections, contexts, sources, tenants
 from dagboek.chaos.told import records
 from dagboek.database import Database, migrate
-from dagboek.embedded import Services
+from dagboek.embedded import Services, ports
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.runs import request_run
@@ -318,20 +319,23 @@ async def installation(services: Services, database_url: str, prefix: str, folde
         await made.close()
 
 
-_used: set[str] = set()
+_used: set[int] = set()
+
+
+def _new_port() -> int:
+    """One that no sandbox had: books are known by their address, and kept. Nor is it given to an outgoing connection
+    while a sandbox is away for a moment."""
+    while (port := random.choice(ports.RANGE)) in _used or not ports.is_free(port):
+        pass
+    _used.add(port)
+    return port
 
 
 @asynccontextmanager
 async def octopus(**options: Any) -> AsyncIterator[Any]:
-    """A running Octopus sandbox, at an address that none before it had: books are known by it, and kept.
-
-    With a `port` it is there again, at the address that it had.
-    """
-    sandbox = await start_sandbox(**{"limits": False, **options})
-    while sandbox.origin in _used and "port" not in options:
-        await sandbox.stop()
-        sandbox = await start_sandbox(**{"limits": False, **options})
-    _used.add(sandbox.origin)
+    """A running Octopus sandbox; with a `port` it is there again, at the address that it had."""
+    port = options.pop("port", None) or _new_port()
+    sandbox = await start_sandbox(**{"limits": False, "port": port, **options})
     try:
         yield sandbox
     finally:

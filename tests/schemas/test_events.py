@@ -139,7 +139,7 @@ def test_types_stay_what_they_are_over_releases() -> None:
 
 
 @pytest.mark.parametrize("kind", ItemKind)
-@pytest.mark.parametrize("state", set(ItemState) - {ItemState.PLANNED})
+@pytest.mark.parametrize("state", [state for state in ItemState if state is not ItemState.PLANNED])
 def test_an_outcome_knows_its_type(kind: ItemKind, state: ItemState) -> None:
     assert outcome(kind=kind, state=state).event_type == outcome_type(kind, state)
     assert OUTCOME_TYPES[outcome_type(kind, state)] == (kind, state)

@@ -4,15 +4,18 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import unused_port
+from dagboek.embedded import ports
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-async def test_the_command_prints_address_and_credentials_that_work_and_ends_in_order(sign: signal.Signals) -> None:
-    port = unused_port()
+async def test_the_command_prints_address_and_credentials_that_work_and_ends_in_order(
+    sign: signal.Signals, tmp_path: Path
+) -> None:
+    port = ports.keep_or_choose(tmp_path / "ports.json", ["tool"])["tool"]
     command = (sys.executable, "-m", "dagboek", "sandbox", "octopus", "--port", str(port), "--json")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
