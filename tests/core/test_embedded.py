@@ -1,6 +1,7 @@
 """The embedded services really run, keep their data, survive kills and never outlive their parent."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from dagboek.embedded import DataDirInUseError, EmbeddedError, EmbeddedServices, Services, ports, services_for
+from dagboek.embedded import DataDirInUseError, EmbeddedError, EmbeddedServices, Services, ports, postgres, services_for
 from dagboek.settings import Settings
 from pydantic import SecretStr
 
@@ -226,6 +227,25 @@ def test_a_taken_port_is_exchanged_for_another(tmp_path: Path) -> None:
     assert again["kafka"] not in (chosen["kafka"], chosen["postgres"])
     file.write_text("no json")
     assert set(ports.keep_or_choose(file, ["kafka"])) == {"kafka"}
+
+
+def test_a_system_user_that_another_process_makes_at_the_same_time_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "useradd").write_text("#!/bin/sh\nexit 9\n")  # "already in use"
+    (tmp_path / "useradd").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    there, asked = pwd.getpwuid(os.getuid()), []
+
+    def getpwnam(name: str) -> pwd.struct_passwd:
+        asked.append(name)
+        if len(asked) == 1:
+            raise KeyError(name)
+        return there
+
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    assert postgres._system_user("pgserver") == there
+    assert asked == ["pgserver"] * 2
 
 
 def test_signals_reach_only_the_parent(data_dir: Path) -> None:

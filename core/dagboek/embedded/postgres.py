@@ -171,7 +171,7 @@ class EmbeddedPostgres:
         """The system user for the server where we are root; it is let through to its folders."""
         try:
             entry = _system_user(SYSTEM_USER)
-        except (OSError, subprocess.SubprocessError, KeyError):
+        except (OSError, KeyError):
             raise EmbeddedError(
                 f"PostgreSQL refuses to run as root, and the system user {SYSTEM_USER} could not be made. Start "
                 "Dagboek as an ordinary user, or set DAGBOEK_DATABASE_URL to use a PostgreSQL that is there."
@@ -191,7 +191,8 @@ def _system_user(name: str) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
     except KeyError:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603  # a constant
+        # Refused where another process has just made the user: it is there then.
+        subprocess.run(command, check=False, capture_output=True)  # noqa: S603  # a constant
         return pwd.getpwnam(name)
 
 
