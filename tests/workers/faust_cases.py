@@ -11,6 +11,7 @@ from typing import Any
 
 import faust
 from dagboek.acks import Acks
+from dagboek_workers.records import RecordApp
 
 LONG = 600.0
 
@@ -20,22 +21,24 @@ def done(offset: int) -> None:
 
 
 def make_app(bootstrap: str, group: str, **settings: Any) -> faust.App:
-    return faust.App(
-        group,
-        broker=f"kafka://{bootstrap}",
-        store="memory://",
-        datadir=mkdtemp(prefix="faust-case-"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        stream_wait_empty=False,
-        broker_commit_interval=0.5,
-        broker_session_timeout=10,
-        broker_heartbeat_interval=2,
-        consumer_auto_offset_reset="earliest",
-        worker_redirect_stdouts=False,
-        **settings,
-    )
+    return faust.App(group, **settings_of(bootstrap), **settings)
+
+
+def settings_of(bootstrap: str) -> dict[str, Any]:
+    return {
+        "broker": f"kafka://{bootstrap}",
+        "store": "memory://",
+        "datadir": mkdtemp(prefix="faust-case-"),
+        "web_enabled": False,
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "stream_wait_empty": False,
+        "broker_commit_interval": 0.5,
+        "broker_session_timeout": 10,
+        "broker_heartbeat_interval": 2,
+        "consumer_auto_offset_reset": "earliest",
+        "worker_redirect_stdouts": False,
+    }
 
 
 def raw(app: faust.App, name: str) -> Any:
@@ -100,23 +103,33 @@ def case_d(bootstrap: str, topic: str) -> faust.App:
 
 
 def case_e(bootstrap: str, topic: str) -> faust.App:
-    """The way of the product: work beside the agent, acks in order; message 2 is long at work."""
-    app = make_app(bootstrap, topic)
+    """The way of the product: records straight to the dispatcher, acks in order; message 2 is long at work."""
+    return in_order(bootstrap, topic, long_at_work=2)
+
+
+def case_holes(bootstrap: str, topic: str) -> faust.App:
+    """As E, on a log with an offset that is no message behind each that is one; message 4 is long at work."""
+    return in_order(bootstrap, topic, long_at_work=4)
+
+
+def in_order(bootstrap: str, topic: str, *, long_at_work: int) -> RecordApp:
+    """Records to a dispatcher that works on all of them at once."""
+    app = RecordApp(topic, **settings_of(bootstrap))
     tasks: set[asyncio.Task[None]] = set()
     acks: Acks[Any] = Acks(lambda message: message.ack(app.consumer))
 
     async def work(offset: int) -> None:
-        if offset == 2:
+        if offset == long_at_work:
             await asyncio.sleep(LONG)
         done(offset)
         acks.finished(0, offset)
 
-    @app.agent(raw(app, topic))
-    async def agent(stream: Any) -> None:
-        async for event in stream.noack().events():
-            acks.received(0, event.message.offset, event.message)
-            tasks.add(asyncio.create_task(work(event.message.offset)))
+    def take(message: Any) -> None:
+        acks.received(0, message.offset, message)
+        tasks.add(asyncio.create_task(work(message.offset)))
 
+    app.take = take
+    app.topics.add(raw(app, topic))
     return app
 
 
@@ -138,21 +151,20 @@ def case_full(bootstrap: str, topic: str) -> faust.App:
 
 
 def case_never_waits(bootstrap: str, topic: str) -> faust.App:
-    """As `full`, but the first agent hands its messages over and goes on."""
-    app = make_app(bootstrap, topic, stream_buffer_maxsize=64)
+    """As `full`, but what takes the first topic's messages keeps them and goes on."""
+    app = RecordApp(topic, **settings_of(bootstrap))
     kept: list[Any] = []
 
-    @app.agent(raw(app, f"{topic}-waits"))
-    async def waits(stream: Any) -> None:
-        async for event in stream.noack().events():
-            kept.append(event)
+    def take(message: Any) -> None:
+        if message.topic == topic:
+            done(message.offset)
+            message.ack(app.consumer)
+        else:
+            kept.append(message)
 
-    @app.agent(raw(app, topic))
-    async def other(stream: Any) -> None:
-        async for event in stream.noack().events():
-            done(event.message.offset)
-            event.ack()
-
+    app.take = take
+    app.topics.add(raw(app, f"{topic}-waits"))
+    app.topics.add(raw(app, topic))
     return app
 
 
@@ -162,6 +174,7 @@ CASES: dict[str, Callable[[str, str], faust.App]] = {
     "c": case_c,
     "d": case_d,
     "e": case_e,
+    "holes": case_holes,
     "full": case_full,
     "never_waits": case_never_waits,
 }

@@ -25,6 +25,7 @@ from dagboek_schemas.topics import Topic
 
 from dagboek_workers.blocked import Watch, end_blocked, show_life
 from dagboek_workers.dispatcher import HOLD, Dispatcher
+from dagboek_workers.records import RecordApp
 from dagboek_workers.security import credentials_of
 from dagboek_workers.tool_loop import CALLS, TENANT_CALLS, Parts
 
@@ -81,7 +82,7 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
 
     SettingsError for a security property that cannot be used.
     """
-    app = faust.App(
+    app = RecordApp(
         options.group,
         broker=f"kafka://{options.bootstrap.replace(',', ';kafka://')}",
         broker_credentials=credentials_of(options.security),
@@ -91,7 +92,6 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
         topic_disable_leader=True,
         topic_allow_declare=False,
         stream_wait_empty=False,
-        stream_buffer_maxsize=8192,
         broker_commit_interval=options.commit_interval,
         broker_session_timeout=options.session_timeout,
         broker_heartbeat_interval=options.session_timeout / 5,
@@ -112,15 +112,15 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
             running["it"] = Dispatcher(parts, lambda message: message.ack(app.consumer))
         return running["it"]
 
-    @app.agent(topic, name="documents")
-    async def documents(stream: Any) -> None:
-        # no exception leaves this body, and it never waits: see docs/decisions
-        async for event in stream.noack().events():
-            try:
-                dispatcher().take(event.message, event.message, name)
-            except Exception as bug:
-                unexpected("dispatcher", bug)
-                os._exit(70)  # not acked: the log brings it again
+    def take(message: Any) -> None:
+        try:
+            dispatcher().take(message, message, name)
+        except Exception as bug:
+            unexpected("dispatcher", bug)
+            os._exit(70)  # not acked: the log brings it again
+
+    app.take = take
+    app.topics.add(topic)
 
     @app.on_partitions_revoked.connect()
     async def revoked(*_: Any, **__: Any) -> None:
