@@ -6,6 +6,7 @@ cut and redacted when the error is made.
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 
 from dagboek_schemas.issues import Issue, Severity, clean_words
 
@@ -81,8 +82,28 @@ class Throttled(Later):
         self.seconds = seconds
 
 
+class Trouble(StrEnum):
+    """Why a tool is out of reach. People read it in their language (`trouble` in the catalogue's words)."""
+
+    NAME = "name"
+    """Nobody knows the host by its name."""
+    CERTIFICATE = "certificate"
+    """What answers does not prove who it is."""
+    REFUSED = "refused"
+    """Nothing takes connections there."""
+    NO_WAY = "no_way"
+    """The network does not lead there."""
+    TIME_OUT = "time_out"
+    CUT_OFF = "cut_off"
+    """The connection ended before the answer did."""
+    OWN_FAULT = "own_fault"
+    """A 5xx, or words of the tool to that end."""
+    PAGE = "page"
+    """Something else than an answer: a maintenance page, or a proxy's."""
+
+
 class ToolUnavailable(Later):
-    """The tool is down, does not answer, or answers with its maintenance page."""
+    """The tool is down, does not answer, or answers with its maintenance page. `trouble` tells a person which."""
 
     def __init__(
         self,
@@ -90,11 +111,13 @@ class ToolUnavailable(Later):
         *,
         until: datetime | None = None,
         issue: Issue | None = None,
+        trouble: Trouble | None = None,
         tool_words: str | None = None,
     ) -> None:
         super().__init__(message, tool_words=tool_words)
         self.until = until
         self.issue = issue
+        self.trouble = trouble
 
 
 class AccessDenied(ToolError):
@@ -120,3 +143,6 @@ class NotProcessed(ToolError):
 
 class Uncertain(ToolError):
     """A write was sent and its outcome is not known. Raised by the client; a plugin need not raise it."""
+
+    trouble: Trouble | None = None
+    """What kept the answer away, where that is known."""

@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import NotProcessed, ToolError, ToolUnavailable, Uncertain
+from dagboek_sdk.errors import NotProcessed, ToolError, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.limits import NoLimits, Permits
 
 MAX_BODY = 32 * 1024 * 1024
@@ -171,13 +171,14 @@ class Client:
             answer = await self._exchange(method, url, request)
         except (aiohttp.ClientError, TimeoutError, OSError) as trouble:
             self._recorded(method, url, request, None, trouble)
-            raise ToolUnavailable(self._told(trouble, url)) from trouble
+            raise ToolUnavailable(self._told(trouble, url), trouble=_trouble(trouble)) from trouble
         if answer.status in accept:
             return answer
         if error := self.classify(answer):
             self._recorded(method, url, request, answer, error)
             if isinstance(error, Uncertain):
-                raise ToolUnavailable(f"answer {answer.status}", tool_words=error.tool_words)
+                told = f"answer {answer.status}"
+                raise ToolUnavailable(told, trouble=_trouble_of(answer), tool_words=error.tool_words)
             raise error
         return answer
 
@@ -200,10 +201,13 @@ class Client:
             self._recorded(method, url, request, None, trouble, attempt)
             if attempt.sent:
                 if isinstance(trouble, Exception):
-                    raise Uncertain(f"{self._told(trouble, url)}, after sending") from trouble
+                    unknown = Uncertain(f"{self._told(trouble, url)}, after sending")
+                    unknown.trouble = _trouble(trouble)
+                    raise unknown from trouble
                 raise
             if isinstance(trouble, aiohttp.ClientError | TimeoutError | OSError):
-                raise ToolUnavailable(f"{self._told(trouble, url)}, before sending") from trouble
+                told = f"{self._told(trouble, url)}, before sending"
+                raise ToolUnavailable(told, trouble=_trouble(trouble)) from trouble
             raise
         finally:
             _writing.reset(token)
@@ -218,7 +222,9 @@ class Client:
             attempt.answer_ok = True
             return answer
         self._recorded(method, url, request, answer, verdict, attempt)
-        if not isinstance(verdict, Uncertain):
+        if isinstance(verdict, Uncertain):
+            verdict.trouble = verdict.trouble or _trouble_of(answer)
+        else:
             attempt.verdict = verdict
         raise verdict
 
@@ -299,6 +305,31 @@ class Client:
         for secret in sorted(spelled, key=len, reverse=True):
             text = text.replace(secret, "[redacted]")
         return text
+
+
+def _trouble_of(answer: Answer) -> Trouble:
+    """Of an answer that the tool did not give as one."""
+    return Trouble.OWN_FAULT if answer.status >= 500 else Trouble.PAGE
+
+
+def _trouble(trouble: BaseException) -> Trouble | None:
+    """What kind of trouble on the way it was, for people: without the host, and without anything of a document."""
+    match trouble:
+        case aiohttp.ClientConnectorDNSError():
+            return Trouble.NAME
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return None
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return Trouble.CERTIFICATE
+        case TimeoutError():
+            return Trouble.TIME_OUT
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            return Trouble.REFUSED
+        case aiohttp.ClientConnectorError():
+            return Trouble.NO_WAY
+        case _TooLong() | aiohttp.ClientResponseError():
+            return Trouble.PAGE
+    return Trouble.CUT_OFF
 
 
 def _shown(body: Any) -> str | None:

@@ -9,6 +9,7 @@ from dagboek.catalogue import GENERAL, LANGUAGES, UNEXPECTED, Catalogue, general
 from dagboek.catalogue.pages import pages
 from dagboek.plugins import Plugins
 from dagboek_schemas.issues import Issue, Severity
+from dagboek_sdk.errors import Trouble
 from dagboek_sdk.hooks import CatalogueEntry, CatalogueText
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,15 @@ def test_words_of_the_program_are_translated() -> None:
     scope = Issue(code="B07", facts={"scope": "sales_invoices"})
     assert CATALOGUE.text(scope, "nl").cause.endswith("verkoopfacturen.")
     assert CATALOGUE.text(Issue(code="B07", facts={"scope": "module X"}), "nl").cause.endswith("module X.")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_trouble_of_a_tool_has_words(language: str) -> None:
+    told = [Issue(code="B06", facts={"tool": "X", "trouble": trouble}) for trouble in (*Trouble, "?")]
+    causes = [CATALOGUE.text(issue, language).cause for issue in told]
+    assert len(set(causes)) == len(told)
+    assert not [cause for trouble, cause in zip(Trouble, causes, strict=False) if cause.endswith(f" {trouble}.")]
+    assert CATALOGUE.text(Issue(code="B06", facts={"tool": "X"}), language).cause == causes[-1], "an issue of before"
 
 
 def test_moments_are_shown_as_people_write_them() -> None:

@@ -34,6 +34,7 @@ async def test_two_uncertain_sends_in_a_row_park_the_run(house: Installation, tm
         assert (parked["park_reason"], parked["park_issue"]["code"], run_status(parked)) == (
             "tool_unavailable", "B06", "Stalled",
         )  # fmt: skip
+        assert parked["park_issue"]["facts"]["trouble"] == "own_fault"
         assert 0 < parked["parked_seconds"] <= 60
         assert len(sandbox.requests.last(1000, BOOKING)) == 5, "the fourth document was sent all the same"
 

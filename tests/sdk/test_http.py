@@ -19,7 +19,7 @@ from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk import clock, http
 from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
-from dagboek_sdk.errors import NotProcessed, Refused, Throttled, ToolError, ToolUnavailable, Uncertain
+from dagboek_sdk.errors import NotProcessed, Refused, Throttled, ToolError, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.http import Answer, Client, Exchange, new_session, redact_headers
 
 
@@ -354,6 +354,59 @@ async def test_a_refused_connection_is_trouble_before_sending() -> None:
         with pytest.raises(ToolUnavailable):
             await http_client.read("GET", server.url, group="read")
     assert not attempt.sent
+
+
+async def never(server: "RawServer", request: bytes, writer: asyncio.StreamWriter) -> bool:
+    return True
+
+
+async def cut(server: "RawServer", request: bytes, writer: asyncio.StreamWriter) -> bool:
+    return False
+
+
+async def page(server: "RawServer", request: bytes, writer: asyncio.StreamWriter) -> bool:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<ht>")
+    return True
+
+
+async def down(server: "RawServer", request: bytes, writer: asyncio.StreamWriter) -> bool:
+    writer.write(b"HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n")
+    return True
+
+
+@pytest.mark.parametrize(
+    ("answering", "trouble"),
+    [(never, Trouble.TIME_OUT), (cut, Trouble.CUT_OFF), (page, Trouble.PAGE), (down, Trouble.OWN_FAULT)],
+)
+async def test_the_kind_of_trouble_is_told(answering: Any, trouble: Trouble) -> None:
+    def classified(answer: Answer) -> ToolError:
+        return Uncertain(f"answer {answer.status}")
+
+    async with raw_server(answering) as server, Client(classify=classified, call_deadline=0.3) as http_client:
+        with pytest.raises(ToolUnavailable) as away:
+            await http_client.read("GET", server.url, group="read")
+        with pytest.raises(Uncertain) as unknown:
+            await http_client.write(an_attempt(), "POST", server.url, group=None)
+    assert (away.value.trouble, unknown.value.trouble) == (trouble, trouble)
+
+
+async def test_the_kind_of_trouble_before_anything_is_sent_is_told() -> None:
+    async def no_tls(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 This is no TLS\r\n\r\n")
+        writer.close()
+
+    babbling = await asyncio.start_server(no_tls, "127.0.0.1", 0)
+    async with babbling, client() as http_client:
+        port = babbling.sockets[0].getsockname()[1]
+        with pytest.raises(ToolUnavailable) as foreign:
+            await http_client.read("GET", f"https://127.0.0.1:{port}/", group="read")
+        with pytest.raises(ToolUnavailable) as unknown:
+            await http_client.read("GET", "http://nobody.invalid/", group="read")
+    async with client() as http_client:
+        with pytest.raises(ToolUnavailable) as refused:
+            await http_client.write(an_attempt(), "POST", f"http://127.0.0.1:{port}/", group=None)
+    found = [one.value.trouble for one in (foreign, unknown, refused)]
+    assert found == [Trouble.CERTIFICATE, Trouble.NAME, Trouble.REFUSED]
 
 
 async def test_a_time_out_after_sending_is_uncertain() -> None:

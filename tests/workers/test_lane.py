@@ -12,11 +12,13 @@ from dagboek.booking_json import booking_json
 from dagboek.connections import ConnectionProblem
 from dagboek.logins import LoginProblem
 from dagboek.permits import RowPermits
+from dagboek.plugins import Plugins
 from dagboek.push_record import start_series
 from dagboek_schemas.documents import Document, Party
+from dagboek_schemas.issues import Issue
 from dagboek_sdk import clock
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
-from dagboek_sdk.errors import NumberTaken, Throttled
+from dagboek_sdk.errors import NumberTaken, Throttled, ToolUnavailable, Trouble
 from dagboek_sdk.limits import Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_workers import pushing
@@ -319,6 +321,27 @@ async def test_a_limit_is_waited_out_by_the_clock_that_its_end_is_of(
     assert run is not None
     assert run["wait"] == pytest.approx(600, abs=60)
     assert run["parked_seconds"] == 0, "it was taken for trouble without a known end"
+
+
+async def test_a_run_that_waits_for_the_tool_says_why(books: Books, lane: LaneOf) -> None:
+    await planned(books, 0, N1)
+
+    class Away(Tool):
+        async def prepare(self) -> None:
+            raise ToolUnavailable("127.0.0.1:1 cannot be reached", trouble=Trouble.REFUSED)
+
+    await lane(Away()).work(event(books, 0))
+
+    run = await books.db.one("SELECT park_reason, park_issue FROM run WHERE id = %s", books.run)
+    assert run is not None
+    issue = Issue.model_validate(run["park_issue"])
+    assert (run["park_reason"], issue.code) == ("tool_unavailable", "B06")
+    assert "127.0.0.1" not in str(run["park_issue"])
+    shown = {language: Plugins(entry_points=False).catalogue.text(issue, language).cause for language in ("nl", "fr")}
+    assert shown == {
+        "nl": "X is niet te bereiken: het neemt geen verbindingen aan.",
+        "fr": "X est injoignable : il n'accepte pas de connexions.",
+    }
 
 
 async def test_a_spent_limit_of_reading_parties_stops_only_new_parties(books: Books, lane: LaneOf) -> None:

@@ -54,6 +54,7 @@ from dagboek_sdk.errors import (
     Refused,
     Throttled,
     ToolUnavailable,
+    Trouble,
     Uncertain,
 )
 from dagboek_sdk.source import SourceUnavailable
@@ -118,7 +119,7 @@ async def push_item(lane: "Lane", window: Window, item: ItemSeen, finished: Fini
         except LoginBroken as broken:
             await task.break_login(broken)
         except TimeoutError:
-            await task.park(ToolUnavailable("no answer in time"))
+            await task.park(ToolUnavailable("no answer in time", trouble=Trouble.TIME_OUT))
         except (*AWAY, KafkaException):
             raise
         except Exception as trouble:
@@ -636,7 +637,9 @@ class ItemTask:
         if ours is None:  # settled meanwhile, the run is over, or the lane is another's: the database knows
             raise LetGo
         verdict = await send(tool, again(attempt, t0))
-        return verdict if settles(verdict) else Uncertain("the repeat was not answered either")
+        if settles(verdict) or isinstance(verdict, Uncertain):
+            return verdict
+        return Uncertain("the repeat was not answered either")
 
     async def _take(
         self,
@@ -747,7 +750,9 @@ class ItemTask:
             self.window.unsettled = self.item.component
         if self.lane.uncertain >= 2:
             self.lane.uncertain = 0
-            await self.lane.park(self.window, 60, "tool_unavailable", Issue(code="B06", severity=Severity.ERROR))
+            facts = {"tool": self.loop.title, "trouble": verdict.trouble or "?"}
+            issue = Issue(code="B06", severity=Severity.ERROR, facts=facts)
+            await self.lane.park(self.window, 60, "tool_unavailable", issue)
 
     def _tell_to_settle(self, link: LinkSeen) -> None:
         issue = Issue(code="D28", severity=Severity.INFORMATION, facts={"tool": self.loop.title})
@@ -890,7 +895,11 @@ class ItemTask:
         told = getattr(trouble, "issue", None) or Issue(
             code="B05" if throttled else "B06",
             severity=Severity.ERROR,
-            facts={"tool": self.loop.title, "until": until.isoformat() if until else "?"},
+            facts={
+                "tool": self.loop.title,
+                "until": until.isoformat() if until else "?",
+                "trouble": getattr(trouble, "trouble", None) or "?",
+            },
         )
         issue = told.model_copy(update={"tool_words": told.tool_words or trouble.tool_words})
         seconds = max(SHORT, wait) if wait is not None else A_MINUTE

@@ -81,7 +81,7 @@ def judge(attempt: Attempt, result: object) -> Verdict:
     if attempt.verdict is not None:
         return _known(attempt.verdict)
     if attempt.sent:
-        return Uncertain(f"{type(result).__name__} after sending")
+        return result if isinstance(result, Uncertain) else Uncertain(f"{type(result).__name__} after sending")
     if isinstance(result, TimeoutError):
         return NotProcessed("the deadline passed before anything was sent")
     return _known(result)

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import AccessDenied, LoginBroken, ToolUnavailable
+from dagboek_sdk.errors import AccessDenied, LoginBroken, ToolUnavailable, Trouble
 from dagboek_sdk.http import Answer, Client
 
 from dagboek_octopus import errors, quotas
@@ -111,14 +111,14 @@ def time_stamp(moment: datetime) -> str:
 def _nothing(answer: Answer) -> None:
     """A 404 of Octopus' own is an empty result; one of something in between is trouble."""
     if answer.body.strip() and answer.body.lstrip()[:1] != b"{":
-        raise ToolUnavailable("answer 404 that is not Octopus' own")
+        raise ToolUnavailable("answer 404 that is not Octopus' own", trouble=Trouble.PAGE)
 
 
 def _json(answer: Answer) -> Any:
     try:
         return answer.json() if answer.body.strip() else None
     except ValueError:
-        raise ToolUnavailable("an answer that is no JSON") from None
+        raise ToolUnavailable("an answer that is no JSON", trouble=Trouble.PAGE) from None
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:

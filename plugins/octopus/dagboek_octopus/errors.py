@@ -22,6 +22,7 @@ from dagboek_sdk.errors import (
     Throttled,
     ToolError,
     ToolUnavailable,
+    Trouble,
     Uncertain,
 )
 from dagboek_sdk.http import Answer
@@ -195,7 +196,7 @@ def _refusal(status: int, error: Mapping[str, Any]) -> ToolError:
     elif code in LOGIN:
         found = _broken(code, words)
     elif code in READ_FAILED:
-        found = ToolUnavailable(f"Octopus reports {code}", tool_words=words)
+        found = ToolUnavailable(f"Octopus reports {code}", trouble=Trouble.OWN_FAULT, tool_words=words)
     elif not code and status == 403:
         found = AccessDenied("octopus", tool_words=words)
     else:

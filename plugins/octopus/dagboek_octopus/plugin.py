@@ -29,6 +29,7 @@ from dagboek_sdk.errors import (
     Throttled,
     ToolError,
     ToolUnavailable,
+    Trouble,
     Uncertain,
 )
 from dagboek_sdk.limits import Limit
@@ -144,7 +145,7 @@ class OctopusPlugin(AccountingPlugin):
                 "currencies": lists.currency_rows(await self._list("/currencies", quotas.CURRENCIES)),
             }
         except (KeyError, TypeError, ValueError) as odd:
-            raise ToolUnavailable(f"a list that cannot be read: {type(odd).__name__}") from odd
+            raise ToolUnavailable(f"a list that cannot be read: {type(odd).__name__}", trouble=Trouble.PAGE) from odd
 
     async def ledger_accounts(self) -> Sequence[LedgerAccount]:
         """Accounts of today's book year. NotReady when they were read twice today, which is all that is allowed."""

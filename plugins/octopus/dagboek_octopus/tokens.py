@@ -9,7 +9,7 @@ from typing import Any
 
 from dagboek_sdk import clock
 from dagboek_sdk.accounting import Link
-from dagboek_sdk.errors import AccessDenied, LoginBroken, Refused, ToolUnavailable
+from dagboek_sdk.errors import AccessDenied, LoginBroken, Refused, ToolUnavailable, Trouble
 from dagboek_sdk.http import Client
 
 from dagboek_octopus import errors, quotas
@@ -129,4 +129,4 @@ def _field(read: Callable[[], Any], name: str) -> str:
     try:
         return str(read()[name])
     except (ValueError, KeyError, TypeError):
-        raise ToolUnavailable(f"an answer without {name}") from None
+        raise ToolUnavailable(f"an answer without {name}", trouble=Trouble.PAGE) from None
