@@ -436,7 +436,8 @@ def _opened(
     try:
         tool_class = plugins.tool(row["plugin"])
         settings = logins.opened(vault, tool_class.about.settings, row["settings"], tool_class.about.title)
-        secrets = LoginSecrets(db, vault, row["login_id"])
+        service = f"{row['plugin']} {logins.host_of(settings)}"
+        secrets = LoginSecrets(db, vault, row["login_id"], service)
         return _made(db, tool_class, settings, row["tool_id"], secrets, session=session, record=record)
     except (UnknownPlugin, LoginProblem, VaultError) as problem:
         raise ConnectionProblem(str(problem)) from problem

@@ -28,7 +28,12 @@ LOCK_SECONDS: Final = 40.0
 """How long to wait while another process renews a token: longer than a call may take."""
 
 REFRESHERS: Final = 8
-"""Tokens that one event loop renews at a time; each holds a database connection of its own meanwhile."""
+"""Tokens of one service that an event loop renews at a time; each holds a database connection of its own meanwhile.
+
+A service is where tokens come from, so that one which is slow keeps no other's waiting.
+"""
+OF_ONE_LOGIN: Final = 2
+"""Of them, those of one login, which may open a hundred dossiers."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -184,7 +189,8 @@ _renewing: ContextVar[bool] = ContextVar("renewing", default=False)
 class _Refreshers:
     """Who renews what in this event loop."""
 
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REFRESHERS))
+    of_service: WeakValueDictionary[str, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
+    of_login: WeakValueDictionary[UUID, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
     locks: WeakValueDictionary[tuple[UUID, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
 
@@ -192,12 +198,16 @@ _refreshers: WeakKeyDictionary[Database, _Refreshers] = WeakKeyDictionary()
 
 
 class LoginSecrets:
-    """`dagboek_sdk.accounting.Secrets` over the table `login_token`: encrypted, shared by all processes."""
+    """`dagboek_sdk.accounting.Secrets` over the table `login_token`: encrypted, shared by all processes.
 
-    def __init__(self, db: Database, vault: Vault, login_id: UUID) -> None:
+    `service` is where its tokens come from: plugin and host.
+    """
+
+    def __init__(self, db: Database, vault: Vault, login_id: UUID, service: str = "") -> None:
         self._db = db
         self._vault = vault
         self._login_id = login_id
+        self._service = service
 
     async def load(self, name: str) -> tuple[str, datetime] | None:
         """The token and the moment (UTC) at which it ends, also when that has passed; None when there is none."""
@@ -231,7 +241,9 @@ class LoginSecrets:
             async with _within(local), self._database_lock(name):
                 yield
             return
-        async with _within(local), _within(ours.places), self._database_lock(name):
+        of_login = ours.of_login.setdefault(self._login_id, asyncio.Semaphore(OF_ONE_LOGIN))
+        of_service = ours.of_service.setdefault(self._service, asyncio.Semaphore(REFRESHERS))
+        async with _within(of_login), _within(of_service), _within(local), self._database_lock(name):
             mark = _renewing.set(True)
             try:
                 yield

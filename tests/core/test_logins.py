@@ -152,6 +152,51 @@ async def test_any_number_of_logins_renew_a_token_for_which_they_need_another_on
     assert asked == 3 * logins.REFRESHERS
 
 
+@pytest.mark.parametrize("slow", ["service", "login"])
+async def test_what_is_slow_keeps_no_other_login_waiting(db: Database, vault: Vault, slow: str) -> None:
+    """A hundred dossiers of one login, or as many logins of one service, that wait for an answer that does not come."""
+    answered, begun, login = asyncio.Event(), 0, uuid4()
+
+    async def renew(at: int) -> None:
+        nonlocal begun
+        of = LoginSecrets(db, vault, login if slow == "login" else uuid4(), "octopus slow.example")
+        async with of.lock(f"dossier:{at}"):
+            begun += 1
+            await answered.wait()
+
+    waiting = [asyncio.create_task(renew(at)) for at in range(100)]
+    async with asyncio.timeout(20):
+        while begun < (logins.OF_ONE_LOGIN if slow == "login" else logins.REFRESHERS):
+            await asyncio.sleep(0.01)
+    other = LoginSecrets(db, vault, uuid4(), f"octopus {'slow' if slow == 'login' else 'other'}.example")
+    async with asyncio.timeout(10), other.lock("login"):
+        assert not answered.is_set()
+    answered.set()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*waiting)
+    assert begun == 100
+
+
+async def test_who_wants_the_token_that_others_need_waits_for_a_place_first(db: Database, vault: Vault) -> None:
+    """Else it would hold what they wait for, and wait for them."""
+    login, all_begun = uuid4(), asyncio.Barrier(logins.OF_ONE_LOGIN + 1)
+
+    async def opens(at: int) -> None:
+        async with LoginSecrets(db, vault, login).lock(f"dossier:{at}"):
+            await all_begun.wait()
+            await asyncio.sleep(0.2)
+            async with LoginSecrets(db, vault, login).lock("login"):
+                pass
+
+    async def logs_in() -> None:
+        await all_begun.wait()
+        async with LoginSecrets(db, vault, login).lock("login"):
+            pass
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(logs_in(), *(opens(at) for at in range(logins.OF_ONE_LOGIN)))
+
+
 HOLDER = """
 import asyncio, sys
 from uuid import UUID
