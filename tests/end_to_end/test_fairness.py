@@ -30,6 +30,7 @@ async def narrow(
         yield made
 
 
+@pytest.mark.timeout(600)
 async def test_a_whale_keeps_no_small_run_waiting(narrow: Installation, tmp_path: Path) -> None:
     names = [f"Small {at}" for at in range(SMALL)]
     dossiers = [{"id": 2000 + at, "name": name} for at, name in enumerate(["Whale", *names])]
@@ -49,7 +50,7 @@ async def test_a_whale_keeps_no_small_run_waiting(narrow: Installation, tmp_path
         runs = [
             await narrow.start_run(one, Trigger.AUTOMATIC if at % 2 else Trigger.MANUAL) for at, one in enumerate(small)
         ]
-        ended = [await narrow.ended(run, seconds=120) for run in runs]
+        ended = [await narrow.ended(run, seconds=240) for run in runs]
         watching.cancel()
 
         left = await narrow.db.one("SELECT count(*) AS items FROM item WHERE run_id = %s AND state = 'planned'", long)
