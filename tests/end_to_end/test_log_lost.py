@@ -46,8 +46,10 @@ async def test_a_topic_made_anew_in_the_middle_of_a_run(
     write_files(tmp_path / "ubl", [Ubl("2026/031")])
     assert (await dagboek.sync(connection))["status"] == "Success"
     entries = sandbox.books.entries(1001, journal="V1")
-    booked = [*NUMBERS, "2026/031"]
-    assert [(entry["comment"], entry["number"]) for entry in entries] == [(n, at) for at, n in enumerate(booked, 1)]
+    assert [entry["number"] for entry in entries] == list(range(1, 32))
+    booked = [entry["comment"] for entry in entries]
+    # one that lives on may go on in the new topic from where it was in the old one
+    assert (booked if worker_dies else sorted(booked)) == [*NUMBERS, "2026/031"]
 
 
 def delete_documents(dagboek: Installation) -> None:
