@@ -50,8 +50,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Several processes where no file or folder was named; what has little to do is not worth their start."""
-    return PROCESSES if config.args_source is pytest.Config.ArgsSource.TESTPATHS else 0
+    """Several processes where no file or folder was named, as little is not worth their start, and each can have
+    servers of its own."""
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return PROCESSES if everything and config.getoption("--services") != "given" else 0
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
