@@ -255,5 +255,6 @@ def _compare_told(
         if (row["run_id"], row["sequence"], row["state"]) not in heard.outcomes
     ]
     mine = {(books, one.number) for books, rows in asked.documents.items() for one in rows}
-    found.untold += [f"{' '.join(key)}: in the books as {numbers[key][0]}" for key in numbers if key in mine - said]
+    unsaid = mine - said
+    found.untold += [f"{' '.join(key)}: in the books as {numbers[key][0]}" for key in numbers if key in unsaid]
     found.untold += [f"end of run {run}" for run in runs if run not in heard.ended]
