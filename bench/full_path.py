@@ -7,7 +7,7 @@
 
 The tool is in the worker's process and answers after the given time; everything else is the product, each in a
 process of its own: Kafka, PostgreSQL, core, worker. The first windows are planned before the worker starts, since
-the figure is the worker's; the planner's own rate stands beside it. CPU is the worker's, start included.
+the figure is the worker's; the planner's own rate stands beside it. CPU is the worker's, from its first outcome on.
 """
 
 import argparse
@@ -58,13 +58,14 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
             children.append(_start(here, "core", arguments))
             started = time.time()
             children.append(_start(here, "worker", arguments))
+            await _at_work(db)
+            before = Cost.of(children[1].pid)
             if arguments.profile:
-                await _at_work(db)
                 profile = await cpu_profile(children[1].pid, arguments.profile)
                 print(cpu_profile_table(profile) + "\n", flush=True)
             row = await _until_done(db, arguments, children[1])
             links = await db.one("SELECT count(*) AS booked, max(attempt) AS tries FROM link WHERE state = 'booked'")
-            return _figures(arguments, row, planned, children[1].pid, started) | dict(links or {})
+            return _figures(arguments, row, planned, children[1].pid, before, started) | dict(links or {})
     finally:
         for process in children:
             process.terminate()
@@ -151,7 +152,7 @@ async def _until_done(
 
 
 def _figures(
-    arguments: argparse.Namespace, row: Mapping[str, Any], planned: float, pid: int, started: float
+    arguments: argparse.Namespace, row: Mapping[str, Any], planned: float, pid: int, before: Cost, started: float
 ) -> dict[str, Any]:
     seconds = (row["last"] - row["first"]).total_seconds() if row["first"] else 0.0
     cost = Cost.of(pid)
@@ -164,7 +165,7 @@ def _figures(
         "items_per_s": round(row["synced"] / seconds) if seconds else None,
         "planned_per_s": round(planned),
         "first_result_s": round(row["first"].timestamp() - started, 2) if row["first"] else None,
-        "worker_cpu_us": round(cost.cpu / row["synced"] * 1e6) if row["synced"] else None,
+        "worker_cpu_us": round((cost.cpu - before.cpu) / row["synced"] * 1e6) if row["synced"] else None,
         "worker_mb": cost.memory,
     }
 
