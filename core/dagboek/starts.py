@@ -17,7 +17,7 @@ from dagboek.database import Connection
 from dagboek.runs import park
 
 STARTS: Final = 3
-"""Starts without an outcome after which an item is set aside."""
+"""Marked starts without an outcome after which an item is set aside: four kills, as the first leaves no mark."""
 BLOCKED_PARK: Final = timedelta(seconds=15)
 """How long a run is parked whose item blocked its loop: others go first when the worker is back."""
 
