@@ -322,6 +322,43 @@ async def test_an_answer_that_comes_twice_is_not_taken_for_that_of_the_next_writ
     assert server.connections == 2
 
 
+async def answer_twice_while_the_next_waits(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
+    """The second answer of the first comes when the next write has been sent; that one is refused a moment later."""
+    if b"first" in request:
+        booked = b"HTTP/1.1 201 Created\r\nContent-Length: 6\r\n\r\nbooked"
+        writer.write(booked)
+        asyncio.get_running_loop().call_later(0.3, writer.write, booked)
+    else:
+        await asyncio.sleep(0.8)
+        writer.write(b"HTTP/1.1 422 No\r\nContent-Length: 7\r\n\r\nrefused")
+    return True
+
+
+@pytest.mark.parametrize(
+    ("host", "fresh", "connections"),
+    [
+        pytest.param("127.0.0.1", True, 2, id="as the plugin wants"),
+        pytest.param("0.0.0.0", None, 2, id="by itself, elsewhere"),  # this machine, by no name of its own
+        pytest.param("127.0.0.1", None, 1, id="not by itself, on this machine"),
+        pytest.param("0.0.0.0", False, 1, id="as the plugin does not want"),
+    ],
+)
+async def test_an_answer_that_comes_twice_while_the_next_write_waits(
+    host: str, fresh: bool | None, connections: int
+) -> None:
+    async with raw_server(answer_twice_while_the_next_waits) as server, client(fresh_writes=fresh) as http_client:
+        url = server.url.replace("127.0.0.1", host)
+        await http_client.write(an_attempt(), "POST", url, group=None, data=b"first")
+        second = an_attempt()
+        if connections == 1:  # what else would happen
+            await http_client.write(second, "POST", url, group=None, data=b"second")
+        else:
+            with pytest.raises(Refused):
+                await http_client.write(second, "POST", url, group=None, data=b"second")
+    assert second.answer_ok == (connections == 1)
+    assert server.connections == connections
+
+
 async def test_writes_of_two_attempts_at_once_do_not_mix_up() -> None:
     async def slow(request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(0.05)
