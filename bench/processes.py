@@ -14,6 +14,7 @@ from pathlib import Path
 
 import instant
 import stub_plugin
+import uvloop
 from dagboek.logs import configure
 from dagboek.plugins import Plugins
 from dagboek.service import CoreService
@@ -101,7 +102,7 @@ def main() -> None:
     configure("WARNING")
     here = Addresses(**json.loads(os.environ["BENCH"]))
     if given.role == "core":
-        asyncio.run(CoreService(here.settings, here, plugins(), here.vault).run(asyncio.Event()))
+        uvloop.run(CoreService(here.settings, here, plugins(), here.vault).run(asyncio.Event()))
         return
     options = WorkerOptions(
         bootstrap=here.kafka_bootstrap,

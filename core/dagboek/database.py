@@ -5,6 +5,8 @@ Plain SQL through psycopg; rows are named by their columns. No ORM: see docs/dec
 
 import json
 import re
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,6 +36,8 @@ _PASSES = ("08", "40", "53", "55P03", "57P", "58")
 """SQLSTATEs of trouble that ends: connection, deadlock, lack of room, lock, shutdown, the server's own disk."""
 
 
+REST_SECONDS = 5
+"""After how long unused a connection is asked whether it still is one."""
 IDLE_SECONDS = 10
 """How long a transaction may wait for its own process; then the server ends it."""
 
@@ -49,8 +53,16 @@ class StatementRefused(psycopg.DatabaseError):
 class Connection(AsyncConnection[DictRow]):
     """A connection whose `OperationalError` stands for trouble that ends, and for nothing else."""
 
+    used = 0.0
+    """When it was used last, in seconds of a clock that only rises."""
+
+    def rested(self) -> bool:
+        """Whether it lay unused for a while."""
+        return time.monotonic() - self.used > REST_SECONDS
+
     async def wait(self, *given: Any, **options: Any) -> Any:
         """As of psycopg, through which all statements go."""
+        self.used = time.monotonic()
         try:
             return await super().wait(*given, **options)
         except psycopg.errors.IdleInTransactionSessionTimeout as ended:
@@ -111,7 +123,7 @@ class Database:
             connection_class=Connection,
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "dagboek"},
             configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             timeout=20,
         )
 
@@ -162,6 +174,22 @@ class Database:
 def _given(params: tuple[Any, ...]) -> Any:
     """Parameters by position, or the one mapping of parameters by name."""
     return params[0] if len(params) == 1 and isinstance(params[0], dict) else params
+
+
+async def _check(connection: Connection) -> None:
+    """Raises for a connection that is of no use any more; asks the server only where that may be.
+
+    A server that goes says so on its sockets, and an idle connection has nothing else to say: looking at that costs a
+    fraction of a question. One that lay for long is asked, as what lies between may have forgotten it.
+    """
+    if connection.rested() or _has_something_to_say(connection.fileno()):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_something_to_say(socket: int) -> bool:
+    looked = select.poll()
+    looked.register(socket, select.POLLIN)
+    return bool(looked.poll(0))
 
 
 async def _configure(connection: Connection) -> None:

@@ -33,7 +33,7 @@ async def write_items(
     found = await _write_found(connection, plugins.tool(run["plugin"]).about, given)
     found += await _tell_away(connection, given, away)
     if found:
-        await _make_links(connection, given)
+        await connection.execute(_MAKE_LINKS, given)
         await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
     await connection.execute(
         "UPDATE run SET selected = true, context_version = %(version)s, moved_at = now() WHERE id = %(run)s", given
@@ -60,22 +60,16 @@ def _given(plugins: Plugins, run: Mapping[str, Any], version: int, away: Mapping
 
 async def _write_found(connection: Connection, about: About, given: Mapping[str, Any]) -> int:
     """Writes the items that a run consists of, as yet without links and order; how many."""
-    new = await connection.execute(_NEW_DOCUMENTS, given)
-    found = new.rowcount
-    if found:
-        unsupported = [component for component in Component if component not in about.components]
-        dropped = await connection.execute(_UNSUPPORTED, {**given, "unsupported": unsupported})
-        found -= dropped.rowcount
-        if not given["asked"]:
-            await skip_known(connection, given, ItemKind.DOCUMENT)
+    given = {**given, "components": list(about.components)}
+    found = (await connection.execute(_NEW_DOCUMENTS, given)).rowcount
+    if found and not given["asked"]:
+        await skip_known(connection, given, ItemKind.DOCUMENT)
     if found and not about.parties_inside_documents:
         found += (await connection.execute(_NEW_PARTIES, given)).rowcount
         if not given["asked"]:
             await skip_known(connection, given, ItemKind.PARTY)
     found += (await connection.execute(_UNREADABLE, given)).rowcount
-    for component, due in _PULLS:
-        if component in about.components:
-            found += (await connection.execute(_DUE_PULL.format(component=component, due=due), given)).rowcount
+    found += (await connection.execute(_DUE_PULLS, given)).rowcount
     return found
 
 
@@ -96,41 +90,21 @@ def _source_issue(trouble: Exception) -> Issue:
     return unexpected("source", trouble)
 
 
-async def _make_links(connection: Connection, given: Mapping[str, Any]) -> None:
-    """A link for every item that has none; its number is taken from the administration."""
-    found = await connection.execute(
-        """SELECT count(DISTINCT i.identity) AS missing FROM item i
-           WHERE i.run_id = %(run)s AND i.kind <> 'pull' AND i.state = 'planned'
-             AND NOT EXISTS (SELECT 1 FROM link l WHERE l.administration_id = %(administration)s
-                             AND l.identity = i.identity AND l.current)""",
-        given,
-    )
-    row = await found.fetchone()
-    if not row or not row["missing"]:
-        return
-    taken = await connection.execute(
-        """UPDATE administration SET next_link_no = next_link_no + %(missing)s WHERE id = %(administration)s
-           RETURNING next_link_no - %(missing)s AS first""",
-        {**given, "missing": row["missing"]},
-    )
-    first = await taken.fetchone()
-    assert first is not None
-    await connection.execute(
-        """INSERT INTO link (tenant_id, administration_id, identity, kind, link_no)
-           SELECT %(tenant)s, %(administration)s, identity, kind,
-                  %(first)s + row_number() OVER (ORDER BY identity)::int - 1
-           FROM (SELECT DISTINCT i.identity, i.kind FROM item i
-                 WHERE i.run_id = %(run)s AND i.kind <> 'pull' AND i.state = 'planned'
-                   AND NOT EXISTS (SELECT 1 FROM link l WHERE l.administration_id = %(administration)s
-                                   AND l.identity = i.identity AND l.current)) missing
-           ON CONFLICT DO NOTHING""",
-        {**given, "first": first["first"]},
-    )
-
-
-_DUE_PULL = """
-INSERT INTO item (run_id, component, identity, kind, title)
-SELECT %(run)s, '{component}', '{component}', 'pull', '' WHERE %(scope)s::jsonb IS NULL AND {due}
+# Numbered by the administration, whose row is locked until these are written.
+_MAKE_LINKS = """
+WITH missing AS MATERIALIZED (
+    SELECT DISTINCT i.identity, i.kind FROM item i
+    WHERE i.run_id = %(run)s AND i.kind <> 'pull' AND i.state = 'planned'
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.administration_id = %(administration)s
+                      AND l.identity = i.identity AND l.current)
+), numbers AS (
+    UPDATE administration SET next_link_no = next_link_no + (SELECT count(*) FROM missing)
+    WHERE id = %(administration)s AND EXISTS (SELECT 1 FROM missing) RETURNING next_link_no AS next
+)
+INSERT INTO link (tenant_id, administration_id, identity, kind, link_no)
+SELECT %(tenant)s, %(administration)s, m.identity, m.kind,
+       n.next - row_number() OVER (ORDER BY m.identity DESC)::int
+FROM missing m, numbers n
 ON CONFLICT DO NOTHING
 """
 
@@ -150,7 +124,16 @@ _PAYMENTS_DUE = """
                   AND p.state IS DISTINCT FROM 'paid')
 """
 
-_PULLS = ((Component.LEDGER_ACCOUNTS, _LEDGER_DUE), (Component.PAYMENT_STATUSES, _PAYMENTS_DUE))
+_DUE_PULLS = f"""
+INSERT INTO item (run_id, component, identity, kind, title)
+SELECT %(run)s, due.component, due.component, 'pull', '' FROM (
+    SELECT '{Component.LEDGER_ACCOUNTS}' AS component WHERE {_LEDGER_DUE}
+    UNION ALL
+    SELECT '{Component.PAYMENT_STATUSES}' WHERE {_PAYMENTS_DUE}
+) due
+WHERE %(scope)s::jsonb IS NULL AND due.component = ANY(%(components)s)
+ON CONFLICT DO NOTHING
+"""
 
 _NEW_DOCUMENTS = """
 INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, party_identity, revision,
@@ -161,6 +144,7 @@ FROM origin o
 JOIN source s ON s.id = o.source_id AND s.tenant_id = %(tenant)s AND s.id <> ALL(%(away)s)
 LEFT JOIN link l ON l.administration_id = %(administration)s AND l.identity = o.identity AND l.current
 WHERE o.entity_id = %(entity)s AND o.identity IS NOT NULL AND o.duplicate_of IS NULL AND o.revision IS NOT NULL
+  AND o.component = ANY(%(components)s)
   AND (%(scope)s::jsonb IS NULL OR %(scope)s::jsonb ? o.identity)
   AND NOT (o.issues @> '[{"code": "D07"}]')
   AND (l.id IS NULL OR l.state IN ('free', 'intent', 'needs_person')
@@ -168,8 +152,6 @@ WHERE o.entity_id = %(entity)s AND o.identity IS NOT NULL AND o.duplicate_of IS 
            AND l.acknowledged_revision IS DISTINCT FROM o.revision))
 ON CONFLICT DO NOTHING
 """
-
-_UNSUPPORTED = "DELETE FROM item WHERE run_id = %(run)s AND component = ANY(%(unsupported)s)"
 
 _NEW_PARTIES = """
 INSERT INTO item (run_id, component, identity, kind, sort_key, source_id, origin_id, title, revision)

@@ -7,6 +7,7 @@ which they came, from what the database knew before the lot and what the earlier
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any, Self
 from uuid import UUID
 
@@ -54,9 +55,33 @@ def identity_of(document: Document, entity: Row) -> str:
     return document_identity(document, str(entity["tenant_id"]), number, entity["fiscal_year_start"])
 
 
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A document and its other party, with what each is and what would be booked of it: computed once."""
+
+    document: Document
+    identity: str
+    revision: str
+    party: str
+    """Identity of the other party."""
+    party_revision: str
+
+    @classmethod
+    def of(cls, document: Document, entity: Row) -> Self:
+        """A document of `entity`, a row."""
+        party = document.other_party
+        return cls(
+            document,
+            identity_of(document, entity),
+            document_revision(document),
+            party_identity(party),
+            party_revision(party),
+        )
+
+
 async def register(
     connection: Connection, administration_id: UUID, source: Row, entity: Row, lot: Iterable[tuple[Listed, Fetched]]
-) -> None:
+) -> "Registered":
     """Writes what each fetched document is: ours, another entity's, unreadable, or one that is there already.
 
     Within a transaction of the caller. `source` and `entity` are rows; an origin that comes twice is what it was last.
@@ -68,44 +93,40 @@ async def register(
     new = [one for one in brought if _decide(one, booked.get(one.origin), firsts)]
     await _write_documents(connection, new, place)
     await _write_origins(connection, brought, place)
+    first = {one.origin: one.read for one in new if one.read is not None}
+    return Registered(first, any(one.duplicate is not None for one in brought))
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of a lot."""
+
+    first: Mapping[str, Identified]
+    """By origin, the documents that this one is to be booked from."""
+    copies: bool
+    """Whether any is a copy of what another origin has."""
 
 
 @dataclass(slots=True)
 class _Brought:
     """A row of `origin` as it is to be, and the document that it was read from."""
 
-    document: Document | None
+    read: Identified | None
     origin: str
     fingerprint: str
     title: str
     issues: Sequence[Issue]
     identity: str | None = None
-    component: Component | None = None
-    party: str | None = None
-    revision: str | None = None
-    party_revision: str | None = None
-    sort_key: str | None = None
     duplicate: str | None = None
 
     @classmethod
     def of(cls, listed: Listed, fetched: Fetched, entity: Row) -> Self:
-        """All that is computed of a document, once."""
+        """As it came."""
         origin, document = listed.origin_id, fetched.document
         if document is None:
             return cls(None, origin, listed.fingerprint, listed.title or origin, fetched.issues)
-        return cls(
-            document,
-            origin,
-            listed.fingerprint,
-            document.number,
-            fetched.issues,
-            identity=identity_of(document, entity),
-            component=component_of(document),
-            party=party_identity(document.other_party),
-            revision=document_revision(document),
-            party_revision=party_revision(document.other_party),
-            sort_key=sort_key(document),
-        )
+        read = Identified.of(document, entity)
+        return cls(read, origin, listed.fingerprint, document.number, fetched.issues, identity=read.identity)
 
 
 class _Firsts:
@@ -135,7 +156,7 @@ class _Firsts:
 
 def _decide(one: _Brought, booked: Row | None, firsts: _Firsts) -> bool:
     """Whether a document is the first of its identity; where it is not, its row says why."""
-    if one.document is None or one.identity is None or one.revision is None:
+    if one.read is None or one.identity is None:
         firsts.stands_for(one, None)
         return False
     if booked is not None and booked["identity"] != one.identity:
@@ -144,11 +165,11 @@ def _decide(one: _Brought, booked: Row | None, firsts: _Firsts) -> bool:
         return False
     firsts.stands_for(one, one.identity)
     if (first := firsts.other(one, one.identity)) is None:
-        firsts.add(one, one.identity, one.revision)
+        firsts.add(one, one.identity, one.read.revision)
         return True
     one.duplicate, revision = first
-    same = revision == one.revision or _same(revision, one.document)
-    facts = {"number": one.document.number, "origin": one.origin, "first": one.duplicate}
+    same = revision == one.read.revision or _same(revision, one.read.document)
+    facts = {"number": one.read.document.number, "origin": one.origin, "first": one.duplicate}
     severity = Severity.INFORMATION if same else Severity.WARNING
     one.issues = (Issue(code="D05" if same else "D06", severity=severity, facts=facts),)
     return False
@@ -186,49 +207,60 @@ async def _firsts(connection: Connection, brought: Sequence[_Brought], place: Ro
 
 async def _write_documents(connection: Connection, new: Sequence[_Brought], place: Row) -> None:
     """In the order of their identities: another run may be writing the same."""
-    rows = sorted(new, key=lambda one: one.identity or "")
-    documents = [one.document for one in rows if one.document is not None]
-    if not rows:
-        return
-    columns = {
-        "identities": [one.identity for one in rows],
-        "directions": [document.direction for document in documents],
-        "kinds": [document.kind for document in documents],
-        "numbers": [document.number for document in documents],
-        "issue_dates": [document.issue_date for document in documents],
-        "due_dates": [document.due_date for document in documents],
-        "currencies": [document.currency for document in documents],
-        "gross": [document.totals.gross for document in documents],
-        "parties": [one.party for one in rows],
-        "party_names": [document.other_party.name for document in documents],
-        "origins": [one.origin for one in rows],
-        "revisions": [one.revision for one in rows],
-        "urls": [document.source_url for document in documents],
+    rows = [_document_row(one.origin, one.read) for one in new if one.read is not None]
+    if rows:
+        rows.sort(key=itemgetter("identity"))
+        await connection.execute(_UPSERT_DOCUMENTS, {**place, "rows": _json(rows)})
+
+
+def _document_row(origin: str, read: Identified) -> dict[str, Any]:
+    document = read.document
+    return {
+        "identity": read.identity,
+        "direction": document.direction,
+        "kind": document.kind,
+        "number": document.number,
+        "issue_date": document.issue_date,
+        "due_date": document.due_date,
+        "currency": document.currency,
+        "gross": document.totals.gross,
+        "party": read.party,
+        "party_name": document.other_party.name,
+        "origin": origin,
+        "revision": read.revision,
+        "url": document.source_url,
     }
-    await connection.execute(_UPSERT_DOCUMENTS, {**place, **columns})
 
 
 async def _write_origins(connection: Connection, brought: Sequence[_Brought], place: Row) -> None:
     """In the order of their ids, for the same reason."""
-    rows = sorted(brought, key=lambda one: one.origin)
-    columns = {
-        "origins": [one.origin for one in rows],
-        "fingerprints": [one.fingerprint for one in rows],
-        "identities": [one.identity for one in rows],
-        "components": [one.component for one in rows],
-        "parties": [one.party for one in rows],
-        "revisions": [one.revision for one in rows],
-        "party_revisions": [one.party_revision for one in rows],
-        "sort_keys": [one.sort_key for one in rows],
-        "titles": [one.title for one in rows],
-        "issues": [_json(one.issues) for one in rows],
-        "duplicates": [one.duplicate for one in rows],
+    rows = [_origin_row(one) for one in sorted(brought, key=attrgetter("origin"))]
+    await connection.execute(_UPSERT_ORIGINS, {**place, "rows": _json(rows)})
+
+
+def _origin_row(one: _Brought) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "origin": one.origin,
+        "fingerprint": one.fingerprint,
+        "identity": one.identity,
+        "title": one.title,
+        "issues": [issue.model_dump(mode="json") for issue in one.issues],
+        "duplicate": one.duplicate,
     }
-    await connection.execute(_UPSERT_ORIGINS, {**place, **columns})
+    if one.read is not None:
+        row |= {
+            "component": component_of(one.read.document),
+            "party": one.read.party,
+            "revision": one.read.revision,
+            "party_revision": one.read.party_revision,
+            "sort_key": sort_key(one.read.document),
+        }
+    return row
 
 
-def _json(issues: Sequence[Issue]) -> str:
-    return orjson.dumps([issue.model_dump(mode="json") for issue in issues]).decode() if issues else "[]"
+def _json(rows: Sequence[Row]) -> str:
+    """One text for many rows: arrays of them would be made value by value."""
+    return orjson.dumps(rows, default=str).decode()
 
 
 _UPSERT_DOCUMENTS = """
@@ -236,12 +268,9 @@ INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, i
                       party_identity, party_name, source_id, origin_id, revision, source_url)
 SELECT %(tenant)s, n.identity, %(entity)s, direction, kind, number, issue_date, due_date, currency, gross,
        party, party_name, %(source)s, origin, revision, url
-FROM unnest(%(identities)s::text[], %(directions)s::text[], %(kinds)s::text[], %(numbers)s::text[],
-            %(issue_dates)s::date[], %(due_dates)s::date[], %(currencies)s::text[], %(gross)s::numeric[],
-            %(parties)s::text[], %(party_names)s::text[], %(origins)s::text[], %(revisions)s::text[],
-            %(urls)s::text[])
-    AS n(identity, direction, kind, number, issue_date, due_date, currency, gross, party, party_name, origin,
-         revision, url)
+FROM json_to_recordset(%(rows)s::json)
+    AS n(identity text, direction text, kind text, number text, issue_date date, due_date date, currency text,
+         gross numeric, party text, party_name text, origin text, revision text, url text)
 ON CONFLICT (tenant_id, identity) DO UPDATE SET
     number = excluded.number, issue_date = excluded.issue_date, due_date = excluded.due_date,
     currency = excluded.currency, gross = excluded.gross, party_identity = excluded.party_identity,
@@ -255,11 +284,10 @@ _UPSERT_ORIGINS = """
 INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
                     party_revision, sort_key, title, issues, duplicate_of)
 SELECT %(source)s, %(entity)s, origin, fingerprint, identity, component, party, revision, party_revision, sort_key,
-       title, issues::jsonb, duplicate
-FROM unnest(%(origins)s::text[], %(fingerprints)s::text[], %(identities)s::text[], %(components)s::text[],
-            %(parties)s::text[], %(revisions)s::text[], %(party_revisions)s::text[], %(sort_keys)s::text[],
-            %(titles)s::text[], %(issues)s::text[], %(duplicates)s::text[])
-    AS n(origin, fingerprint, identity, component, party, revision, party_revision, sort_key, title, issues, duplicate)
+       title, issues, duplicate
+FROM json_to_recordset(%(rows)s::json)
+    AS n(origin text, fingerprint text, identity text, component text, party text, revision text, party_revision text,
+         sort_key text, title text, issues jsonb, duplicate text)
 ON CONFLICT (source_id, entity_id, origin_id) DO UPDATE SET
     fingerprint = excluded.fingerprint,
     identity = CASE WHEN excluded.identity IS NULL AND excluded.issues <> '[]' AND excluded.revision IS NOT NULL

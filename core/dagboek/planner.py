@@ -26,7 +26,7 @@ from dagboek.fault_points import reached
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.publisher import Publisher, partition_of
 from dagboek.runs import Next, advance, finish_run, park
-from dagboek.selection import select
+from dagboek.selection import Kept, select
 from dagboek.windows import store_window, window_records
 
 log = structlog.get_logger()
@@ -82,18 +82,18 @@ class Planner:
         run = await self.db.one(_BEGIN, run_id) or await self.db.one(_RUN, run_id)
         if run is None or run["state"] != "active":
             return
-        if not run["selected"] and not await select(self.db, self.plugins, run):
+        kept: Kept = {}
+        if not run["selected"] and not await select(self.db, self.plugins, run, kept):
             reached("run_finished")
         elif run["window_no"] <= 1:  # 1: it may be stored and not published
-            await self._publish_window(run_id, run["generation"], 0)
+            await self._publish_window(run_id, run["generation"], 0, kept)
 
-    async def _publish_window(self, run_id: UUID, generation: int, after: int) -> None:
+    async def _publish_window(self, run_id: UUID, generation: int, after: int, kept: Kept | None = None) -> None:
         run = await self.db.one(_RUN, run_id)
         if run is None or run["state"] != "active" or run["generation"] != generation or not run["selected"]:
             return
         if run["window_no"] == after:
-            size = self.window if after else FIRST_WINDOW
-            if not await store_window(self.db, self.plugins, run, after + 1, size, self._partition(run)):
+            if not await self._store(run, after + 1, kept or {}):
                 # what is published is the lane's; only it can tell that something of it was lost
                 step = await advance(self.db, run_id, generation, 0)
                 if step.next is Next.WINDOW and step.generation != generation:
@@ -102,6 +102,10 @@ class Planner:
         elif run["window_no"] != after + 1 or run["published_at"] is not None:
             return
         await self._publish(run, after + 1)
+
+    async def _store(self, run: Mapping[str, Any], number: int, kept: Kept) -> bool:
+        size = FIRST_WINDOW if number == 1 else self.window
+        return await store_window(self.db, self.plugins, run, number, size, self._partition(run), kept)
 
     def _partition(self, run: Mapping[str, Any]) -> int:
         return partition_of(str(run["administration_id"]).encode(), self.partitions)

@@ -7,6 +7,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -129,15 +130,10 @@ class Publisher:
 
         Undeliverable when one can never be; by then all others are delivered.
         """
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[tuple[int, int]]] = []
-        for record in records:
-            future: asyncio.Future[tuple[int, int]] = loop.create_future()
-            futures.append(future)
-            self.send(topic, record, _waker(loop, future), _failer(loop, future))
-        if futures:
-            await asyncio.wait(futures)
-        return [future.result() for future in futures]
+        lot = _Lot(len(records))
+        for at, record in enumerate(records):
+            self.send(topic, record, partial(lot.delivered, at), lot.failed)
+        return await lot.all_told()
 
     def close(self, seconds: float = 10.0) -> None:
         """Delivers what it can within `seconds`, then stops."""
@@ -175,24 +171,38 @@ def _nothing(_: Undeliverable) -> None:
     return
 
 
-def _waker(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[tuple[int, int]]") -> Delivered:
-    def done(partition: int, offset: int) -> None:
-        loop.call_soon_threadsafe(_resolve, future, (partition, offset))
+class _Lot:
+    """Records that somebody waits for together, to be woken once and not for each of them."""
 
-    return done
+    def __init__(self, size: int) -> None:
+        self._places = [(0, 0)] * size
+        self._trouble: Undeliverable | None = None
+        self._left = size
+        self._order = threading.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()
 
+    async def all_told(self) -> list[tuple[int, int]]:
+        """Partition and offset of each. Undeliverable when one can never be."""
+        if self._places:
+            await self._told.wait()
+        if self._trouble is not None:
+            raise self._trouble
+        return self._places
 
-def _failer(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[tuple[int, int]]") -> Failed:
-    def done(trouble: Undeliverable) -> None:
-        loop.call_soon_threadsafe(_resolve, future, trouble)
+    def delivered(self, at: int, partition: int, offset: int) -> None:
+        """The record at this place is."""
+        self._places[at] = (partition, offset)
+        self._one_less()
 
-    return done
+    def failed(self, trouble: Undeliverable) -> None:
+        """One never will be."""
+        self._trouble = self._trouble or trouble
+        self._one_less()
 
-
-def _resolve(future: "asyncio.Future[tuple[int, int]]", value: tuple[int, int] | Undeliverable) -> None:
-    if future.done():
-        return
-    if isinstance(value, Undeliverable):
-        future.set_exception(value)
-    else:
-        future.set_result(value)
+    def _one_less(self) -> None:
+        with self._order:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._loop.call_soon_threadsafe(self._told.set)

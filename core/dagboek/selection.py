@@ -14,19 +14,23 @@ from dagboek_sdk.source import DocumentSource, Listed
 from dagboek import contexts
 from dagboek.database import AWAY, Database
 from dagboek.items import write_items
-from dagboek.origins import register
+from dagboek.origins import Identified, register
 from dagboek.plugins import Plugins
 from dagboek.runs import finish_run
-from dagboek.sources import fetched, in_time, reading
+from dagboek.sources import FETCHED_AT_ONCE, fetched, in_time, reading
 
 Row = Mapping[str, Any]
+Kept = dict[UUID, dict[str, Identified]]
+"""By source and origin, documents of a run that brought few: they need not be fetched again to be pushed."""
 
 MOVES = timedelta(seconds=5)
 """How often a run that is listed says that it moves."""
 
 
-async def select(db: Database, plugins: Plugins, run: Row) -> bool:
+async def select(db: Database, plugins: Plugins, run: Row, kept: Kept) -> bool:
     """Writes the items of a run, a row. False when there is nothing to do: it has ended.
+
+    What was read for it is put into `kept`, no more than a lot of each source.
 
     A source that cannot be read holds up no other; where there is no other, what is wrong with it is raised.
     """
@@ -38,7 +42,7 @@ async def select(db: Database, plugins: Plugins, run: Row) -> bool:
     for source in listed:
         try:
             async with reading(plugins, source, entity) as reader:
-                await _Listing(db, run, source, entity, reader).take()
+                await _Listing(db, run, source, entity, reader, kept.setdefault(source["id"], {})).take()
         except AWAY:
             raise
         except Exception as trouble:  # the others are not held up
@@ -55,30 +59,34 @@ async def select(db: Database, plugins: Plugins, run: Row) -> bool:
 class _Listing:
     """A source that is listed for a run."""
 
-    def __init__(self, db: Database, run: Row, source: Row, entity: Row, reader: DocumentSource) -> None:
+    def __init__(
+        self, db: Database, run: Row, source: Row, entity: Row, reader: DocumentSource, kept: dict[str, Identified]
+    ) -> None:
         self._db = db
         self._run = run
         self._source = source
         self._entity = entity
         self._reader = reader
+        self._kept = kept
+        self._fetched = 0
+        self._copies = False
         self._moved = clock.now()
 
     async def take(self) -> None:
         """Registers what is new or changed since the source was listed last, and forgets what is gone."""
         rows = await self._db.all(_KNOWN, self._source["id"], self._entity["id"])
         known = {row["origin_id"]: row["fingerprint"] for row in rows}
-        gone, copies = set(known), any(row["copy"] for row in rows)
+        gone, self._copies = set(known), any(row["copy"] for row in rows)
         pages = aiter(self._reader.list(None))
         while (page := await in_time(anext(pages, None))) is not None:
             gone.difference_update(one.origin_id for one in page)
             new = [one for one in page if known.get(one.origin_id) != one.fingerprint]
             await self._register(new)
             known |= {one.origin_id: one.fingerprint for one in new}
-            copies = copies or bool(new)
             await self._moves()
         if gone:
             await self._db.run(_FORGET, self._source["id"], self._entity["id"], list(gone))
-        if copies:
+        if self._copies:
             await self._register(await self._heirs())
 
     async def _moves(self) -> None:
@@ -96,7 +104,16 @@ class _Listing:
         async for read in fetched(self._reader, list(by_id)):
             lot = [(by_id[one.origin_id], one) for one in read]
             async with self._db.transaction() as connection:
-                await register(connection, self._run["administration_id"], self._source, self._entity, lot)
+                known = await register(connection, self._run["administration_id"], self._source, self._entity, lot)
+            self._copies = self._copies or known.copies
+            self._keep(known.first, len(lot))
+
+    def _keep(self, first: Mapping[str, Identified], size: int) -> None:
+        self._fetched += size
+        if self._fetched <= FETCHED_AT_ONCE:
+            self._kept.update(first)
+        else:
+            self._kept.clear()
 
 
 _HEIRS = """

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from dagboek_schemas.cloudevents import Record, encode
+import orjson
+from dagboek_schemas.cloudevents import Record, headers_of
 from dagboek_schemas.events import ItemReady, stable_id
-from dagboek_schemas.identity import party_identity
 from dagboek_schemas.issues import Issue
-from dagboek_schemas.revision import document_revision, party_revision
 from dagboek_schemas.statuses import ItemKind
-from dagboek_sdk.source import Fetched
+from dagboek_sdk import clock
+from pydantic import BaseModel
 
 from dagboek.database import Connection, Database, Jsonb
-from dagboek.origins import identity_of
+from dagboek.origins import Identified
 from dagboek.plugins import Plugins
 from dagboek.runs import held_back
+from dagboek.selection import Kept
 from dagboek.sources import fetched, reading
 
 Row = Mapping[str, Any]
@@ -26,13 +27,18 @@ Snapshot = tuple[bytes, str]
 """Body and revision."""
 
 
-async def store_window(db: Database, plugins: Plugins, run: Row, number: int, size: int, partition: int) -> bool:
-    """Fetches and stores the next `size` items of a run, a row, as window `number`; False when there are none."""
+async def store_window(
+    db: Database, plugins: Plugins, run: Row, number: int, size: int, partition: int, kept: Kept
+) -> bool:
+    """Fetches and stores the next `size` items of a run, a row, as window `number`; False when there are none.
+
+    What was `kept` of its selection is not fetched again.
+    """
     held = held_back(run["component_errors"])
     items = await db.all(_NEXT_ITEMS, {"run": run["id"], "generation": run["generation"], "held": held, "size": size})
     if not items:
         return False
-    bodies, faults = await _bodies(db, plugins, run, items)
+    bodies, faults = await _bodies(db, plugins, run, items, kept)
     async with db.transaction() as connection:
         claimed = await connection.execute(
             """UPDATE run SET window_no = %s, published_at = NULL, partition = %s, moved_at = now()
@@ -56,32 +62,30 @@ async def window_records(db: Database, run: Row, number: int) -> list[Record]:
         number,
         run["generation"],
     )
-    return [_ready(run, number, item, at, len(items)) for at, item in enumerate(items)]
+    return _ready(run, number, items)
 
 
-def _ready(run: Row, window: int, item: Row, at: int, size: int) -> Record:
-    data = ItemReady(
-        run_id=run["id"],
-        tenant_id=run["tenant_id"],
-        connection_id=run["connection_id"],
-        administration_id=run["administration_id"],
-        tool=run["plugin"],
-        generation=run["generation"],
-        window=window,
-        sequence=item["sequence"],
-        component=item["component"],
-        kind=item["kind"],
-        identity=item["identity"],
-        revision=item["revision"],
-        ask_next=at == size // 2,
-        window_end=at == size - 1,
-    )
-    event_id = stable_id(run["id"], run["generation"], item["sequence"])
-    return encode(data, type_=ItemReady.TYPE, event_id=event_id, key=run["administration_id"])
+def _ready(run: Row, number: int, items: Sequence[Row]) -> list[Record]:
+    """Events of `ItemReady`. What they share is looked at once, and the model makes sure of one of them."""
+    if not items:
+        return []
+    shared = {"run_id": run["id"], "tenant_id": run["tenant_id"], "connection_id": run["connection_id"]}
+    shared |= {"administration_id": run["administration_id"], "tool": run["plugin"]}
+    shared |= {"generation": run["generation"], "window": number}
+    ItemReady.model_validate({**shared, **items[0]})
+    key, now = str(run["administration_id"]).encode(), clock.now()
+    records = []
+    for at, item in enumerate(items):
+        own = {name: value for name, value in item.items() if value is not None}
+        marks = {"ask_next": at == len(items) // 2, "window_end": at == len(items) - 1}
+        event_id = stable_id(run["id"], run["generation"], item["sequence"])
+        value = orjson.dumps({**shared, **own, **marks})
+        records.append(Record(key, value, headers_of(ItemReady.TYPE, event_id, time=now)))
+    return records
 
 
 async def _bodies(
-    db: Database, plugins: Plugins, run: Row, items: Sequence[Row]
+    db: Database, plugins: Plugins, run: Row, items: Sequence[Row], kept: Kept
 ) -> tuple[dict[int, Snapshot], dict[int, Sequence[Issue]]]:
     """Snapshots by sequence, and the issues of what could not be fetched.
 
@@ -89,78 +93,74 @@ async def _bodies(
     """
     bodies: dict[int, Snapshot] = {}
     faults: dict[int, Sequence[Issue]] = {}
-    entity = await db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
-    assert entity is not None
     by_source: dict[UUID, list[Row]] = {}
     for item in items:
         if item["kind"] != ItemKind.PULL and not item["sent"]:
             by_source.setdefault(item["source_id"], []).append(item)
     for source_id, rows in by_source.items():
-        brought = await _fetch(db, plugins, source_id, entity, rows)
+        known = kept.get(source_id, {})
+        origins = {row["origin_id"]: None for row in rows if row["origin_id"] not in known}  # a party is of a document
+        brought = await _fetch(db, plugins, run, source_id, list(origins)) if origins else {}
         for row in rows:
-            body, issues = _snapshot(entity, row, brought.get(row["origin_id"]))
-            if body is None:
-                faults[row["sequence"]] = issues
-            else:
+            origin = row["origin_id"]
+            found = known.get(origin) or brought.get(origin, ())
+            if isinstance(found, Identified) and (body := _snapshot(found, row)):
                 bodies[row["sequence"]] = body
+            else:
+                faults[row["sequence"]] = _fault(found, row)
     return bodies, faults
 
 
 async def _fetch(
-    db: Database, plugins: Plugins, source_id: UUID, entity: Row, items: Sequence[Row]
-) -> dict[str, Fetched]:
-    """By origin, the documents of these items, which are all from one source."""
+    db: Database, plugins: Plugins, run: Row, source_id: UUID, origins: Sequence[str]
+) -> dict[str, Identified | Sequence[Issue]]:
+    """By origin, documents of a source, or the issues of what is none."""
     source = await db.one("SELECT * FROM source WHERE id = %s", source_id)
+    entity = await db.one("SELECT * FROM entity WHERE id = %s", run["entity_id"])
     assert source is not None
-    found: dict[str, Fetched] = {}
+    assert entity is not None
+    found: dict[str, Identified | Sequence[Issue]] = {}
     async with reading(plugins, source, entity) as reader:
-        origins = list(dict.fromkeys(item["origin_id"] for item in items))  # a party comes from a document
         async for lot in fetched(reader, origins):
-            found |= {one.origin_id: one for one in lot}
+            for one in lot:
+                found[one.origin_id] = Identified.of(one.document, entity) if one.document else one.issues
     return found
 
 
-def _snapshot(entity: Row, item: Row, brought: Fetched | None) -> tuple[Snapshot | None, Sequence[Issue]]:
-    """What is pushed of an item, or why nothing can be."""
-    if brought is None or brought.document is None:
-        gone = Issue(code="D21", facts={"origin": item["title"] or item["origin_id"]})
-        return None, brought.issues if brought and brought.issues else [gone]
-    document = brought.document
-    party = document.other_party
-    if item["kind"] == ItemKind.PARTY:
-        if party_identity(party) == item["identity"]:
-            return (party.model_dump_json(exclude_defaults=True).encode(), party_revision(party)), ()
-    elif identity_of(document, entity) == item["identity"]:
-        return (document.model_dump_json(exclude_defaults=True).encode(), document_revision(document)), ()
-    return None, [Issue(code="D22", facts={"origin": item["title"]})]
+def _snapshot(read: Identified, item: Row) -> Snapshot | None:
+    """What is pushed of an item; None where the document is another by now."""
+    party = item["kind"] == ItemKind.PARTY
+    body: BaseModel = read.document.other_party if party else read.document
+    identity, revision = (read.party, read.party_revision) if party else (read.identity, read.revision)
+    return (body.model_dump_json(exclude_defaults=True).encode(), revision) if identity == item["identity"] else None
+
+
+def _fault(found: Identified | Sequence[Issue], item: Row) -> Sequence[Issue]:
+    """Why there is nothing to be pushed of an item."""
+    if isinstance(found, Identified):
+        return [Issue(code="D22", facts={"origin": item["title"]})]
+    return found or [Issue(code="D21", facts={"origin": item["title"] or item["origin_id"]})]
 
 
 async def _store(
     connection: Connection, run: Row, number: int, items: Sequence[Row], bodies: Mapping[int, Snapshot]
 ) -> None:
-    sequences = [item["sequence"] for item in items]
     await connection.execute(
         """INSERT INTO snapshot (run_id, sequence, body)
-           SELECT %s, s, b FROM unnest(%s::int[], %s::bytea[]) AS n(s, b)
+           SELECT %b, s, b FROM unnest(%b::int[], %b::bytea[]) AS n(s, b)
            ON CONFLICT (run_id, sequence) DO UPDATE SET body = excluded.body""",
         (run["id"], list(bodies), [body for body, _ in bodies.values()]),
     )
+    sequences = [item["sequence"] for item in items]
+    revisions = [bodies[sequence][1] if sequence in bodies else None for sequence in sequences]
     await connection.execute(
-        """UPDATE item i SET window_no = %s, generation = %s, revision = coalesce(n.revision, i.revision),
+        """UPDATE item i SET window_no = %b, generation = %b, revision = coalesce(n.revision, i.revision),
                   -- a person may have sent it again meanwhile
-                  link_id = coalesce((SELECT l.id FROM link l WHERE l.administration_id = %s
+                  link_id = coalesce((SELECT l.id FROM link l WHERE l.administration_id = %b
                                       AND l.identity = i.identity AND l.current), i.link_id)
-           FROM unnest(%s::int[], %s::text[]) AS n(sequence, revision)
-           WHERE i.run_id = %s AND i.sequence = ANY(%s) AND i.sequence = n.sequence""",
-        (
-            number,
-            run["generation"],
-            run["administration_id"],
-            sequences,
-            [bodies.get(sequence, (b"", None))[1] for sequence in sequences],
-            run["id"],
-            sequences,
-        ),
+           FROM unnest(%b::int[], %b::text[]) AS n(sequence, revision)
+           WHERE i.run_id = %b AND i.sequence = ANY(%b) AND i.sequence = n.sequence""",
+        (number, run["generation"], run["administration_id"], sequences, revisions, run["id"], sequences),
     )
 
 
@@ -178,7 +178,8 @@ WITH unsettled AS MATERIALIZED (
     SELECT component, min(sequence) AS first FROM item
     WHERE run_id = %(run)s AND state = 'to_settle' AND component <> ALL(%(held)s) GROUP BY component
 )
-SELECT i.*, coalesce(l.state = 'intent' AND l.run_id = i.run_id AND l.sequence = i.sequence, false) AS sent
+SELECT i.sequence, i.kind, i.identity, i.source_id, i.origin_id, i.title,
+       coalesce(l.state = 'intent' AND l.run_id = i.run_id AND l.sequence = i.sequence, false) AS sent
 FROM item i LEFT JOIN link l ON l.id = i.link_id
 WHERE i.run_id = %(run)s AND i.state = 'planned' AND i.generation IS DISTINCT FROM %(generation)s
   AND i.component <> ALL(%(held)s)

@@ -3,12 +3,14 @@
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from dagboek import migrations
-from dagboek.database import AWAY, StatementRefused, connect
+from dagboek import database, migrations
+from dagboek.database import AWAY, Database, StatementRefused, connect
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
+from psycopg_pool import AsyncConnectionPool
 from push_books import Books
 
 LONG = secrets.token_urlsafe(6000)
@@ -78,6 +80,40 @@ async def test_a_connection_that_was_cut_is_waited_for(books: Books) -> None:
         with pytest.raises(AWAY):
             await connection.execute("SELECT 1")
     await connection.close()
+
+
+async def test_a_connection_that_was_cut_while_it_lay_is_not_given_out(books: Books) -> None:
+    """It was used a moment ago, so it is only looked at, and nobody is asked."""
+    async with Database(books.db.url, size=1) as alone:
+        mine = await alone.one("SELECT pg_backend_pid() AS pid")
+        assert mine is not None
+        cut = await books.db.one("SELECT pg_terminate_backend(%s, 5000) AS gone", mine["pid"])
+        assert cut == {"gone": True}
+
+        fresh = await alone.one("SELECT pg_backend_pid() AS pid")
+
+    assert fresh is not None
+    assert fresh["pid"] != mine["pid"]
+
+
+async def test_a_connection_that_was_just_used_is_not_asked_whether_it_is_one(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    whole = AsyncConnectionPool.check_connection
+
+    async def check(connection: Any) -> None:
+        asked.append(connection)
+        await whole(connection)
+
+    monkeypatch.setattr(AsyncConnectionPool, "check_connection", staticmethod(check))
+    async with Database(books.db.url, size=1) as alone:
+        for _ in range(3):
+            await alone.one("SELECT 1 AS one")
+        assert asked == []
+        monkeypatch.setattr(database, "REST_SECONDS", 0)
+        await alone.one("SELECT 1 AS one")
+        assert len(asked) == 1
 
 
 async def test_a_database_that_is_not_there_is_waited_for() -> None:

@@ -7,15 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dagboek import resolve, runs, sources
+from dagboek import resolve, runs, selection, sources
 from dagboek.database import Database, Jsonb
 from dagboek.planner import Planner
 from dagboek.push_record import Outcome
-from dagboek_schemas.cloudevents import Record, decode
-from dagboek_schemas.events import ItemReady
+from dagboek_schemas.cloudevents import Record, decode, encode, event_time
+from dagboek_schemas.documents import Document
+from dagboek_schemas.events import ItemReady, stable_id
 from dagboek_schemas.issues import Issue
+from dagboek_schemas.revision import document_revision
 from dagboek_schemas.statuses import Component
 from dagboek_schemas.topics import Topic
+from dagboek_sdk import samples
 from dagboek_sdk.source import Fetched, Listed
 from push_books import Books
 
@@ -27,6 +30,7 @@ class Source:
     """Gives what a test says."""
 
     faults: dict[str, Issue] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     hangs: str = ""
     """The call that gets no answer."""
@@ -34,13 +38,14 @@ class Source:
     async def list(self, _since: object) -> AsyncIterator[Sequence[Listed]]:
         if self.hangs == "list":
             await asyncio.sleep(60)
-        yield [Listed("o1", "f1")]
+        yield [Listed(one, "f1") for one in self.documents or ("o1",)]
 
     async def fetch(self, ids: Sequence[str]) -> Sequence[Fetched]:
         if self.hangs == "fetch":
             await asyncio.sleep(60)
         self.asked += ids
-        return [Fetched(one, issues=(self.faults[one],)) for one in ids if one in self.faults]
+        found = [Fetched(one, issues=(self.faults[one],)) for one in ids if one in self.faults]
+        return found + [Fetched(one, self.documents[one]) for one in ids if one in self.documents]
 
     async def close(self) -> None:
         if self.hangs == "close":
@@ -195,6 +200,66 @@ async def test_a_window_is_stored_with_the_links_of_that_moment(
 
     assert log.sequences == [0]
     assert (await books.item_row())["link_id"] == again
+
+
+# documents that are read and pushed
+
+
+async def start_with(books: Books, planner: Planner, source: Source, *numbers: str) -> list[dict[str, Any]]:
+    """Plans invoices of one customer; the items with their snapshots."""
+    source.documents = {number: samples.document(number=number) for number in numbers}
+    await to_be_selected(books, "s")
+    await planner.start(books.run)
+    return await books.db.all(
+        """SELECT i.title, i.revision, i.window_no, s.body FROM item i JOIN snapshot s USING (run_id, sequence)
+           WHERE i.run_id = %s AND i.kind = 'document' ORDER BY i.sequence""",
+        books.run,
+    )
+
+
+async def test_a_run_of_few_documents_reads_each_of_them_once(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    rows = await start_with(books, planner, source, "1", "2", "3")
+
+    assert source.asked == ["1", "2", "3"]
+    assert [row["title"] for row in rows] == ["1", "2", "3"]
+    for row in rows:
+        pushed = Document.model_validate_json(row["body"])
+        assert pushed == source.documents[row["title"]]
+        assert row["revision"] == document_revision(pushed)
+
+
+async def test_a_run_of_many_documents_keeps_none_of_them_in_memory(
+    books: Books, planner: Planner, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "FETCHED_AT_ONCE", 2)
+    monkeypatch.setattr(selection, "FETCHED_AT_ONCE", 2)
+
+    rows = await start_with(books, planner, source, "1", "2", "3")
+
+    assert source.asked == ["1", "2", "3", "1", "2", "3"]
+    assert [Document.model_validate_json(row["body"]).number for row in rows] == ["1", "2", "3"]
+
+
+async def test_an_event_of_a_window_is_what_its_model_writes(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    await start_with(books, planner, source, "1", "2", "3")
+
+    for record in log.records:
+        event = decode(record.value, record.headers)
+        assert isinstance(event, ItemReady)
+        event_id = stable_id(event.run_id, event.generation, event.sequence)
+        written = encode(
+            event,
+            type_=ItemReady.TYPE,
+            event_id=event_id,
+            key=event.administration_id,
+            time=event_time(record.headers),
+        )
+        assert record == written
+    assert len({(one.key, one.value) for one in log.records}) == len(log.sequences) > 3
 
 
 # a source that hangs

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagboek import selection
 from dagboek.planner import Planner
 from dagboek_schemas.topics import Topic
 from dagboek_ubl.source import UblFolder
@@ -81,6 +82,7 @@ async def test_a_document_of_which_the_source_knows_nothing_any_more_is_skipped_
         return fetched if len(asked) == 1 else [one for one in fetched if one.origin_id != "2026_002.xml"]
 
     monkeypatch.setattr(UblFolder, "fetch", forgetful)
+    monkeypatch.setattr(selection, "FETCHED_AT_ONCE", 2)  # too many to be kept from one step to the next
     await Planner(dagboek.db, dagboek.plugins, dagboek.publisher).start(run_id)
 
     assert len(asked) == 2, "once to select, once for the window"

@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
     @app.command("core")
     def command() -> None:
         """Run the core process: plans runs, settles what is uncertain, delivers results, watches. `up` starts it."""
+        import uvloop  # noqa: PLC0415  # no other command needs it
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
         run(_serve)
 
 
