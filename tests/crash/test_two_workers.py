@@ -37,7 +37,7 @@ async def test_one_of_two_workers_is_stopped_and_killed_and_comes_back(
         await asyncio.to_thread(second.wait)
         at_the_kill = len(sandbox.books.entries())
         dagboek.worker(2)
-        runs = await ended(dagboek, asked)
+        runs = await ended(dagboek, asked, 180)
 
         assert at_the_kill < asked.documents
         assert {run["status"] for run in runs} == {"Success"}

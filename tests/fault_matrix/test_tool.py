@@ -75,7 +75,7 @@ async def results(
     wanted = [(one["moment"], one["fault"]) for one in ours]
     async with AsyncExitStack() as stack, nobody_waits(house) as seen:
         tools = [await stack.enter_async_context(octopus()) for _ in wanted]
-        turns = asyncio.Semaphore(4)  # this process is all the tools, and a set-up waits a call's deadline for them
+        turns = asyncio.Semaphore(2)  # this process is all the tools, and a set-up waits a call's deadline for them
 
         async def begin(tool: Any, moment: str, fault: str) -> Cell:
             async with turns:
