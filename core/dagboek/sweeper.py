@@ -41,6 +41,8 @@ async def write_events(db: Database) -> int:
     Whoever gives an item its outcome in the database alone leaves its event empty.
     """
     items = await db.all(UNWRITTEN, LOT)
+    if not items:
+        return 0
     runs = {
         run["id"]: run
         for run in await db.all("SELECT * FROM run WHERE id = ANY(%s)", list({item["run_id"] for item in items}))

@@ -61,6 +61,23 @@ async def findings(books: Books) -> str:
     return " ".join([f"{one.what} {one.fix}" async for one in doctor._work(books.db)])
 
 
+async def test_a_look_that_finds_nothing_to_write_is_one_statement(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each core looks twice a second."""
+    asked: list[str] = []
+    really = books.db.all
+
+    async def counted(query: str, *given: Any) -> Any:
+        asked.append(query)
+        return await really(query, *given)
+
+    monkeypatch.setattr(books.db, "all", counted)
+
+    assert await write_events(books.db) == 0
+    assert asked == [UNWRITTEN]
+
+
 async def test_an_outcome_of_which_no_event_can_be_made_holds_up_no_other(books: Books, publisher: Publisher) -> None:
     await outcome(books, 0)
     await outcome(books, 1, issues=Jsonb([{"code": 7}]))
