@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where Kafka and PostgreSQL for the tests come from (default: embedded)",
     )
     parser.addoption(
-        "--seeds", type=int, default=1000, help="seeds of the simulation, as far as a minute goes (default: 1000)"
+        "--seeds", type=int, default=2000, help="seeds of the simulation, as far as a minute goes (default: 2000)"
     )
 
 

@@ -16,12 +16,16 @@ if os.environ.get("PYTHONHASHSEED") != "0":  # sets of texts would have another 
     os.environ["PYTHONHASHSEED"] = "0"
     os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])
 
+from collections import Counter
 from contextlib import nullcontext
 
 from simulation import patches
 from simulation.database import Server, server
 from simulation.mutations import FOCUS, MUTATIONS
 from simulation.world import Focus, World
+
+COUNTED: Counter[str] = Counter()
+"""Seeds in which something happened, by what."""
 
 
 def arguments() -> argparse.Namespace:
@@ -30,6 +34,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further seed after this time")
     parser.add_argument("--database", help="address of a PostgreSQL to use, as a superuser; one of its own else")
     parser.add_argument("--trace", action="store_true", help="show all that happened")
+    parser.add_argument("--count", action="store_true", help="show in how many seeds each kind of trouble came")
     parser.add_argument("--hashes", action="store_true", help="show a hash of what happened in each seed")
     parser.add_argument("--go-on", action="store_true", help="do not stop at the first seed that fails")
     parser.add_argument("--without", choices=MUTATIONS, help="switch a safeguard off: an invariant must break")
@@ -45,6 +50,7 @@ def live_through(seed: int, there: Server, given: argparse.Namespace) -> bool:
         happened = world.run()
         if given.hashes:
             print(seed, happened)
+        COUNTED.update(world.troubles())
     except Exception as trouble:
         fault = trouble
     if given.trace:
@@ -77,7 +83,11 @@ def main() -> int:
             done += 1
             if done % 50 == 0:
                 gc.collect()
+                there.make_anew()
         took = time.perf_counter() - begun
+        if given.count:
+            for kind, seeds in sorted(COUNTED.items()):
+                print(f"{seeds:6} {kind}")
         print(f"{done} seeds, {failed} of them failed; {took:.1f} s, {took / max(done, 1) * 1000:.0f} ms each")
         there.close()
     return 1 if failed else 0

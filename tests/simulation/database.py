@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from dagboek import database as production
@@ -31,7 +31,20 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1d",
+    "wal_writer_delay": "10s",
+    "bgwriter_lru_maxpages": "0",
+    "track_counts": "off",
+    "update_process_title": "off",
 }
+
+_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
+"""A plan is made once and serves all seeds. Rows come in the order of an index, wherever they lie in their table."""
+_STATEMENTS = 1000
+"""More than production has: each is prepared by a connection once, and kept."""
+_MADE_ANEW = "run, item, snapshot, run_event, link, attempt, payment_status, series, lane, origin"
+"""Tables whose rows are changed often."""
 
 _FUNCTIONS = """
 CREATE SCHEMA sim;
@@ -51,12 +64,15 @@ def server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="dagboek-sim-") as folder:
         Path(folder).chmod(0o755)
         before = dict(postgres.SETTINGS)
-        postgres.SETTINGS.update(SETTINGS)
+        sockets = Path(folder) / "sockets"
+        sockets.mkdir()
+        sockets.chmod(0o777)  # the server does not run as root
+        postgres.SETTINGS.update(SETTINGS, unix_socket_directories=str(sockets))
         port = ports.keep_or_choose(Path(folder) / "ports.json", ["postgres"])["postgres"]
         running = EmbeddedPostgres(Path(folder) / "postgres", port=port, progress=lambda _: None)
         try:
             running.start()
-            yield running.url
+            yield re.sub(r"@[^/]*(/[^/]*)$", rf"@\1?host={sockets}&port={port}", running.url)
         finally:
             running.stop()
             postgres.SETTINGS.clear()
@@ -77,30 +93,33 @@ class Server:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name}")
             connection.execute(f"CREATE DATABASE {name}")
-        self.url = re.sub(r"/[^/?]*$", f"/{name}", url)
+        self.url = production.beside_it(url, name)
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(_FUNCTIONS.replace("{clock}", str(clock)))
             connection.execute(f"ALTER DATABASE {name} SET search_path = sim, pg_catalog")
             connection.execute(f"ALTER DATABASE {name} SET lock_timeout = '2ms'")
             connection.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '1ms'")
+            for setting, value in _PLANS.items():
+                connection.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("SET lock_timeout = 0")
         production.migrate(self.url)
         self._idle: list[tuple[Any, Any]] = []
         self._admin = psycopg.connect(self.url, autocommit=True)
         self._admin.execute("SET lock_timeout = 0")
-        found = self._admin.execute(
+        self._admin.execute("SET session_replication_role = replica")  # no foreign keys are looked at
+        tables = self._names(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'sim' AND tablename <> 'alembic_version'"
         )
-        self._tables = [row[0] for row in found.fetchall()]
-        found = self._admin.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'sim'")
-        self._admin.execute("SET session_replication_role = replica")  # no foreign keys are looked at
-        self._deletes = "; ".join(
-            [
-                *(f"DELETE FROM {table}" for table in self._tables),
-                *(f"ALTER SEQUENCE {row[0]} RESTART" for row in found.fetchall()),
-            ]
+        sequences = self._names("SELECT sequencename FROM pg_sequences WHERE schemaname = 'sim'")
+        steps = [f"DELETE FROM {one};" for one in tables]
+        steps += [f"PERFORM setval('{one}', 1, false);" for one in sequences]
+        self._admin.execute(
+            f"CREATE FUNCTION sim.clear() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {' '.join(steps)} END $$"
         )
+
+    def _names(self, query: LiteralString) -> list[str]:
+        return [row[0] for row in self._admin.execute(query).fetchall()]
 
     def tell(self, moment: float) -> None:
         """Sets the time of the database, in seconds since 1970."""
@@ -110,11 +129,12 @@ class Server:
             self._told = text
 
     def clear(self) -> None:
-        """Empties all tables; those whose rows are changed often are made anew, so that rows lie in the same order."""
-        self._admin.execute(
-            "TRUNCATE run, item, snapshot, run_event, link, attempt, payment_status, series, lane, origin"
-        )
-        self._admin.execute(self._deletes)
+        """Empties all tables. Not by TRUNCATE: that makes files, and each connection would make its plans again."""
+        self._admin.execute("SELECT sim.clear()")
+
+    def make_anew(self) -> None:
+        """Takes away what deleted rows leave behind."""
+        self._admin.execute(f"TRUNCATE {_MADE_ANEW}")
 
     def take(self) -> tuple[Any, Any]:
         """A real connection, perhaps one that was used before."""
@@ -134,7 +154,7 @@ class Server:
         connection._closed = True
         if raw.status != pq.ConnStatus.OK:
             return
-        if raw.pipeline_status or raw.transaction_status == pq.TransactionStatus.ACTIVE:
+        if raw.pipeline_status and not _leave_pipeline(raw):
             number = raw.backend_pid
             raw.finish()
             while self.look("SELECT 1 FROM pg_stat_activity WHERE pid = %s", number):
@@ -161,6 +181,19 @@ class Server:
             raw.finish()
         self._admin.close()
         os.close(self._clock)
+
+
+def _leave_pipeline(raw: Any) -> bool:
+    """What the server was sent, it has done; what its client had not sent yet is not sent any more."""
+    raw.pipeline_sync()
+    while (result := raw.get_result()) is None or result.status != pq.ExecStatus.PIPELINE_SYNC:
+        if raw.status != pq.ConnStatus.OK:
+            return False
+    try:
+        raw.exit_pipeline_mode()
+    except psycopg.Error:
+        return False
+    return True
 
 
 class _Gone:
@@ -191,6 +224,8 @@ class Lines:
         self.arriving: Callable[[Process, Any], None] = lambda *_: None
         self.answered: Callable[[Process, Any], None] = lambda *_: None
         self.away = False
+        self.own: list[Any] = []
+        """Connections of the world itself, which is no process."""
         self.over = False
         """The seed has ended: what is still cleaned up has no effect."""
 
@@ -206,8 +241,8 @@ class Lines:
         made._autocommit = True
         if prepared is not None:
             made._prepared = prepared
-        if process is not None:
-            process.connections.append(made)
+        made._prepared.prepare_threshold, made._prepared.prepare_max = 0, _STATEMENTS
+        (self.own if process is None else process.connections).append(made)
         return made
 
     async def wait(self, connection: Any, work: Any) -> Any:

@@ -243,7 +243,7 @@ class SimReader(CommandReader):
                     positions[number] = kept.offset + 1
                     self._take(Message(kept))  # type: ignore[arg-type]
                     taken += 1
-            idle = 0.05 if taken else min(idle * 1.5, 1.0)
+            idle = 0.05 if taken else min(idle * 2, 1.5)
             self._commit()
 
 

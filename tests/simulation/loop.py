@@ -7,6 +7,7 @@ that was killed, and holds back what belongs to one that is frozen until it goes
 import asyncio
 import functools
 import heapq
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
@@ -50,6 +51,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._clock_resolution = 1e-9
         self._passed = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        """By time, and those of one time in the order in which they were set."""
+        self._numbers = itertools.count()
         self.steps = 0
         self.tasks: list[asyncio.Task[Any]] = []
         self.set_exception_handler(lambda *_: None)
@@ -63,6 +67,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         return self._passed
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
 
     def _write_to_self(self) -> None:
         """There is no other thread to wake it for."""
@@ -80,17 +91,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return future
 
     def _run_once(self) -> None:
-        timers, ready = self._scheduled, self._ready  # type: ignore[attr-defined]
-        while timers and timers[0]._cancelled:
-            heapq.heappop(timers)._scheduled = False
+        timers, ready = self._timers, self._ready  # type: ignore[attr-defined]
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
         if not ready and not self._stopping:  # type: ignore[attr-defined]
             if not timers:
                 raise NothingLeft
-            self._passed = max(self._passed, timers[0]._when)
-        while timers and timers[0]._when <= self._passed:
-            timer = heapq.heappop(timers)
-            timer._scheduled = False
-            ready.append(timer)
+            self._passed = max(self._passed, timers[0][0])
+        while timers and timers[0][0] <= self._passed:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
@@ -127,4 +136,4 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     task.get_coro().close()
         self.tasks.clear()
         self._ready.clear()  # type: ignore[attr-defined]
-        self._scheduled.clear()  # type: ignore[attr-defined]
+        self._timers.clear()

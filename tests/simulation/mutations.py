@@ -16,6 +16,8 @@ FOCUS: dict[str, Focus] = {
     "compare-and-set": Focus(characters=("look_up", "key", "none"), early=("typed",) * 4, fuses=0.0, others=(0,)),
     "generation": Focus(
         slots=(1,),
+        administrations=(1, 2, 3),
+        documents=(3, 4, 6),
         frozen_at=(0,),
         early=("behind",) * 3,
         fuses=0.0,

@@ -6,20 +6,22 @@ Installed once in a process that does nothing else.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
-from dagboek import commands, database, planner, runs, service, watchdog
+from dagboek import commands, database, outcome_events, planner, runs, service, sweeper, watchdog
 from dagboek.database import AWAY
 from dagboek.plugins import unexpected
 from dagboek_sdk import clock
-from dagboek_workers import dispatcher, pushing, quarantine, recorder, tool_loop
+from dagboek_workers import dispatcher, exchanges, pushing, quarantine, recorder, tool_loop
 from simulation.database import Pool
+from simulation.jobs import ANYWAY, LEFT_OUT, SLOWER, SLOWEST
 from simulation.log import SimConsumer, SimPublisher, SimReader
-from simulation.world import EPOCH, IDLE, SLOWER, SLOWEST, WORLDS, SimToolLoop
+from simulation.world import EPOCH, WORLDS, SimToolLoop
 
 
 def install() -> None:
@@ -59,15 +61,12 @@ class _Session:
 
 
 async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], stop: asyncio.Event) -> None:
-    """As production's, but more seldom while nothing happens: looking costs real time, and nobody waits."""
+    """As production's, but only where a look would find something (see `jobs`): the others cost real time."""
     world = WORLDS["it"]
-    if name in ("retention", "schedule"):
+    if name in LEFT_OUT:
         return
-    slow = min(seconds * SLOWER, SLOWEST)
-    seen, wait = -1, slow
+    called = world.called[name] = asyncio.Event()
     while not stop.is_set():
-        wait = slow if world.activity != seen else min(wait * 2, IDLE)
-        seen = world.activity
         try:
             await job()
         except AWAY:
@@ -75,7 +74,16 @@ async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], s
         except Exception as bug:
             unexpected(f"job {name}", bug)
             await asyncio.sleep(1)
-        await asyncio.sleep(wait)
+        await asyncio.sleep(min(seconds * SLOWER, SLOWEST))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANYWAY):
+                await called.wait()
+        called.clear()
+
+
+def _told_by_core(run: Any, item: Any) -> Any:
+    WORLDS["it"].left_to_core.add((str(item["run_id"]), item["sequence"]))
+    return outcome_events.item_event(run, item)
 
 
 def _exit(status: int) -> None:
@@ -99,6 +107,7 @@ _PATCHES: list[tuple[Any, str, Any]] = [
     (clock, "boot_time", _boot_time),
     (runs, "uuid4", lambda: UUID(int=WORLDS["it"].rng.getrandbits(128), version=4)),
     (os, "_exit", _exit),
+    (sweeper, "item_event", _told_by_core),
     (psycopg.AsyncConnection, "wait", _wait),
     (psycopg.AsyncConnection, "close", _close),
     (psycopg.AsyncConnection, "__del__", lambda _: None),
@@ -112,6 +121,7 @@ _PATCHES: list[tuple[Any, str, Any]] = [
     (service, "_every", _every),
     (dispatcher, "ToolLoop", SimToolLoop),
     (quarantine, "monotonic", _boot_time),
+    (exchanges, "SECONDS", 60.0),
     (tool_loop, "new_session", lambda *_: _Session()),
     *((module, "reached", _reached) for module in (planner, pushing, recorder, runs)),
 ]

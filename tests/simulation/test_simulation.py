@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from simulation.conftest import simulate
 
-IN_A_MINUTE = 1000
+IN_A_MINUTE = 2000
 """What is asked for on every push; a machine with more to do leaves some of them out, and says how many it did."""
 
 

@@ -1,6 +1,7 @@
 """One seed: an installation with its processes, its tools and what goes wrong, in one thread and in virtual time."""
 
 import asyncio
+import functools
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaException
 from dagboek import contexts, resolve, runs
-from dagboek.database import AWAY, Database, Jsonb
+from dagboek.database import AWAY, Database, Jsonb, place_of
 from dagboek.plugins import Plugins, unexpected
 from dagboek.resolve import CannotResolve
 from dagboek.runs import AlreadyRunning, NotReadyToSync, request_run
@@ -31,6 +32,7 @@ from dagboek_workers.dispatcher import Dispatcher
 from dagboek_workers.tool_loop import Parts, ToolLoop
 from simulation.database import Lines, Server
 from simulation.invariants import Broken, acked_undone, acked_unheard, check
+from simulation.jobs import CALLED, CALLED_JOBS, IDLE
 from simulation.log import LOG, Group, Kept, Log, Member, SimPublisher
 from simulation.loop import PROCESS, Process, VirtualLoop
 from simulation.tool import CHARACTERS, GROSS, NETWORK, SHELVES, Books, Hooks, Network, Shelf
@@ -42,16 +44,21 @@ PATIENCE = 1200.0
 """Seconds in which what has begun must have ended, once nothing goes wrong any more."""
 ROUNDS = 6
 """Runs after which every document must be final, with a person who decides what is asked."""
-SLOWER, SLOWEST = 5, 8.0
-"""How much more seldom the jobs of the core look: each look costs real time."""
-IDLE = 20.0
-"""Seconds between two looks of a job of the core, while nothing happens."""
 
 WORLDS: "dict[str, World]" = {}
 """The world of this moment, under `it`."""
 
 VAULT = Vault(["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="])
 LOGIN = VAULT.encrypt({})
+
+
+@functools.cache
+def _plugins() -> Plugins:
+    plugins = Plugins(entry_points=False)
+    plugins.register(Hooks())
+    nothing: Any = lambda *_: []  # noqa: E731
+    plugins.validate_document = plugins.validate_party = nothing  # type: ignore[method-assign]
+    return plugins
 
 
 class SimToolLoop(ToolLoop):
@@ -65,6 +72,9 @@ class SimToolLoop(ToolLoop):
     def stop(self, seconds: float) -> None:
         self._stop.set()
 
+    async def _tick(self) -> None:
+        """Nothing blocks it."""
+
 
 def _report(task: "asyncio.Task[Any]") -> None:
     if not task.cancelled() and task.exception() is not None:
@@ -77,13 +87,15 @@ class Focus:
 
     characters: tuple[str, ...] = tuple(CHARACTERS)
     slots: tuple[int, ...] = (1, 2, 2)
-    administrations: tuple[int, ...] = (1, 1, 1, 2, 2, 3)
+    administrations: tuple[int, ...] = (1, 1, 1, 1, 1, 1, 2, 3)
+    documents: tuple[int, ...] = (1, 1, 2, 2, 3, 5)
+    """Of each administration."""
     frozen_at: tuple[int, ...] = (0, 0, 0, 1, 2, 3)
     fuses: float = 0.4
     """How likely a process is to end, or to freeze, at one of its steps."""
     early: tuple[str, ...] = ()
     """Faults that happen for certain, in the first seconds."""
-    others: tuple[int, ...] = (0, 1, 2, 3, 5)
+    others: tuple[int, ...] = (0, 1, 1, 2, 4)
     """How many other faults there are."""
     weather: tuple[float, ...] = (0.0, 0.15, 0.4)
     """How likely each kind of trouble of the tool is to be there at all."""
@@ -105,6 +117,10 @@ class World:
         self.faults: list[tuple[str, str]] = []
         """Invariants that were found broken on the way."""
         self.activity = 0
+        self.called: dict[str, asyncio.Event] = {}
+        """Calls a job of the core."""
+        self.open = True
+        """Not all runs have ended."""
         self.trouble = True
         self.processes: dict[str, Process] = {}
         self.background: set[asyncio.Task[Any]] = set()
@@ -121,6 +137,8 @@ class World:
         self.log.committing = self._committing
         self.told: set[tuple[str, int]] = set()
         """Items of which an outcome is on the results topic."""
+        self.left_to_core: set[tuple[str, int]] = set()
+        """Items that were given their outcome by the core, and are told by it: a worker acks them without a word."""
         self.gaps = False
         """The log has lost records."""
         self.group = Group(self.log)
@@ -138,10 +156,7 @@ class World:
         """No process was killed, frozen or cut off."""
         self.uncertain: set[str] = set()
         """Runs in which an attempt was uncertain."""
-        self.plugins = Plugins(entry_points=False)
-        self.plugins.register(_HOOKS)
-        nothing: Any = lambda *_: []  # noqa: E731
-        self.plugins.validate_document = self.plugins.validate_party = nothing  # type: ignore[method-assign]
+        self.plugins = _plugins()
         SHELVES.clear()
         contexts._parsed = contexts._ParsedContexts(contexts.KEPT_ROWS)  # of another world's processes
         self.db = Database(self.server.url)
@@ -190,7 +205,7 @@ class World:
         shelf = SHELVES[name] = Shelf()
         books = self.network.books[name] = Books(about.settling)
         made = Connected(row["id"], row["administration_id"], name, character, shelf, books)
-        for at in range(rng.choice((1, 2, 3, 4, 6))):
+        for at in range(rng.choice(self.focus.documents)):
             self._write_document(made, at)
         if rng.random() < 0.25:
             books.refuses.add(rng.choice(list(shelf.documents)))
@@ -231,7 +246,8 @@ class World:
 
     def _committing(self, kept: Kept) -> None:
         data = json.loads(kept.value or b"{}")
-        if (data["run_id"], data["sequence"]) in self.told:
+        item = (data["run_id"], data["sequence"])
+        if item in self.told or item in self.left_to_core:
             return
         fault = acked_unheard(self, data["run_id"], data["sequence"], data["generation"])
         if fault is not None:
@@ -255,13 +271,17 @@ class World:
         process = PROCESS.get()
         if self.lines.over or (process is not None and process.dead):
             return
-        self.note("log", process, event, {name: str(value) for name, value in given.items() if name in _SHOWN})
+        self.note("log", process, event, {name: self._shown(value) for name, value in given.items() if name in _SHOWN})
         if event == "item.uncertain":
             self.uncertain.add(given["run"])
         if event == "booked.twice":
             self.broken("one entry per document", f"link {given['link']}, by production's own account")
         if event in _FAULTS:
             self.broken("no fault of a program", f"{event} {given}")
+
+    def _shown(self, value: Any) -> str:
+        """Without the database's name and the places of rows, which are others each time."""
+        return str(value).partition("\n")[0].replace(place_of(self.server.url), "the database")
 
     def exited(self, status: int) -> None:
         """Production gave up a process."""
@@ -331,7 +351,7 @@ class World:
                 dispatcher.let_go_held()
                 self.group.commit(member)
                 commit_at = self.loop.time() + 1.0
-            idle = 0.03 if taken or member.acked else min(idle * 1.5, 1.0)
+            idle = 0.03 if taken else min(idle * 2, 0.3 if member.acked else 1.5)
             await asyncio.sleep(idle)
 
     def _poll(self, dispatcher: Dispatcher, member: Member) -> int:
@@ -683,13 +703,13 @@ class World:
         self.start_core()
         for slot in self.slots:
             self.start_worker(slot)
-        ticking = self.loop.create_task(self._tick())
+        ticking = [self.loop.create_task(work) for work in (self._tick(), self._call_jobs())]
         self._plan_trouble()
         for connected in self.connections:
             await self._request(connected)
         while self.loop.time() < TROUBLE:
             await asyncio.sleep(2.5)
-            if self.quick and await self._open_runs() == 0:
+            if self.quick and not self.open:
                 break
         await self._heal()
         await self._until_ended()
@@ -704,7 +724,8 @@ class World:
             await self._until_ended()
         else:
             raise Broken("each is final", left)
-        ticking.cancel()
+        for one in ticking:
+            one.cancel()
 
     async def _tick(self) -> None:
         while True:
@@ -724,15 +745,27 @@ class World:
             if process.dead:
                 self._restart(process)
 
-    async def _open_runs(self) -> int:
-        row = await self.db.one("SELECT count(*) AS open FROM run WHERE state <> 'ended'")
-        assert row is not None
-        return int(row["open"])
+    async def _call_jobs(self) -> None:
+        """Calls the jobs of the core for which there may be something to do."""
+        seen, wait = -1, IDLE
+        while True:
+            wait = self.small.uniform(0.4, 2.0) if self.activity != seen else min(wait * 2, IDLE)
+            seen = self.activity
+            await asyncio.sleep(wait)
+            self._ask_for_jobs()
+
+    def _ask_for_jobs(self) -> None:
+        self.server.tell(EPOCH.timestamp() + self.loop.time())
+        self.open, *wanted = self.server.look(CALLED)
+        for name, there in zip(CALLED_JOBS, wanted, strict=True):
+            if there and name in self.called:
+                self.called[name].set()
 
     async def _until_ended(self) -> None:
         """Everything ends, and is told."""
         until = self.loop.time() + PATIENCE
-        while await self._open_runs() or any(one.frozen for one in self.processes.values()):
+        self.open = True
+        while self.open or any(one.frozen for one in self.processes.values()):
             if self.loop.time() > until:
                 rows = await self.db.all(
                     "SELECT id, state, generation, park_reason, window_no, selected FROM run WHERE state <> 'ended'"
@@ -781,6 +814,8 @@ class World:
             for process in self.processes.values():
                 process.dead = True
                 self._cut(process)
+            for connection in self.lines.own:
+                self.server.give_back(connection)
             for task in self.background:
                 task.cancel()
             self.loop.bury()
@@ -789,6 +824,18 @@ class World:
         if self.faults:
             raise Broken(*self.faults[0])
         return self.hash()
+
+    def troubles(self) -> set[str]:
+        """Kinds of what went wrong: faults, fates of requests and records, and what production noted of it."""
+        found = set()
+        for _, what, process, *given in self.trace:
+            if what == "sent":
+                found.add(f"request {given[2]}")
+            elif what == "log":
+                found.add(f"log {given[0]}")
+            elif what != "record":
+                found.add(f"{what} {process.partition('#')[0]}".strip())
+        return found
 
     def hash(self) -> str:
         return hashlib.sha256(repr(self.trace).encode()).hexdigest()[:16]
@@ -820,5 +867,3 @@ _TROUBLE = (
 )  # fmt: skip
 _FAULTS = frozenset({"unexpected fault", "record.undeliverable", "late_outcome.refused", "row.refused"})
 _SHOWN = frozenset({"run", "error", "sequence", "generation", "where", "outcome", "why", "job", "command", "frames"})
-
-_HOOKS = Hooks()
