@@ -5,7 +5,7 @@ import re
 import pytest
 from simulation.conftest import simulate
 
-SEEDS = 60
+SEEDS = 150
 """More than any of them needs."""
 
 ACKED = {"nothing is acked before it is done", "a result is delivered before its event is acked"}
