@@ -16,7 +16,20 @@ PARTS = (
     ("rules, mapping, booking", ("instant.py", "dagboek/rules/", "booking_json.py", "plugins.py", "pluggy")),
     ("snapshots and events (pydantic, hashing)", ("pydantic", "documents.py", "window.py", "events.py", "uuid.py")),
     ("recorder", ("recorder.py",)),
-    ("lanes and push loop", ("pushing.py", "lane.py", "tool_loop.py", "sending.py")),
+    (
+        "lanes and push loop",
+        (
+            "lane.py",
+            "tool_loop.py",
+            "pushing.py",
+            "deciding.py",
+            "attempting.py",
+            "sending.py",
+            "outcomes.py",
+            "item_task.py",
+            "trouble.py",
+        ),
+    ),
     ("Faust and aiokafka", ("faust", "aiokafka", "/mode/")),
     ("event loops", ("asyncio", "uvloop", "threading.py", "contextlib.py")),
 )

@@ -21,7 +21,7 @@ from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Fou
 from dagboek_sdk.errors import NumberTaken, Throttled, ToolUnavailable, Trouble
 from dagboek_sdk.limits import Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
-from dagboek_workers import pushing
+from dagboek_workers import trouble
 from lane_books import LaneOf, Tool, again, event, planned, revision_of, snapshot
 from push_books import SERIES, Books
 
@@ -265,11 +265,11 @@ async def test_short_waits_without_end_count_as_trouble(books: Books, lane: Lane
 
     await lane(tool).work(event(books, 0))
 
-    assert tool.asked == pushing.TRIES
+    assert tool.asked == trouble.TRIES
     run = await books.db.one("SELECT state, park_reason, parked_seconds FROM run WHERE id = %s", books.run)
     assert run is not None
     assert (run["state"], run["park_reason"]) == ("parked", "limit")
-    assert run["parked_seconds"] == pytest.approx(pushing.SHORT, abs=1)
+    assert run["parked_seconds"] == pytest.approx(trouble.SHORT, abs=1)
 
 
 async def test_nothing_is_sent_without_a_permit(books: Books, lane: LaneOf) -> None:
@@ -290,7 +290,7 @@ async def test_nothing_is_sent_without_a_permit(books: Books, lane: LaneOf) -> N
     await lane(tool).work(event(books, 0))
 
     assert tool.pushed == []
-    assert len(takes) >= pushing.TRIES
+    assert len(takes) >= trouble.TRIES
     assert (await books.item_row())["state"] == "planned"
 
 

@@ -8,7 +8,7 @@ from dagboek_schemas import revision
 from dagboek_schemas.documents import Document, Party
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.samples import document as sample
-from dagboek_workers.pushing import same_revision
+from dagboek_workers.deciding import same_revision
 from dagboek_workers.window import ItemSeen
 
 

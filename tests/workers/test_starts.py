@@ -12,7 +12,7 @@ from dagboek_schemas.documents import Document, Party
 from dagboek_sdk.attempt import Attempt, Candidate
 from dagboek_sdk.errors import ToolUnavailable
 from dagboek_sdk.samples import document, line
-from dagboek_workers import pushing, quarantine
+from dagboek_workers import quarantine, trouble
 from dagboek_workers.quarantine import Quarantine
 from lane_books import LaneOf, Tool, again, event, planned
 from push_books import Books
@@ -135,16 +135,16 @@ async def test_what_may_stand_in_the_tool_is_left_to_settling(books: Books, lane
 
 async def test_many_of_one_run_that_stop_the_worker_park_it(books: Books, lane: LaneOf) -> None:
     """A release whose every document ends the process must not end it a hundred times."""
-    for at in range(pushing.STOPPERS + 1):
+    for at in range(trouble.STOPPERS + 1):
         await planned(books, at, N1.model_copy(update={"number": f"N{at}"}))
     await books.db.run("UPDATE item SET starts = %s", STARTS)
 
-    await lane(Tool()).work(*(event(books, at) for at in range(pushing.STOPPERS + 1)))
+    await lane(Tool()).work(*(event(books, at) for at in range(trouble.STOPPERS + 1)))
 
     run = await books.db.one("SELECT state, park_reason, park_issue FROM run WHERE id = %s", books.run)
     assert run is not None
     assert (run["state"], run["park_reason"], run["park_issue"]["code"]) == ("parked", "circuit", "D16")
-    assert (await books.item_row(pushing.STOPPERS))["state"] == "planned"
+    assert (await books.item_row(trouble.STOPPERS))["state"] == "planned"
 
 
 async def test_what_was_started_before_waits_until_the_quarantine_is_free(books: Books, lane: LaneOf) -> None:

@@ -21,7 +21,9 @@ from dagboek_schemas.statuses import ItemState
 from dagboek_sdk import clock
 
 from dagboek_workers.circuit import Circuit
-from dagboek_workers.pushing import Changed, Finished, ItemTask, Left, LetGo, NotYet, push_item
+from dagboek_workers.item_task import Changed, Finished, ItemTask, Left, LetGo, NotYet
+from dagboek_workers.pushing import push_item
+from dagboek_workers.trouble import stops_worker
 from dagboek_workers.window import ItemSeen, Window, load_window
 
 if TYPE_CHECKING:
@@ -214,7 +216,7 @@ class Lane:
         assert self.epoch is not None
         start = Start(window.run["id"], window.generation, item.sequence, self.administration_id, self.epoch)
         if item.starts >= STARTS:
-            await ItemTask(self, window, item, finished).stops_worker()
+            await stops_worker(ItemTask(self, window, item, finished))
         else:
             async with self.loop.db.connection() as connection:
                 item.starts = await mark(connection, start)

@@ -1,0 +1,325 @@
+"""What one item needs, by what its link says: nothing, a booking, an update, an adoption, or a person."""
+
+import asyncio
+
+from dagboek.catalogue import UNEXPECTED
+from dagboek.connections import ConnectionProblem
+from dagboek.matching import Likeness, describe, match
+from dagboek.origins import party_component
+from dagboek.outcome_events import outcome_record
+from dagboek.push_record import Adoption, ItemOutcome
+from dagboek.tool_entries import like
+from dagboek_schemas import events
+from dagboek_schemas.issues import Issue, Severity
+from dagboek_schemas.revision import same_document, same_party
+from dagboek_schemas.statuses import ItemKind, ItemState
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.attempt import Booking, Candidate, Op
+from dagboek_sdk.errors import NotReady, Refused, Throttled
+
+from dagboek_workers.attempting import attempt_left_open, make_attempt
+from dagboek_workers.item_task import Changed, ItemTask
+from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
+from dagboek_workers.recorder import Told
+from dagboek_workers.restored import closed_entries, compare, sent_since_look_up
+from dagboek_workers.trouble import fault, not_opened, park_for_circuit, unexpected_error, wait_for_limit
+from dagboek_workers.window import ItemSeen, LinkSeen
+
+
+async def decide(task: ItemTask) -> None:
+    """Decides what the item needs, and does it."""
+    item = task.item
+    if item.state is not ItemState.PLANNED:
+        _already_told(task)
+        return
+    if item.component in task.window.held or _waits_for_settling(task):
+        task.finished()
+        return
+    if wait := task.loop.circuit.wait:
+        await park_for_circuit(task, task.loop.circuit.reference, wait)
+    try:
+        tool = await task.loop.tool(task.window.run)
+    except ConnectionProblem as problem:
+        await not_opened(task, problem)
+        return
+    if task.window.suspect:
+        await compare(task.lane, task.window, tool)
+        raise Changed
+    if item.kind is ItemKind.PULL:
+        await _pull(task, tool)
+        return
+    assert item.link is not None
+    await _by_link(task, tool, item.link)
+
+
+async def _pull(task: ItemTask, tool: AccountingPlugin) -> None:
+    try:
+        await pull(task.lane, task.window, task.item, tool)
+    except Throttled as spent:
+        wait_for_limit(task, spent)
+    else:
+        task.tell(ItemState.SYNCED)
+
+
+def _already_told(task: ItemTask) -> None:
+    """A redelivery of what has its outcome: delivered again from the stored event, if it was not."""
+    item = task.item
+    if item.reported or item.event is None:
+        task.finished()
+        return
+    outcome = events.ItemOutcome.model_validate_json(item.event)
+    row = ItemOutcome(task.window.run["id"], item.sequence, item.state, item.event)
+    task.loop.recorder.deliver(Told(row, outcome_record(outcome), task.finished))
+
+
+def _waits_for_settling(task: ItemTask) -> bool:
+    unsettled = task.window.unsettled
+    return unsettled is not None and unsettled.position < task.item.component.position
+
+
+async def _by_link(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
+    if link.state == "intent":
+        await _anew(task, tool, await attempt_left_open(task, tool, link))
+    elif link.state == "needs_person":
+        issue = link.needs_person_issue
+        task.tell(ItemState.NEEDS_PERSON, [Issue.model_validate(issue) if issue else Issue(code="D10")])
+    elif link.state == "accepted":
+        task.tell(ItemState.ACCEPTED)
+    elif link.state == "booked":
+        await _booked_before(task, tool, link)
+    else:
+        await _create(task, tool, link)
+
+
+async def _anew(task: ItemTask, tool: AccountingPlugin, moved: LinkSeen | None) -> None:
+    """Decides once more, where the link has moved during an attempt."""
+    if moved is not None:
+        await _by_link(task, tool, moved)
+
+
+# what is booked already
+
+
+async def _booked_before(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
+    item = task.item
+    is_party = item.kind is ItemKind.PARTY
+    if await _unchanged(task, link) and (not is_party or item.component in link.roles):
+        task.tell(ItemState.UNCHANGED)
+        return
+    updates = tool.about.updates_parties if is_party else tool.about.updates_documents
+    if updates and link.entry_id:  # a person may have told its number alone
+        booking = await _mapped(task, tool)
+        if booking is not None:
+            await _update(task, tool, link, booking)
+    elif is_party or same_revision(item, link.acknowledged_revision):
+        task.tell(ItemState.UNCHANGED)
+    else:
+        facts = {"number": item.title, "booking_number": link.entry_number or "?"}
+        task.tell(ItemState.SKIPPED, [Issue(code="D07", facts=facts)])
+
+
+async def _unchanged(task: ItemTask, link: LinkSeen) -> bool:
+    """Whether the item is what was booked. What an older release computed is brought up to date."""
+    before, now = link.revision, task.item.revision
+    if not same_revision(task.item, before):
+        return False
+    if before != now:
+        await task.loop.db.run(
+            "UPDATE link SET revision = %s WHERE id = %s AND state = 'booked' AND revision = %s",
+            now,
+            link.id,
+            before,
+        )
+    return True
+
+
+async def _update(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> None:
+    """Updates of documents may have a small limit of their own (Octopus: ten a day); it stops nothing else."""
+    try:
+        await _anew(task, tool, await make_attempt(task, tool, link, booking, Op.UPDATE))
+    except Throttled as spent:
+        if task.item.kind is ItemKind.PARTY:
+            raise
+        wait_for_limit(task, spent)
+
+
+# new items
+
+
+async def _create(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
+    if task.item.kind is ItemKind.DOCUMENT and not await _party_is_there(task, tool):
+        return
+    booking = await _mapped(task, tool)
+    if booking is None:
+        return
+    if task.item.kind is ItemKind.PARTY:
+        known = await _known_party(task, tool, link)
+    else:
+        known = await _known_entry(task, tool, link, booking)
+    if not known:
+        await _anew(task, tool, await make_attempt(task, tool, link, booking, Op.CREATE))
+
+
+async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
+    if tool.about.parties_inside_documents:
+        return True
+    party = task.window.parties.get(task.item.party_identity or "")
+    state = party.state if party is not None else None
+    if party is not None and state == "booked" and party.refused_revision is None:
+        return True
+    if state == "intent":
+        task.window.unsettled = party_component(task.item.component)
+        task.finished()  # stays planned, and comes again when its party is settled
+        return False
+    of_run = await _party_in_run(task)
+    if party is not None and state == "booked" and party.refused_revision not in of_run.values():
+        return True  # refused once, and not as it is now
+    if state == "free" and ItemState.PLANNED in of_run:
+        task.finished()  # its party comes again in this run, and so does it
+        return False
+    issue = Issue(code="D08", facts={"number": task.item.title})
+    if ItemState.NOT_READY in of_run:  # it waits for a limit, and so does what needs it
+        task.tell(ItemState.NOT_READY, [issue.model_copy(update={"severity": Severity.INFORMATION})])
+    else:
+        task.tell(ItemState.SKIPPED, [issue])
+    return False
+
+
+async def _party_in_run(task: ItemTask) -> dict[str, str | None]:
+    """States in which the other party is an item of this run, with its revision there."""
+    await task.loop.recorder.written()
+    rows = await task.loop.db.all(
+        "SELECT state, revision FROM item WHERE run_id = %s AND identity = %s AND kind = 'party'",
+        task.window.run["id"],
+        task.item.party_identity,
+    )
+    return {row["state"]: row["revision"] for row in rows}
+
+
+async def _mapped(task: ItemTask, tool: AccountingPlugin) -> Booking | None:
+    """The booking, or None after telling why there is none."""
+    try:
+        booking, issues = _map(task, tool)
+    except Refused as refused:
+        task.tell(ItemState.SKIPPED, refused.issues)
+        return None
+    except NotReady as waiting:
+        task.tell(ItemState.NOT_READY, [waiting.issue])
+        return None
+    except Exception as bug:
+        await unexpected_error(task, bug)
+        return None
+    if booking is None and any(one.code == UNEXPECTED for one in issues):  # a rule that fails is a plugin too
+        await fault(task, issues)
+        return None
+    if booking is None:
+        waits = any(one.severity is Severity.INFORMATION for one in issues)
+        task.tell(ItemState.NOT_READY if waits else ItemState.SKIPPED, issues)
+        return None
+    said = (one for one in booking.remarks if isinstance(one, Issue))
+    task.remarks = [*task.item.remarks, *said]
+    return booking
+
+
+def _map(task: ItemTask, tool: AccountingPlugin) -> tuple[Booking | None, list[Issue]]:
+    """The booking; or none, and the issues that the rules found."""
+    item, context, rules = task.item, task.window.context, task.loop.parts.plugins
+    if item.kind is ItemKind.PARTY:
+        party = item.party()
+        issues = rules.validate_party(party, item.component, context)
+        booking = None if issues else tool.map_party(party, item.component, context)
+    else:
+        document = task.document = item.document()
+        issues = rules.validate_document(document, item.component, context)
+        booking = None if issues else tool.map_document(document, item.component, context)
+        if isinstance(booking, Booking) and booking.currency not in (None, document.currency):
+            raise ValueError(f"the mapping gave {booking.currency} for a document in {document.currency}")
+    if not (issues or isinstance(booking, Booking)):
+        raise TypeError(f"the mapping gave {type(booking).__name__}")
+    return booking, issues
+
+
+async def _known_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> bool:
+    if task.window.candidates is None:
+        parties = {
+            item.identity: item.party()
+            for item in task.window.items.values()
+            if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
+            and item.link is not None and item.link.state == "free"
+            and (item is task.item or not task.item.starts)  # else one that stops the worker is blamed on another
+        }  # fmt: skip
+        try:
+            async with asyncio.timeout(tool.call_deadline * 4):
+                found = await tool.match_parties(parties)
+        except Throttled as spent:
+            wait_for_limit(task, spent)
+            return True
+        if not task.item.starts:
+            task.window.candidates = found
+    else:
+        found = task.window.candidates
+    candidates: list[Candidate] = list(found.get(task.item.identity, ()))
+    certain = [candidate for candidate in candidates if candidate.certain]
+    if len(certain) == 1:
+        return await _adopt(task, link, certain[0])
+    if candidates:
+        facts = {"name": task.item.title, "candidates": describe(candidates)}
+        task.tell(ItemState.SKIPPED, [Issue(code="D09", facts=facts)])
+        return True
+    return False
+
+
+async def _known_entry(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> bool:
+    """What the tool held before we came is adopted, or a person is asked; it is not booked again."""
+    if not task.window.looked_up:
+        async with asyncio.timeout(PULL_DEADLINE):
+            await look_up(task.lane, task.window, tool)
+    if not task.window.entries_there or await sent_since_look_up(task.loop.db, link):
+        return False
+    there = await like(task.loop.db, task.lane.administration_id, booking)
+    others = await task.of_others(link, there) | await closed_entries(task.loop.db, link)
+    found = match(booking, task.party_entry(), [one for one in there if one.entry_id not in others])
+    if found.likeness is Likeness.OURS:
+        return await _adopt(task, link, found.candidates[0])
+    if found.likeness is Likeness.PERHAPS:
+        facts = {"number": task.item.title, "candidates": describe(found.candidates)}
+        task.tell(ItemState.NEEDS_PERSON, [Issue(code="D14", facts=facts)])
+        return True
+    return False
+
+
+async def _adopt(task: ItemTask, link: LinkSeen, candidate: Candidate) -> bool:
+    item = task.item
+    adoption = Adoption(
+        link_id=link.id,
+        seen=link.attempt,
+        revision=item.revision,
+        entry_id=candidate.entry_id,
+        entry_number=candidate.number,
+        entry_url=candidate.url,
+        role=item.component if item.kind is ItemKind.PARTY else None,
+    )
+    if not await task.loop.recorder.adopt(adoption):
+        return False
+    link.state, link.entry_id, link.entry_number = "booked", candidate.entry_id, candidate.number
+    link.version += 1
+    task.party_changed(link)
+    number = None if item.kind is ItemKind.PARTY else candidate.number
+    issue = Issue(code="D15", severity=Severity.INFORMATION, facts={"booking_number": candidate.number or "?"})
+    task.tell(ItemState.SYNCED, [] if item.kind is ItemKind.PARTY else [issue], link=link, number=number)
+    return True
+
+
+def same_revision(item: ItemSeen, before: str | None) -> bool:
+    """Whether the item still is what `before` was computed from, perhaps by an older release."""
+    now = item.revision
+    if before == now or before is None or now is None:
+        return before == now
+    if before.partition(":")[0] == now.partition(":")[0]:
+        return False
+    try:
+        if item.kind is ItemKind.PARTY:
+            return same_party(before, item.party())
+        return same_document(before, item.document())
+    except KeyError:  # a newer release computed it: nothing says that anything has changed
+        return True
