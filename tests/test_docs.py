@@ -22,6 +22,7 @@ from typing import IO, Any
 import pytest
 from aiohttp import web
 from confluent_kafka import Producer
+from dagboek.chaos.ubl import Ubl
 from dagboek.cli.main import COMMANDS
 from dagboek.embedded import Services
 from dagboek.matching import Likeness, match
@@ -39,7 +40,6 @@ from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Op
 from dagboek_sdk.errors import AlreadyThere, Refused, Uncertain
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
 from end_to_end.harness import installation, octopus, write_files
-from ubl_text import Ubl
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"])

@@ -9,8 +9,8 @@ from typing import Any
 
 from dagboek.chaos.audit import Asked, Audit, Wanted, audit
 from dagboek.chaos.told import Headers, told
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl, UblLine
 
 NUMBERS = ["A1", "A2", "A3", "A4"]
 TOTAL = Decimal("121.00")

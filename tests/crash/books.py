@@ -13,11 +13,11 @@ from dagboek.chaos.audit import Asked as ToBook
 from dagboek.chaos.audit import Audit, Wanted
 from dagboek.chaos.audit import audit as compared
 from dagboek.chaos.told import told
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.runs import request_run
 from dagboek_schemas.statuses import Trigger
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl, UblLine
 
 FIRST = 1001
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from dagboek.chaos.ubl import Ubl
 from dagboek.embedded import EmbeddedServices, Services
 from end_to_end.harness import Installation, installation, octopus, write_files
-from ubl_text import Ubl
 
 
 @pytest.fixture

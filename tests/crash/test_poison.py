@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 
 from crash.books import FIRST, Asked, audit, dossiers, ended, prepare, request
+from dagboek.chaos.ubl import Ubl
 from end_to_end.broken_worker import kept_running
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl
 
 HELD = "SELECT 1 FROM lane WHERE holder IS NOT NULL"
 

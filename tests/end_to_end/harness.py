@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient
 from cryptography.fernet import Fernet
 from dagboek import connections, contexts, sources, tenants
 from dagboek.chaos.told import records
+from dagboek.chaos.ubl import Ubl
 from dagboek.database import Database, migrate
 from dagboek.embedded import Services, ports
 from dagboek.plugins import Plugins
@@ -36,7 +37,6 @@ from dagboek_schemas.statuses import Trigger
 from dagboek_schemas.topics import Topic
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, VatKey
 from psycopg import sql
-from ubl_text import Ubl
 
 PARTITIONS = 8
 

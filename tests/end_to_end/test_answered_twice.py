@@ -3,8 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl
 
 BOOKING = "insertBuySellBooking"
 

@@ -5,8 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl
 
 PAPER = b"%PDF-1.7 our own"
 

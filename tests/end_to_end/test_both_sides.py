@@ -4,8 +4,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import NORDZEE, Ubl, UblLine
 from end_to_end.harness import Installation, write_files
-from ubl_text import NORDZEE, Ubl, UblLine
 
 SUPPLIER, SUPPLIER_NAME = "BE0400378485", "Brouwer NV"
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl
 from end_to_end.broken_worker import start_broken_worker
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl
 
 BOOKED_ALL_THE_SAME = ("EMPTY-1", "EXIT-1", "KEY-1", "KEY-2", "NONE-1", "SLOW-1", "STRAY-1")
 NEVER_SENT = ("BEFORE-1", "CANCEL-1", "COIN-1", "GROUP-1", "MAP-1")

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from dagboek import connections
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek_sdk.settings import LedgerRule
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 
 async def dagboek_command(

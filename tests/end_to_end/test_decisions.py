@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from dagboek import resolve, runs
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.runs import AlreadyRunning, NotReadyToSync
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 MANY = [f"2026/{at:03}" for at in range(1, 61)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.demo_command import demo
 from end_to_end.harness import write_files
-from ubl_text import Ubl, UblLine
 
 
 def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:

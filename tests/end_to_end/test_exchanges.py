@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, write_files
 from end_to_end.test_commands import dagboek_command
-from ubl_text import Ubl
 
 
 async def test_a_refusal_is_kept_with_its_words_and_without_secrets(

@@ -6,12 +6,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from dagboek.chaos.ubl import Ubl
 from dagboek.embedded import Services
 from dagboek_schemas.statuses import Trigger
 from end_to_end import harness
 from end_to_end.harness import Installation, installation, octopus, write_files
 from end_to_end.tuned import start_tuned
-from ubl_text import Ubl
 
 SMALL = 50
 EACH = 6

@@ -4,9 +4,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.resolve import mark_as_booked, send_again
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl, UblLine
 
 HAND: dict[str, Any] = {"dossier": 1001, "journal": "V1", "date": "2026-03-02", "vat_code": "21", "account": 700000}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from dagboek import connections, contexts, sources, tenants
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, octopus, settings_of, write_files
-from ubl_text import Ubl
 
 GOOD, WRONG_DIGIT, WRONG_FORM, OTHER = "BE0404616494", "BE0404616495", "BE04046164", "BE0400378485"
 US = "BE0403019261"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from dagboek.chaos.ubl import Ubl
 from dagboek.topics import ensure_topics
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl
 
 NUMBERS = [f"2026/{at:03}" for at in range(1, 31)]
 

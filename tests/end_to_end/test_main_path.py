@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 
 async def test_ten_invoices_of_which_the_seventh_lacks_an_account(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from dagboek import connections
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 NUMBERS = [f"2026/{at:03}" for at in range(1, 11)]
 

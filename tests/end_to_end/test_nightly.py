@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, write_files
 from end_to_end.test_commands import dagboek_command
-from ubl_text import Ubl
 
 MISSED = "UPDATE connection SET next_run_at = now() - interval '1 day' WHERE id = %s"
 ENDED = "SELECT * FROM run WHERE trigger = 'automatic' AND state = 'ended' AND id <> ALL(%s)"

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl, UblLine
 
 MORE = (UblLine("150.00"),)
 

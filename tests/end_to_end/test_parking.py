@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from dagboek.chaos.ubl import Ubl
 from dagboek.status import run_status
 from end_to_end.broken_worker import start_broken_worker
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl
 
 BOOKING = "insertBuySellBooking"
 YEARS = (2024, 2025, 2026, 2027)

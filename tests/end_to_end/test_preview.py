@@ -4,10 +4,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.preview import Would, preview
 from dagboek_schemas.statuses import Component, ItemKind
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 TABLES = ("document", "origin", "run", "item", "link", "attempt", "series", "lane")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dagboek import connections
+from dagboek.chaos.ubl import Ubl
 from dagboek_schemas.statuses import Trigger
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, settings_of, write_files
-from ubl_text import Ubl
 
 BOOKING = "insertBuySellBooking"
 

@@ -10,12 +10,12 @@ from uuid import UUID
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.resolve import retry
 from dagboek.topics import ensure_topics
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, write_files
 from psycopg import sql
-from ubl_text import Ubl, UblLine
 
 
 class Databases:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from certificates import PASSWORD, write_certificates
 from conftest import temporary_folder
+from dagboek.chaos.ubl import Ubl
 from dagboek.embedded import Services, ports
 from dagboek.embedded.answers import wait_for_kafka
 from dagboek.embedded.kafka import EmbeddedKafka
 from dagboek.embedded.ports import HOST
 from end_to_end.harness import installation, write_files
-from ubl_text import Ubl
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from dagboek.chaos.ubl import Ubl, UblLine
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl, UblLine
 
 FRANCHISES = {"BE0403019261": "Noordzee Koffie BV", "BE0400378485": "Zuidzee Koffie BV"}
 HOW_MANY = 60

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from dagboek.chaos.ubl import Ubl
 from dagboek.embedded import Services
 from dagboek.status import run_status
 from dagboek_schemas.topics import Topic
 from end_to_end import harness
 from end_to_end.harness import Installation, installation, octopus, write_files
 from end_to_end.tuned import start_tuned
-from ubl_text import Ubl
 
 HOLD = 1.0
 

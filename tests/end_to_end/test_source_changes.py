@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from dagboek import selection
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.planner import Planner
 from dagboek_schemas.topics import Topic
 from dagboek_ubl.source import UblFolder
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl, UblLine
 
 NUMBERS = [f"2026/{at:03}" for at in range(1, 61)]
 """The first window holds the pull, the customer and 48 of them; the other 12 are fetched when half of it is done."""

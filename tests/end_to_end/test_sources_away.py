@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from dagboek import sources, tenants
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, write_files
-from ubl_text import Ubl
 
 
 async def test_one_source_that_is_away_is_named_and_the_others_go_on(

@@ -8,11 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import Producer
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek_schemas.cloudevents import decode, headers_of
 from dagboek_schemas.events import MODELS, StartSync
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import Installation, octopus, settings_of, write_files
-from ubl_text import Ubl, UblLine
 
 SECRETS = (
     "Noordzee", "Klaver", "Bakkerij", "Brouwer", "0403019261", "0403.019.261", "0404616494", "0404.616.494",

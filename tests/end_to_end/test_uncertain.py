@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, octopus, write_files
-from ubl_text import Ubl
 
 NUMBERS = [f"2026/{at:03}" for at in range(1, 9)]
 BOOKED = [(number, at) for at, number in enumerate(NUMBERS, 1)]

@@ -14,10 +14,10 @@ from dagboek.chaos.audit import Asked as ToBook
 from dagboek.chaos.audit import Audit, Wanted
 from dagboek.chaos.audit import audit as compared
 from dagboek.chaos.told import Told, told
+from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.status import run_status
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import PARTITIONS, Installation, write_files
-from ubl_text import Ubl, UblLine
 
 BOOKING, CUSTOMER = "insertBuySellBooking", "insertUpdateRelation"
 

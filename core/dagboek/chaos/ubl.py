@@ -1,4 +1,4 @@
-"""UBL documents for tests, written by us: small, complete, and easy to bend."""
+"""UBL documents of companies that do not exist, for trials and tests: small, complete, and easy to bend."""
 
 from base64 import b64encode
 from dataclasses import dataclass, field
