@@ -30,8 +30,8 @@ class RecordConsumer(aiokafka.Consumer):
                 raise
 
     async def _next_batch(self, fetcher: ServiceT) -> None:
-        generation = self.app.consumer_generation_id
         records, _ = await self._wait_next_records(1.0)
+        generation = self.app.consumer_generation_id  # not before: it may have waited for a new assignment's records
         for partition, batch in (records or {}).items():
             for at in range(0, len(batch), TURN):
                 await asyncio.sleep(0)
