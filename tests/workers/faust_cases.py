@@ -168,6 +168,19 @@ def case_never_waits(bootstrap: str, topic: str) -> faust.App:
     return app
 
 
+def case_shared(bootstrap: str, topic: str) -> faust.App:
+    """One of several members of a group; tells the values of its messages."""
+    app = RecordApp(topic, **settings_of(bootstrap))
+
+    def take(message: Any) -> None:
+        done(int(message.value))
+        message.ack(app.consumer)
+
+    app.take = take
+    app.topics.add(raw(app, topic))
+    return app
+
+
 CASES: dict[str, Callable[[str, str], faust.App]] = {
     "a": case_a,
     "b": case_b,
@@ -177,6 +190,7 @@ CASES: dict[str, Callable[[str, str], faust.App]] = {
     "holes": case_holes,
     "full": case_full,
     "never_waits": case_never_waits,
+    "shared": case_shared,
 }
 
 

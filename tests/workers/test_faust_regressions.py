@@ -7,7 +7,7 @@ docs/decisions on acks again, since some of our precautions may have become need
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,6 +79,14 @@ class Case:
         self._reader.close()
 
 
+def start(name: str, topic: str, log: Path, services: Services) -> Case:
+    """Starts a case; the caller closes it."""
+    with log.open("w") as output:
+        command = [sys.executable, str(SCRIPT), name, services.kafka_bootstrap, topic]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
+    return Case(topic, process, log, services)
+
+
 @pytest.fixture(scope="module")
 def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Case]]:
     """All cases, started together since each takes some seconds to join its group."""
@@ -100,11 +108,7 @@ def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
     running = {}
     try:
         for name, topic in topics.items():
-            log = folder / f"{name}.log"
-            with log.open("w") as output:
-                command = [sys.executable, str(SCRIPT), name, services.kafka_bootstrap, topic]
-                process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True)
-            running[name] = Case(topic, process, log, services)
+            running[name] = start(name, topic, folder / f"{name}.log", services)
         yield running
     finally:
         for case in running.values():
@@ -215,3 +219,36 @@ def test_what_never_waits_stops_nobody(cases: dict[str, Case]) -> None:
     case = cases["never_waits"]
     case.until_done(list(range(MANY)))
     case.until_committed(MANY)
+
+
+def test_what_comes_while_partitions_are_given_out_anew_is_handed_on(services: Services, tmp_path: Path) -> None:
+    """Faust commits and goes on to where it has read; what it dropped then would come again with a restart alone."""
+    topic, partitions = f"faust-shared-{uuid4().hex[:8]}", 6
+    admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(timeout=20)
+    producer = Producer({"bootstrap.servers": services.kafka_bootstrap, "linger.ms": 0})
+    sent = 0
+
+    def until(true: Callable[[], bool]) -> None:
+        nonlocal sent
+        ends = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < ends, [one.log.read_text()[-2000:] for one in members]
+            producer.produce(topic, str(sent).encode(), partition=sent % partitions)
+            producer.poll(0)
+            sent += 1
+            time.sleep(0.05)
+
+    members = [start("shared", topic, tmp_path / "0.log", services)]
+    try:
+        until(lambda: bool(members[0].done()))
+        for at in (1, 2):
+            members.append(start("shared", topic, tmp_path / f"{at}.log", services))
+            until(lambda: bool(members[-1].done()))
+        producer.flush(20)
+        members[0]._until(
+            lambda: {value for one in members for value in one.done()} == set(range(sent)), f"work on all {sent}"
+        )
+    finally:
+        for one in members:
+            one.close()
