@@ -52,7 +52,8 @@ async def test_documents_that_kill_the_worker_are_named_and_all_others_are_booke
             "02-0003-HUGE": "skipped D34",
         }
         assert set(ends) == {-9}
-        assert 8 <= len(ends) <= 10, "each kills four times, and the order of the others costs one life more"
+        # three marked starts each; the first start of a lane that was given back is not marked, and kills once more
+        assert 7 <= len(ends) <= 10, "and the order of the others costs one life more"
         assert (tmp_path / "worker.log").read_text().count("item.stops_worker") == 2
 
 
