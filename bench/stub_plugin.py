@@ -28,6 +28,7 @@ class StubTool(InstantTool):
         components=(Component.SALES_INVOICES,),
         parties_inside_documents=True,
         call_deadline=5,
+        keeps_connections=True,  # as the loops beside it do
     )
 
     @property

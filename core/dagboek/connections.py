@@ -461,7 +461,12 @@ def _made(
             administration=tool_id,
             secrets=secrets,
             permits=RowPermits(db, tool_class.limits(settings, tool_id)),
-            client_options={"session": session, "record": record, "secrets": logins.secrets_of(settings)},
+            client_options={
+                "session": session,
+                "record": record,
+                "secrets": logins.secrets_of(settings),
+                "keep_connections": tool_class.about.keeps_connections,
+            },
         )
     )
 

@@ -63,6 +63,11 @@ class About:
     """Seconds that `resolve` may take for a hundred attempts; None: as long as four calls."""
     settle_lag: float = 0.0
     """Seconds after which a booking is visible to a reader of the tool."""
+    keeps_connections: bool = False
+    """Whether calls may share a connection: only where each answer names what it answers for, and the plugin looks.
+
+    Else an answer that comes twice could be taken for that of the next call.
+    """
     keep_alive_days: int | None = None
     """A login unused for this long dies; core uses it before."""
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any, Self
 from urllib.parse import quote, quote_plus, urlsplit
 from xml.sax.saxutils import escape
@@ -130,16 +128,10 @@ class Client:
     session: aiohttp.ClientSession | None = None
     secrets: frozenset[str] = frozenset()
     """Values that are struck out of what is recorded."""
-    fresh_writes: bool | None = None
-    """Whether each write has a connection of its own. None: where the tool is not on this machine.
-
-    HTTP/1.1 names no request in an answer: one that comes twice, as gateways have them come, is taken for that of the
-    next call which waits on its connection. A plugin whose answers name what they answer may do without.
-    """
+    keep_connections: bool = False
+    """Whether a connection is used for more than one call; see `About.keeps_connections`."""
     _own_session: bool = field(default=False, init=False, repr=False)
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
-    _writes: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
-    """Whose connections are used once."""
 
     def __post_init__(self) -> None:
         self._timeout = aiohttp.ClientTimeout(total=self.call_deadline)
@@ -152,23 +144,15 @@ class Client:
 
     def _session(self) -> aiohttp.ClientSession:
         if self.session is None or self.session.closed:
-            self.session = self._own = new_session(self.call_deadline)
+            self.session = self._own = new_session(self.call_deadline, keep=self.keep_connections)
         return self.session
 
-    def _session_of_write(self, url: str) -> aiohttp.ClientSession:
-        fresh = not _on_this_machine(url) if self.fresh_writes is None else self.fresh_writes
-        if not fresh:
-            return self._session()
-        if self._writes is None or self._writes.closed:
-            self._writes = new_session(self.call_deadline, keep=False)
-        return self._writes
-
     async def close(self) -> None:
-        """Closes its sessions, but none that was given and may serve others."""
-        for one in (self._own, self._writes):
-            if one is not None:
-                await one.close()
-        self._own = self._writes = self.session = None
+        """Closes the session, unless it was given and may serve others."""
+        if self._own is not None:
+            await self._own.close()
+            self._own = None
+        self.session = None
 
     async def read(
         self,
@@ -256,8 +240,7 @@ class Client:
                 continue
 
     async def _call(self, method: str, url: str, request: dict[str, Any]) -> Answer:
-        session = self._session() if _writing.get() is None else self._session_of_write(url)
-        async with session.request(method, url, allow_redirects=False, **request) as response:
+        async with self._session().request(method, url, allow_redirects=False, **request) as response:
             if (response.content_length or 0) > MAX_BODY:  # so it is not read at all
                 raise _TooLong
             body = bytearray()
@@ -368,20 +351,11 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 
 
-@lru_cache(maxsize=256)
-def _on_this_machine(url: str) -> bool:
-    """Whether nothing is between us and the tool."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def new_session(call_deadline: float, connections: int = 256, *, keep: bool = True) -> aiohttp.ClientSession:
+def new_session(call_deadline: float, connections: int = 256, *, keep: bool = False) -> aiohttp.ClientSession:
     """A session whose requests keep the send deadline; may be shared by all connections of one loop.
 
-    Without `keep` each of its connections is used once.
+    Without `keep` each of its connections is used once: HTTP/1.1 names no request in an answer, so that one which comes
+    twice, as gateways have them come, is taken for that of the next call which waits on its connection.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(

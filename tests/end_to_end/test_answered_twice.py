@@ -1,7 +1,6 @@
 """A gateway gives an answer twice, the second time while the next write waits: each is told what became of itself."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 from dagboek.chaos.ubl import Ubl
 from end_to_end.harness import Installation, octopus, write_files
@@ -14,10 +13,7 @@ async def test_a_booking_that_is_refused_is_not_told_as_booked_by_the_second_ans
 ) -> None:
     async with octopus() as sandbox:
         write_files(tmp_path / "ubl", [Ubl("2026/1"), Ubl("2026/2"), Ubl("2026/3")])
-        # this machine by another name than its own: a tool that is elsewhere
-        elsewhere = sandbox.base_url.replace("127.0.0.1", "0.0.0.0")
-        there = SimpleNamespace(credentials=sandbox.credentials, base_url=elsewhere)
-        connection = await house.connection(there, tenant="Answered twice", folder=tmp_path / "ubl")
+        connection = await house.connection(sandbox, tenant="Answered twice", folder=tmp_path / "ubl")
         sandbox.control.faults(kind="latency", operation=BOOKING, seconds=1.0)
         sandbox.control.faults(kind="answered_twice", operation=BOOKING, times=1, seconds=0.5)
         sandbox.control.faults(kind="refuse", operation=BOOKING, after=1, times=1, code=-10, status=400)

@@ -122,7 +122,7 @@ _PATCHES: list[tuple[Any, str, Any]] = [
     (dispatcher, "ToolLoop", SimToolLoop),
     (quarantine, "monotonic", _boot_time),
     (exchanges, "SECONDS", 60.0),
-    (tool_loop, "new_session", lambda *_: _Session()),
+    (tool_loop, "new_session", lambda *_, **__: _Session()),
     *((module, "reached", _reached) for module in (attempting, planner, recorder, runs)),
 ]
 """Where production looks for what is of this world."""

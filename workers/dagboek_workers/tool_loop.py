@@ -298,7 +298,7 @@ class ToolLoop:
         async with self._opening.setdefault(connection_id, asyncio.Lock()):
             if self._session is None:
                 about = self.parts.plugins.tool(self.name).about
-                self._session = new_session(about.call_deadline, self.parts.calls)
+                self._session = new_session(about.call_deadline, self.parts.calls, keep=about.keeps_connections)
             tool = await connections.open_tool(
                 self.db,
                 self.parts.plugins,

@@ -218,6 +218,5 @@ _DETAILS: Final[dict[str, dict[str, Any]]] = {
     "timeout_before": {"seconds": CALL_DEADLINE * 2},
     "timeout_after_commit": {"seconds": CALL_DEADLINE * 2},
     "slow_drip": {"seconds": 1.0},
-    "answered_twice": {"seconds": 0},  # one that comes during the next call cannot be told from its own answer
     "refuse": {"code": -22, "status": 400},
 }
