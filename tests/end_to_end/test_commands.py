@@ -338,12 +338,13 @@ async def test_a_terminal_shows_progress_by_component(dagboek: Installation, san
 
 
 def on_a_terminal(dagboek: Installation, *arguments: str) -> tuple[int, str]:
-    """Exit status, and all that a terminal of 120 columns was sent, without colours."""
+    """Exit status, and all that a terminal of 80 columns was sent, without colours."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
+    environment = {name: value for name, value in dagboek.environment().items() if name not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dagboek", *arguments],
-        env={**dagboek.environment(), "LANG": "C.UTF-8", "TERM": "xterm"},
+        env={**environment, "LANG": "C.UTF-8", "TERM": "xterm"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

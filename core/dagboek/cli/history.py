@@ -15,7 +15,9 @@ from dagboek.cli.wording import Wording
 from dagboek.exchanges import Kept, of_run
 from dagboek.history import Detail, RunDetails, RunSummary, next_automatic, recent_runs, run_details
 
-_COUNTS = ("total", "synced", "unchanged", "skipped", "not_ready", "not_tried", "to_settle", "planned")
+_COUNTS = ("total", "synced", "unchanged", "skipped")
+_SELDOM = ("not_ready", "not_tried", "to_settle", "planned")
+"""Counts that have a column where there are any, so that a table fits a terminal of 80 columns."""
 
 
 def register(app: typer.Typer) -> None:
@@ -151,9 +153,11 @@ def print_run(out: Console, found: RunDetails, wording: Wording) -> None:
         out.print(f"{row.status}, {row.next_step}", style="cyan")
     if found.park_issue:
         print_issue(out, found.park_issue, wording, indent=2)
-    shown = tables.table("component", "status", *(name.replace("_", " ") for name in _COUNTS))
+    seldom = (name for name in _SELDOM if any(getattr(one.counts, name) for one in found.components))
+    names = (*_COUNTS, *seldom)
+    shown = tables.table("component", "status", *(name.replace("_", " ") for name in names))
     for component in found.components:
-        counts = (getattr(component.counts, name) for name in _COUNTS)
+        counts = (getattr(component.counts, name) for name in names)
         shown.add_row(
             component.component.replace("_", " "),
             tables.status(component.status),
