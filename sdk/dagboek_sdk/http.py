@@ -130,7 +130,6 @@ class Client:
     """Values that are struck out of what is recorded."""
     keep_connections: bool = False
     """Whether a connection is used for more than one call; see `About.keeps_connections`."""
-    _own_session: bool = field(default=False, init=False, repr=False)
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -26,8 +26,9 @@ async def test_a_worker_whose_consumer_crashes_ends(
     real = app.make_app
 
     def make(*given: Any) -> Any:
-        made.append(real(*given))
-        return made[0]
+        both = real(*given)
+        made.append(both[0])
+        return both
 
     def end(code: int) -> None:
         ended.append(code)
@@ -61,8 +62,9 @@ async def test_a_worker_whose_broker_dies_as_it_starts_waits_for_it(
     def make(*given: Any) -> Any:
         if not made:
             own_services.kill_kafka()  # it has just answered
-        made.append(real(*given))
-        return made[-1]
+        both = real(*given)
+        made.append(both[0])
+        return both
 
     monkeypatch.setattr(app, "make_app", make)
     stop = asyncio.Event()

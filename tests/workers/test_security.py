@@ -103,7 +103,7 @@ def test_a_key_is_never_asked_for_on_the_terminal(folder: Path, password: dict[s
 async def test_the_application_connects_with_them() -> None:
     security = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", **USER}
     options = WorkerOptions("127.0.0.1:1", "postgresql://me:hidden-word@127.0.0.1:1/x", security=security)
-    app = make_app(options, Plugins(entry_points=False), Vault([new_key()]), {})
+    app, _ = make_app(options, Plugins(entry_points=False), Vault([new_key()]))
     credentials = app.conf.broker_credentials
     assert isinstance(credentials, faust.SASLCredentials)
     assert credentials.username == "clerk"

@@ -1,4 +1,4 @@
-"""The Faust application: one agent that hands records to the dispatcher, and what surrounds it."""
+"""The Faust application: it hands records to the dispatcher; and what surrounds it."""
 
 import asyncio
 import contextlib
@@ -77,8 +77,8 @@ class WorkerOptions:
         return f"{self.group}-{self.slot}"
 
 
-def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: dict[str, Dispatcher]) -> faust.App:
-    """The application of one worker. Made inside the loop that it runs on; puts its dispatcher into `running`.
+def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault) -> tuple[faust.App, Dispatcher]:
+    """The application of one worker, and its dispatcher. Made inside the loop that they run on.
 
     SettingsError for a security property that cannot be used.
     """
@@ -107,14 +107,11 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
     name = Topic.DOCUMENTS.named(options.topic_prefix)
     topic = app.topic(name, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")
 
-    def dispatcher() -> Dispatcher:
-        if "it" not in running:
-            running["it"] = Dispatcher(parts, lambda message: message.ack(app.consumer))
-        return running["it"]
+    dispatcher = Dispatcher(parts, lambda message: message.ack(app.consumer))
 
     def take(message: Any) -> None:
         try:
-            dispatcher().take(message, message, name)
+            dispatcher.take(message, message, name)
         except Exception as bug:
             unexpected("dispatcher", bug)
             os._exit(70)  # not acked: the log brings it again
@@ -124,14 +121,12 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
 
     @app.on_partitions_revoked.connect()
     async def revoked(*_: Any, **__: Any) -> None:
-        if "it" in running:
-            await running["it"].revoke(REVOKE_SECONDS)
+        await dispatcher.revoke(REVOKE_SECONDS)
 
     @app.on_before_shutdown.connect()
     async def stopping(*_: Any, **__: Any) -> None:
-        if "it" in running:
-            await running["it"].revoke(REVOKE_SECONDS)
-            await running["it"].stop(REVOKE_SECONDS)
+        await dispatcher.revoke(REVOKE_SECONDS)
+        await dispatcher.stop(REVOKE_SECONDS)
         publisher.close()
 
     @app.task  # type: ignore[untyped-decorator]
@@ -139,15 +134,14 @@ def make_app(options: WorkerOptions, plugins: Plugins, vault: Vault, running: di
         watch = Watch()
         while not app.should_stop:
             await asyncio.sleep(1)  # and no timer, which makes up for turns that it missed
-            if "it" in running and (blocked := watch.look(running["it"].tools.values())):
-                await end_blocked(running["it"], blocked, options.database_url)
+            if blocked := watch.look(dispatcher.tools.values()):
+                await end_blocked(dispatcher, blocked, options.database_url)
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def let_go() -> None:
-        if "it" in running:
-            running["it"].let_go_held(options.hold)
+        dispatcher.let_go_held(options.hold)
 
-    return app
+    return app, dispatcher
 
 
 async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event) -> None:
@@ -174,12 +168,11 @@ async def serve(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
 
 
 async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: asyncio.Event, slot: Slot) -> None:
-    running: dict[str, Dispatcher] = {}
-    app = make_app(options, plugins, vault, running)
+    app, dispatcher = make_app(options, plugins, vault)
     app.finalize()
     starting = asyncio.create_task(app.start())
     stopping = asyncio.create_task(stop.wait())
-    replaced = asyncio.create_task(_end_replaced(slot, options, running))
+    replaced = asyncio.create_task(_end_replaced(slot, options, dispatcher))
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -201,7 +194,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
             os._exit(0)  # what waits for the group does not end when it is cancelled, and nothing of it is lost
 
 
-async def _end_replaced(slot: Slot, options: WorkerOptions, running: Mapping[str, Dispatcher]) -> None:
+async def _end_replaced(slot: Slot, options: WorkerOptions, dispatcher: Dispatcher) -> None:
     """Ends the process when another one has taken its slot: to the broker both are the same member of the group."""
     await slot.lost()
     log.error(
@@ -210,9 +203,8 @@ async def _end_replaced(slot: Slot, options: WorkerOptions, running: Mapping[str
         meaning=f"Another worker was started with --slot {options.slot} and works in this one's place. "
         "Give each worker a slot of its own, on all machines together: --slot 1, --slot 2, ...",
     )
-    if "it" in running:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(running["it"].drain((), SLOT_DRAIN), SLOT_DRAIN)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(dispatcher.drain((), SLOT_DRAIN), SLOT_DRAIN)
     os._exit(SLOT_LOST)  # in order would take longer, and the consumer would ask for its place again meanwhile
 
 

@@ -35,24 +35,27 @@ class RecordConsumer(aiokafka.Consumer):
         for partition, batch in (records or {}).items():
             for at in range(0, len(batch), TURN):
                 await asyncio.sleep(0)
-                if not self._ours(fetcher, generation):
-                    return  # what is left comes again, from the offset that is committed
-                await self._hand_on(partition, batch[at : at + TURN])
+                for record in batch[at : at + TURN]:
+                    await self._note_hole(partition, record.offset)
+                    if not self._ours(fetcher, generation):
+                        return  # what is left comes again, from the offset that is committed
+                    self._hand_on(partition, record)
 
     def _ours(self, fetcher: ServiceT, generation: int) -> bool:
         stopping = self.should_stop or fetcher.should_stop
         return not stopping and self.flow_active and self.app.consumer_generation_id == generation
 
-    async def _hand_on(self, partition: Any, records: list[Any]) -> None:
-        app = cast("RecordApp", self.app)
-        for record in records:
-            before = self._read_offset[partition]
-            if before is not None and record.offset < before:
-                continue
-            if before is not None and record.offset - before > 1:
-                await self._add_gap(partition, before + 1, record.offset - 1)
+    async def _note_hole(self, partition: Any, offset: int) -> None:
+        """Offsets of the log that are no records are committed over."""
+        before = self._read_offset[partition]
+        if before is not None and offset - before > 1:
+            await self._add_gap(partition, before + 1, offset - 1)
+
+    def _hand_on(self, partition: Any, record: Any) -> None:
+        before = self._read_offset[partition]
+        if before is None or record.offset >= before:
             self._read_offset[partition] = record.offset
-            app.take(self._to_message(partition, record))
+            cast("RecordApp", self.app).take(self._to_message(partition, record))
 
 
 class _Transport(aiokafka.Transport):
