@@ -118,13 +118,17 @@ def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def _produce_with_holes(bootstrap: str, topic: str) -> None:
-    """Each message in a transaction of its own, whose end takes an offset: 0, 2, 4 and so on are messages."""
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": topic})
-    producer.init_transactions()
-    for _ in range(MESSAGES):
-        producer.begin_transaction()
-        producer.produce(topic, b"x", b"one key")
-        producer.commit_transaction()
+    """Two messages, each in a transaction of its own, whose ends take an offset each: 0, 1, 4, 5 and so on."""
+    producers = [Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{topic}-{one}"}) for one in "ab"]
+    for producer in producers:
+        producer.init_transactions()
+    for _ in range(MESSAGES // 2):
+        for producer in producers:
+            producer.begin_transaction()
+            producer.produce(topic, b"x", b"one key")
+            producer.flush(20)
+        for producer in producers:
+            producer.commit_transaction()
 
 
 # Faust alone
@@ -207,12 +211,11 @@ def test_e_acks_in_order_keep_the_offset_of_what_is_in_flight(cases: dict[str, C
     assert case.committed() == 2
 
 
-def test_holes_of_the_log_are_committed_over_and_what_is_in_flight_behind_one_is_not(cases: dict[str, Case]) -> None:
+def test_holes_of_the_log_are_committed_over(cases: dict[str, Case]) -> None:
+    """Faust waits for ever for what is missing between what is committed and what is acked next, unless it is told."""
     case = cases["holes"]
-    case.until_done([0, 2, 6, 8, 10, 12, 14])
-    case.until_committed(3)
-    time.sleep(2)
-    assert case.committed() == 3
+    case.until_done([0, 1, 4, 5, 8, 9, 12, 13])
+    case.until_committed(14)
 
 
 def test_what_never_waits_stops_nobody(cases: dict[str, Case]) -> None:
