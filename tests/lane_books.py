@@ -219,7 +219,7 @@ def revision_of(what: Document | Party) -> str:
 
 async def again(books: Books, generation: int) -> None:
     """The planner publishes what is left in this generation."""
-    await books.db.run("UPDATE item SET generation = %s WHERE run_id = %s", generation, books.run)
+    await books.db.run("UPDATE item SET generation = %s, window_no = 1 WHERE run_id = %s", generation, books.run)
     await books.db.run(
         "UPDATE run SET state = 'active', generation = %s, window_no = 1, published_at = now() WHERE id = %s",
         generation,
@@ -227,7 +227,9 @@ async def again(books: Books, generation: int) -> None:
     )
 
 
-def event(books: Books, sequence: int, *, generation: int = 1, end: bool = False, party: bool = False) -> ItemReady:
+def event(
+    books: Books, sequence: int, *, generation: int = 1, window: int = 1, end: bool = False, party: bool = False
+) -> ItemReady:
     """The event of an item."""
     return ItemReady.model_validate(
         {
@@ -237,7 +239,7 @@ def event(books: Books, sequence: int, *, generation: int = 1, end: bool = False
             "administration_id": books.administration,
             "tool": "x",
             "generation": generation,
-            "window": 1,
+            "window": window,
             "sequence": sequence,
             "component": "customers" if party else "sales_invoices",
             "kind": "party" if party else "document",

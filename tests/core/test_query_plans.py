@@ -19,6 +19,7 @@ from dagboek.watchdog import Watchdog
 from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.source import Fetched, Listed
+from dagboek_workers.window import load_window
 from end_to_end.harness import new_database
 
 CONNECTIONS, DOCUMENTS, RUNS = 200, 100, 100
@@ -210,6 +211,7 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
     await watchdog.finish_cancelled()
     await watchdog.plan_forgotten(0)
     await watchdog.find_lost(0)
+    window = await load_window(db, run, 1, 1)
     await runs.advance(db, run, 1, 1)
     async with db.connection() as connection:
         await runs.finish_run(connection, run)
@@ -220,6 +222,9 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
 
     plans = [plan for _, plan in Explained.plans]
     assert len(plans) > 40
+    assert window is not None
+    left = [plan for statement, plan in Explained.plans if "AS left" in statement]
+    assert any("sequence <" in found for found in how_found(left[0], "item")), "what is left before, not the whole run"
     assert any("refused_under" in statement for statement, _ in Explained.plans)
     assert set().union(*map(read_whole, plans)) <= OPEN
     assert set().union(*map(each_with_each, plans)) <= FEW

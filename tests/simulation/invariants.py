@@ -167,8 +167,6 @@ def _order(world: "World", connected: "Connected", items: Sequence[Row], attempt
         for before in of_run[sent["run_id"]]:
             if before["sequence"] >= sent["sequence"] or before["state"] in SET_ASIDE or before["title"] in by_people:
                 continue
-            if any(one["outcome"] != "booked" for one in tries[before["party_identity"]]):
-                continue  # it waited for its party
             earlier = [one for one in tries[before["identity"]] if one["started_at"] <= sent["started_at"]]
             if not earlier or _free_again(earlier[-1], sent["started_at"]):
                 raise Broken(

@@ -400,3 +400,42 @@ async def test_a_party_is_booked_with_its_own_kind(books: Books, lane: LaneOf) -
 
     assert (await books.link(link))["roles"] == ["customers"]
     assert loop.publisher.types() == ["dagboek.party.synced.v1"]
+
+
+async def test_what_was_left_in_a_window_comes_before_the_windows_after_it(books: Books, lane: LaneOf) -> None:
+    """Settling was faster than the next window: nothing of the run waits for it any more, but what it held up does."""
+    for sequence in range(4):
+        await planned(books, sequence, document(number=f"F{sequence}"))
+    await books.db.run("UPDATE item SET window_no = 2 WHERE sequence > 1")
+    await books.db.run("UPDATE run SET window_no = 2, admitted_no = 2")
+    await books.db.run("UPDATE item SET state = 'synced', outcome_at = now() WHERE sequence = 0")
+    loop = lane(tool := Tool())
+
+    done = await loop.work(event(books, 2, window=2), event(books, 3, window=2, end=True))
+
+    assert (done, tool.pushed) == ([2, 3], [])
+    run = await books.db.one("SELECT state, generation FROM run WHERE id = %s", books.run)
+    assert run == {"state": "active", "generation": 2}
+    await again(books, 2)
+    await loop.work(*(event(books, at, generation=2) for at in (1, 2, 3)))
+    assert [attempt.booking.reference for attempt in tool.pushed] == ["F1", "F2", "F3"]
+
+
+async def test_what_follows_a_document_whose_party_comes_again_does_not_overtake_it(books: Books, lane: LaneOf) -> None:
+    """Settling found that the party does not stand there, and put it back, after its window was on the log."""
+    party = await planned(books, 0, THEIRS)
+    await books.db.run("UPDATE item SET generation = NULL, window_no = NULL WHERE sequence = 0")
+    (known,) = await books.links(identity="p1:known", kind="party", state="booked", entry_id="r2")
+    for sequence, of in ((1, "p1:item0"), (2, "p1:known")):
+        await planned(books, sequence, document(number=f"F{sequence}"))
+        await books.db.run("UPDATE item SET party_identity = %s WHERE sequence = %s", of, sequence)
+    loop = lane(tool := Tool(parties_inside_documents=False))
+
+    done = await loop.work(event(books, 1), event(books, 2))
+
+    assert (done, tool.pushed) == ([1, 2], [])
+    await again(books, 2)
+    await loop.work(*(event(books, at, generation=2, party=at == 0) for at in range(3)))
+    assert next(attempt.link_id for attempt in tool.pushed) == party
+    assert [attempt.booking.reference for attempt in tool.pushed][1:] == ["F1", "F2"]
+    assert known not in {attempt.link_id for attempt in tool.pushed}

@@ -32,7 +32,7 @@ async def decide(task: ItemTask) -> None:
     if item.state is not ItemState.PLANNED:
         _already_told(task)
         return
-    if item.component in task.window.held or _waits_for_settling(task):
+    if item.component in task.window.held or _waits_for_others(task):
         task.finished()
         return
     if wait := task.loop.circuit.wait:
@@ -72,9 +72,9 @@ def _already_told(task: ItemTask) -> None:
     task.loop.recorder.deliver(Told(row, outcome_record(outcome), task.finished))
 
 
-def _waits_for_settling(task: ItemTask) -> bool:
-    unsettled = task.window.unsettled
-    return unsettled is not None and unsettled.position < task.item.component.position
+def _waits_for_others(task: ItemTask) -> bool:
+    window = task.window
+    return window.waits or (window.unsettled is not None and window.unsettled.position < task.item.component.position)
 
 
 async def _by_link(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
@@ -175,7 +175,8 @@ async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
     if party is not None and state == "booked" and party.refused_revision not in of_run.values():
         return True  # refused once, and not as it is now
     if state == "free" and ItemState.PLANNED in of_run:
-        task.finished()  # its party comes again in this run, and so does it
+        task.window.waits = True
+        task.finished()  # its party comes again in this run, and so does it, with what follows
         return False
     issue = Issue(code="D08", facts={"number": task.item.title})
     if ItemState.NOT_READY in of_run:  # it waits for a limit, and so does what needs it

@@ -87,6 +87,8 @@ class Window:
     """Whether the tool held anything before we came."""
     unsettled: Component | None = None
     """A component of this run that has items to settle: later ones wait."""
+    waits: bool = False
+    """Something before was left to come again: what follows comes after it, and is left as well."""
     candidates: Mapping[str, Any] | None = None
     """Relations of the tool that the window's parties may be; asked once."""
 
@@ -127,20 +129,21 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
                       (SELECT unchecked FROM stamp) AS unchecked,
                       EXISTS (SELECT 1 FROM tool_entry WHERE administration_id = a.id) AS entries_there FROM run r
                JOIN administration a ON a.id = r.administration_id
-               WHERE r.id = %s AND r.generation = %s AND r.state = 'active'""",
-            (run_id, generation),
+               WHERE r.id = %s""",  # alone: an index of what is active looks small, and would be read whole
+            (run_id,),
         )
         run = await found.fetchone()
-        if run is None:
+        if run is None or (run["generation"], run["state"]) != (generation, "active"):
             return None
         held = held_back(run["component_errors"])
         rows = await (
             await connection.execute(
                 f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
-                           i.source_id, i.origin_id, i.event, i.reported_at, i.starts, i.issues, s.body,
+                           i.source_id, i.origin_id, i.event, i.reported_at, i.starts, i.issues,
+                           -- each by its key, never all of the run for each
+                           (SELECT body FROM snapshot s WHERE s.run_id = i.run_id AND s.sequence = i.sequence) AS body,
                            {_LINK}
                     FROM item i
-                    LEFT JOIN snapshot s ON s.run_id = i.run_id AND s.sequence = i.sequence
                     LEFT JOIN link l ON l.administration_id = %s AND l.identity = i.identity AND l.current
                     WHERE i.run_id = %s AND i.window_no = %s AND i.generation = %s""",
                 (run["administration_id"], run_id, number, generation),
@@ -153,13 +156,23 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
                 (run["administration_id"], list({row["party_identity"] for row in rows if row["party_identity"]})),
             )
         ).fetchall()
-        unsettled = await (
+        before = await (
             await connection.execute(
-                """SELECT component FROM item WHERE run_id = %s AND state = 'to_settle' AND component <> ALL(%s)
-                   ORDER BY sequence LIMIT 1""",
-                (run_id, held),
+                """SELECT (SELECT component FROM item WHERE run_id = %(run)s AND state = 'to_settle'
+                           AND component <> ALL(%(held)s) ORDER BY sequence LIMIT 1) AS unsettled,
+                          EXISTS (SELECT 1 FROM item WHERE run_id = %(run)s AND state = 'planned'
+                                  AND sequence < %(end)s AND window_no < %(number)s
+                                  AND generation = %(generation)s AND component <> ALL(%(held)s)) AS left""",
+                {
+                    "run": run_id,
+                    "held": held,
+                    "number": number,
+                    "generation": generation,
+                    "end": max((row["sequence"] for row in rows), default=0),
+                },
             )
         ).fetchone()
+    assert before is not None
     context = await contexts.load(db, run["connection_id"], run["context_version"])
     return Window(
         run=run,
@@ -169,7 +182,8 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
         parties={row["identity"]: _link(row) for row in parties},
         held=set(held),
         entries_there=run["entries_there"],
-        unsettled=Component(unsettled["component"]) if unsettled else None,
+        unsettled=Component(before["unsettled"]) if before["unsettled"] else None,
+        waits=before["left"],
     )
 
 
