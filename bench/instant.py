@@ -93,9 +93,10 @@ class InstantTool(AccountingPlugin):
 
 
 class GeneratedSettings(BaseModel):
-    """How many documents each entity has."""
+    """How many documents each entity has, and how many of them are so old that they are not listed any more."""
 
     documents: int = 10
+    old: int = 0
 
 
 class Generated(DocumentSource):
@@ -105,10 +106,10 @@ class Generated(DocumentSource):
 
     def __init__(self, settings: Any, entity: EntityRef) -> None:
         super().__init__(settings, entity)
-        self.count = settings.documents
+        self.count, self.old = settings.documents, settings.old
 
     async def list(self, since: datetime | None) -> AsyncIterator[Sequence[Listed]]:
-        for first in range(0, self.count, 500):
+        for first in range(self.old, self.count, 500):
             yield [Listed(f"{at}", "1", f"2026-{at:06}") for at in range(first, min(self.count, first + 500))]
 
     async def fetch(self, origin_ids: Sequence[str]) -> Sequence[Fetched]:
