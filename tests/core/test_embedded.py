@@ -93,6 +93,8 @@ def test_killed_servers_come_back_with_what_was_acknowledged(own_services: Embed
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url, connect_timeout=2)
     own_services.start_postgres()
+    for log in (own_services.folder / "postgres" / "data" / "log").iterdir():
+        print(log.read_text())  # what it recovered, where the test fails
 
     assert (own_services.kafka_bootstrap, own_services.database_url, own_services.failed()) == (kafka, url, [])
     send(kafka, "kept", b"after")

@@ -111,4 +111,4 @@ async def works_and_books(dagboek: Installation, sandbox: Any, slot: str, more: 
     since = await dagboek.db.one("SELECT clock_timestamp() AS at")
     assert since is not None
     await dagboek.until("SELECT 1 FROM lane WHERE slot = %s AND taken_at > %s", slot, since["at"], seconds=60)
-    await until_booked(sandbox, len(sandbox.books.entries()) + more)
+    await until_booked(sandbox, len(sandbox.books.entries()) + more, seconds=120)

@@ -411,7 +411,8 @@ async def test_the_kind_of_trouble_is_told(answering: Any, trouble: Trouble) -> 
     def classified(answer: Answer) -> ToolError:
         return Uncertain(f"answer {answer.status}")
 
-    async with raw_server(answering) as server, Client(classify=classified, call_deadline=0.3) as http_client:
+    deadline = 1.5 if answering is never else 30.0  # a busy machine may take a while to connect
+    async with raw_server(answering) as server, Client(classify=classified, call_deadline=deadline) as http_client:
         with pytest.raises(ToolUnavailable) as away:
             await http_client.read("GET", server.url, group="read")
         with pytest.raises(Uncertain) as unknown:
@@ -445,12 +446,12 @@ async def test_a_time_out_after_sending_is_uncertain() -> None:
         await gone.wait()
         return web.Response(status=201)
 
-    async with tool(never) as server, client(call_deadline=0.3) as http_client:
+    async with tool(never) as server, client(call_deadline=1.5) as http_client:
         attempt = an_attempt()
         before = time.monotonic()
         with pytest.raises(Uncertain, match="after sending"):
             await http_client.write(attempt, "POST", server.url, group=None)
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 15
         gone.set()
     assert attempt.sent
     assert len(server.seen) == 1
@@ -462,7 +463,7 @@ async def test_a_time_out_in_the_middle_of_the_answer_is_uncertain() -> None:
         await writer.drain()
         return True
 
-    async with raw_server(half) as server, client(call_deadline=0.3) as http_client:
+    async with raw_server(half) as server, client(call_deadline=1.5) as http_client:
         attempt = an_attempt()
         with pytest.raises(Uncertain):
             await http_client.write(attempt, "POST", server.url, group=None)
