@@ -104,9 +104,9 @@ async def connect(url: str, **options: Any) -> Connection:
         connection = await Connection.connect(
             url, autocommit=True, row_factory=dict_row, application_name="dagboek", **options
         )
+        await _configure(connection)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(_unavailable(url, error)) from error
-    await _configure(connection)
     return connection
 
 

@@ -10,7 +10,8 @@ from confluent_kafka import KafkaException
 
 from dagboek.admission import Admission
 from dagboek.commands import CommandReader
-from dagboek.database import AWAY, Database
+from dagboek.database import AWAY, Database, DatabaseUnavailable
+from dagboek.embedded import Services
 from dagboek.night import Night
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins, unexpected
@@ -18,6 +19,7 @@ from dagboek.publisher import Publisher
 from dagboek.replay import Replay
 from dagboek.retention import drop_old
 from dagboek.schedule import request_due
+from dagboek.servers import all_answer, servers, watched
 from dagboek.settings import Settings
 from dagboek.settle import Settler
 from dagboek.stamp import alive
@@ -96,6 +98,23 @@ class CoreService:
             replay.close()
         await asyncio.to_thread(publisher.close)
         log.info("core.stopped")
+
+
+async def serve(settings: Settings, services: Services, stop: asyncio.Event) -> None:
+    """Runs the core until `stop` is set, once broker and database answer.
+
+    KafkaException, at once, for security properties that cannot be used.
+    """
+    needed = servers(services.kafka_bootstrap, services.kafka_security, services.database_url)
+    core = CoreService(settings, services)
+    while await all_answer(needed, stop):
+        async with watched(needed, stop):
+            try:
+                await core.run(stop)
+                break
+            except DatabaseUnavailable as gone:
+                # It answered a moment ago. One that dies just now is waited for like one that is not there yet.
+                log.warning("core.not_started", error=str(gone))
 
 
 async def _every(name: str, seconds: float, job: Callable[[], Awaitable[Any]], stop: asyncio.Event) -> None:

@@ -9,7 +9,6 @@ from dagboek.cli.failures import CommandFailed
 from dagboek.cli.running import found_services
 from dagboek.cli.session import NOT_RUNNING, run
 from dagboek.logs import configure
-from dagboek.servers import all_answer, servers, watched
 from dagboek.settings import load_settings
 
 
@@ -26,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 async def _serve() -> None:
-    from dagboek.service import CoreService  # noqa: PLC0415  # loads all plugins
+    from dagboek.service import serve  # noqa: PLC0415  # loads all plugins
 
     settings = load_settings()
     configure(settings.log_level)
@@ -37,7 +36,4 @@ async def _serve() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        needed = servers(services.kafka_bootstrap, services.kafka_security, services.database_url)
-        if await all_answer(needed, stop):
-            async with watched(needed, stop):
-                await CoreService(settings, services).run(stop)
+        await serve(settings, services, stop)
