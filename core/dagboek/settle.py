@@ -57,6 +57,8 @@ class Settler:
         self._asking: dict[UUID | None, asyncio.Task[None]] = {}
         self._tries: Counter[tuple[int, int]] = Counter()
         """How often an attempt, by link and number, was asked about in vain."""
+        self._out_of_reach: dict[UUID, str] = {}
+        """By connection, why its tool could not be asked just now."""
 
     async def settle_due(self, patience: float = 1.0) -> int:
         """Settles every link that is past its due time; how many are looked at.
@@ -81,7 +83,7 @@ class Settler:
             if connection_id is None:
                 await _postpone(self._db, due, RETRY * 10, Issue(code="B09", severity=Severity.ERROR))
             elif later := await self._ask_all(connection_id, due):
-                await _postpone(self._db, later, RETRY, await self._out_of_reach(later[0]))
+                await _postpone(self._db, later, RETRY, await self._issue(connection_id, later[0]))
         except AWAY as trouble:
             log.warning("settle.database_away", error=type(trouble).__name__)
         except Exception as bug:
@@ -89,12 +91,13 @@ class Settler:
         finally:
             self._asking.pop(connection_id, None)
 
-    async def _out_of_reach(self, row: Row) -> Issue:
+    async def _issue(self, connection_id: UUID, row: Row) -> Issue:
         found = await self._db.one("SELECT plugin FROM administration WHERE id = %s", row["administration_id"])
         name = found["plugin"] if found else "?"
         with contextlib.suppress(UnknownPlugin):
             name = self._plugins.tool(name).about.title
-        return Issue(code="B06", severity=Severity.ERROR, facts={"tool": name, "until": "?"})
+        trouble = self._out_of_reach.pop(connection_id, "?")
+        return Issue(code="B06", severity=Severity.ERROR, facts={"tool": name, "until": "?", "trouble": trouble})
 
     async def _ask_all(self, connection_id: UUID, due: Sequence[Row]) -> list[Row]:
         """Asks about all, in packs; those that are to be asked about later, in the order in which that is to be."""
@@ -112,6 +115,7 @@ class Settler:
                     later += await self._ask(tool, due[at : at + PACK])
                 except _OUTAGE as trouble:
                     log.warning("settle.tool_not_asked", tool=tool.about.name, error=type(trouble).__name__)
+                    self._out_of_reach[connection_id] = getattr(trouble, "trouble", None) or "?"
                     return later + await self._unanswered(due[at:], own=False)
         finally:
             await tool.close()
@@ -143,6 +147,7 @@ class Settler:
             except Exception as trouble:
                 unexpected("resolve", trouble)
                 if isinstance(trouble, _OUTAGE) and not answered:  # those behind it come before it the next time
+                    self._out_of_reach[row["connection_id"]] = getattr(trouble, "trouble", None) or "?"
                     return [*later, *due[at + 1 :], *await self._unanswered([row], own=False)]
                 later += await self._unanswered([row], own=True)
             else:

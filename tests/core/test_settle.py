@@ -21,7 +21,7 @@ from dagboek.status import run_status
 from dagboek.sweeper import write_events
 from dagboek_sdk.accounting import Settling
 from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
-from dagboek_sdk.errors import ToolUnavailable
+from dagboek_sdk.errors import ToolUnavailable, Trouble
 from push_books import SERIES, Books, new_books
 from structlog.testing import capture_logs
 
@@ -309,12 +309,13 @@ async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
     await books.db.run("UPDATE run SET state = 'parked', park_reason = 'settling' WHERE id = %s", books.run)
 
     async def down() -> None:
-        raise ConnectionError
+        raise ToolUnavailable(trouble=Trouble.REFUSED)
 
     await settling_with(Tool(Absent(), down)).settle_due(5)
 
     run = await run_row(books)
     assert (run["parked_seconds"], run["park_issue"]["code"], run_status(run)) == (60, "B06", "Stalled")
+    assert run["park_issue"]["facts"]["trouble"] == Trouble.REFUSED
     await books.db.run("UPDATE run SET parked_seconds = %s", MAX_PARKED_SECONDS - 60)
     assert not await books.db.one("SELECT 1 AS due FROM run WHERE parked_until <= now()")
     await books.db.run("UPDATE link SET settle_due = now()")
