@@ -2,6 +2,7 @@
 
     uv run python bench/full_path.py                      one measurement, as JSON
     uv run python bench/full_path.py --table              all of them, as a table
+    uv run python bench/full_path.py --parked             all runs waited for the tool as core and worker are started
     uv run python bench/full_path.py --first              from the request to the first result, everything running
     uv run --group bench python bench/full_path.py --profile 10    where the worker's CPU goes, for ten seconds
 
@@ -57,6 +58,8 @@ async def measure(arguments: argparse.Namespace, here: Addresses) -> dict[str, A
             for connection_id in connections:
                 await request_run(db, publisher, connection_id, Trigger.MANUAL)
             planned = await _plan(db, publisher)
+            if arguments.parked:
+                await db.run("UPDATE run SET state = 'parked', park_reason = 'tool_unavailable', parked_until = now()")
             children.append(_start(here, "core", arguments))
             started = time.time()
             children.append(_start(here, "worker", arguments))
@@ -223,6 +226,7 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0)
     parser.add_argument("--calls", type=int, default=256, help="items of the tool at the same time")
     parser.add_argument("--seconds", type=float, default=300, help="time after which a measurement is given up")
+    parser.add_argument("--parked", action="store_true", help="all runs wait for the tool, and are due, as all starts")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--first", action="store_true")
     parser.add_argument("--profile", type=int, default=0, metavar="SECONDS")
