@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking, Candidate, Resolution
 from dagboek_sdk.errors import ToolError
-from dagboek_sdk.http import Client
-from dagboek_sdk.limits import Limit, NoLimits, Permits
+from dagboek_sdk.http import Answer, Client
+from dagboek_sdk.limits import Budget, Limit, NoLimits, Permits
 from dagboek_sdk.settings import ConnectionSettings
 
 
@@ -163,6 +163,8 @@ class AccountingPlugin(ABC):
             classify=self.classify,
             call_deadline=self.call_deadline,
             permits=link.permits,
+            budgets=self.budgets,
+            counts_as_error=self.counts_as_error,
             **link.client_options,
         )
 
@@ -199,6 +201,14 @@ class AccountingPlugin(ABC):
     @abstractmethod
     def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
         """The tool's limits for this connection; none when the settings lift them."""
+
+    def budgets(self, answer: Answer) -> Sequence[Budget]:
+        """What the headers of any answer say of the limits; core corrects its own count by it."""
+        return ()
+
+    def counts_as_error(self, answer: Answer) -> bool:
+        """Whether the tool counts this answer where it limits errors (`Limit.errors`)."""
+        return False
 
     async def prepare(self) -> None:
         """Called before intents are written: what a write needs and that may take time, such as a fresh token."""

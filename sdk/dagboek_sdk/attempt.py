@@ -154,6 +154,8 @@ class Attempt:
     """What an update changes."""
     entry_number: str | None = None
     run_id: UUID | None = None
+    group: str | None = None
+    """Operation group whose permit was taken for its write."""
     attachments: tuple[AttachedFile, ...] = ()
     """The document's files; core fills it where `about.attachments` is true and the tool has no `attach`."""
     send_until: float = 0.0

@@ -141,6 +141,10 @@ class NotProcessed(ToolError):
     """Nothing was written: too late to send, or the connection could not be made. The link becomes free again."""
 
 
+class TokenRefused(NotProcessed):
+    """The tool did not take the token: it has ended or was never one. What came with it was not processed."""
+
+
 class Uncertain(ToolError):
     """A write was sent and its outcome is not known. Raised by the client; a plugin need not raise it."""
 

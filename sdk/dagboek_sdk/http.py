@@ -3,10 +3,12 @@
 Redirects and repeats of the HTTP library are off. A read is retried by whoever calls it; a write never.
 """
 
+import asyncio
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,10 +21,12 @@ from aiohttp.client_reqrep import ClientRequest, ClientResponse
 
 from dagboek_sdk.attempt import Attempt
 from dagboek_sdk.errors import NotProcessed, ToolError, ToolUnavailable, Trouble, Uncertain
-from dagboek_sdk.limits import NoLimits, Permits
+from dagboek_sdk.limits import Budget, NoLimits, Permits
 
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of an answer that are read at most; a longer one is trouble of the tool."""
+COUNTING = 5.0
+"""Seconds in which what an answer says of the limits must be stored."""
 _LOOKED_AT = 200_000
 """Characters of a body that are looked through for secrets; a tenth of it is recorded."""
 
@@ -124,6 +128,8 @@ class Client:
     classify: Classify
     call_deadline: float = 30.0
     permits: Permits = field(default_factory=NoLimits)
+    budgets: Callable[[Answer], Sequence[Budget]] | None = None
+    counts_as_error: Callable[[Answer], bool] | None = None
     record: Recorder | None = None
     session: aiohttp.ClientSession | None = None
     secrets: frozenset[str] = frozenset()
@@ -173,6 +179,7 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as trouble:
             self._recorded(method, url, request, None, trouble)
             raise ToolUnavailable(self._told(trouble, url), trouble=_trouble(trouble)) from trouble
+        await self._count(group, answer)
         if answer.status in accept:
             return answer
         if error := self.classify(answer):
@@ -212,7 +219,21 @@ class Client:
             raise
         finally:
             _writing.reset(token)
-        return self._judged(attempt, method, url, request, answer)
+        try:
+            return self._judged(attempt, method, url, request, answer)
+        finally:
+            await self._count(group or attempt.group, answer)
+
+    async def _count(self, group: str | None, answer: Answer) -> None:
+        """Has the limits know what the answer says of them; never at the cost of the answer itself."""
+        if group is None or self.budgets is None or self.counts_as_error is None:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(COUNTING):
+                if self.counts_as_error(answer):
+                    await self.permits.failed(group)
+                if budgets := self.budgets(answer):
+                    await self.permits.correct(group, budgets)
 
     def _judged(self, attempt: Attempt, method: str, url: str, request: dict[str, Any], answer: Answer) -> Answer:
         try:

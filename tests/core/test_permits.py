@@ -12,7 +12,7 @@ from dagboek import database
 from dagboek.database import Database
 from dagboek.permits import RowPermits
 from dagboek_sdk.errors import Throttled
-from dagboek_sdk.limits import Limit, Window
+from dagboek_sdk.limits import ALL, FREE, Budget, Limit, Window
 
 DAY = Limit("tool:books:7", "update", 10, Window.DAY, reserve=2, time_zone="Europe/Brussels")
 
@@ -43,7 +43,8 @@ async def test_a_group_without_limit_needs_no_database() -> None:
     never_opened = Database("postgresql://nobody@127.0.0.1:1/none")
     permits = RowPermits(never_opened, [DAY])
     await permits.take("read")
-    await permits.correct("read", remaining=0, reset=None)
+    await permits.correct("read", [Budget(Window.DAY, 0)])
+    await permits.failed("read")
 
 
 async def test_the_reserve_is_for_settling_only(db: Database) -> None:
@@ -130,7 +131,7 @@ import asyncio, sys
 from dagboek.database import Database
 from dagboek.permits import RowPermits
 from dagboek_sdk.errors import Throttled
-from dagboek_sdk.limits import Limit, Window
+from dagboek_sdk.limits import ALL, FREE, Budget, Limit, Window
 
 async def take(permits):
     count = 0
@@ -172,28 +173,120 @@ async def test_the_tools_word_counts_downwards_only(db: Database) -> None:
     limit = Limit("tool", "call", 60, Window.MINUTE)
     permits = RowPermits(db, [limit])
     await permits.take("call")
-    await permits.correct("call", remaining=10, reset=None)
+    await permits.correct("call", [Budget(Window.MINUTE, 10)])
     assert await used(db) == 50
-    await permits.correct("call", remaining=59, reset=None)
+    await permits.correct("call", [Budget(Window.MINUTE, 59)])
     assert await used(db) == 50
 
 
 async def test_blocked_until_the_moment_that_the_tool_names(db: Database) -> None:
     permits = RowPermits(db, [Limit("tool", "call", 1000, Window.DAY)])
     await permits.take("call")
-    reset = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)
-    await permits.correct("call", remaining=0, reset=reset)
+    await permits.correct("call", [Budget(Window.DAY, 0, seconds=600)])
     with pytest.raises(Throttled) as refused:
         await permits.take("call")
-    assert refused.value.until == reset
-    await db.run("UPDATE limit_use SET blocked_until = now()")
+    assert refused.value.seconds == pytest.approx(600, abs=60)
+    await db.run("UPDATE limit_use SET ends = now()")
     assert await granted(permits, "call", 20) == 20
 
 
 async def test_a_tool_with_a_wrong_clock_blocks_for_a_window_at_most(db: Database) -> None:
     permits = RowPermits(db, [Limit("tool", "call", 60, Window.MINUTE)])
-    await permits.correct("call", remaining=0, reset=datetime.now(UTC) + timedelta(days=4000))
+    await permits.correct("call", [Budget(Window.MINUTE, 0, seconds=4000 * 86_400)])
     with pytest.raises(Throttled) as refused:
         await permits.take("call")
     assert refused.value.until is not None
     assert refused.value.until < datetime.now(UTC) + timedelta(seconds=70)
+
+
+PER_MINUTE = Limit("exact:1:7", ALL, 60, Window.MINUTE, reserve=5)
+
+
+async def test_all_groups_share_what_is_counted_together(db: Database) -> None:
+    permits = RowPermits(db, [PER_MINUTE])
+    assert await granted(permits, "sales", 30) + await granted(permits, "purchases", 40) == 55
+    assert await granted(permits, "sales", 10, settling=True) == 5
+    assert await granted(permits, FREE, 10) == 10
+
+
+async def test_the_limit_itself_is_what_the_tool_says(db: Database) -> None:
+    permits = RowPermits(db, [PER_MINUTE])
+    await permits.take("sales")
+    await permits.correct("sales", [Budget(Window.MINUTE, 298, amount=300, seconds=50)])
+    assert await granted(permits, "sales", 400) == 293
+    other = Limit("exact:1:8", ALL, 60, Window.MINUTE)
+    permits = RowPermits(db, [other])
+    await permits.correct("sales", [Budget(Window.MINUTE, 19, amount=20, seconds=50)])
+    assert await granted(permits, "sales", 40) == 19
+
+
+async def test_the_tools_windows_count_where_its_clock_is_not_ours(db: Database) -> None:
+    permits = RowPermits(db, [PER_MINUTE])
+    await db.run(
+        """INSERT INTO limit_use (key, operation_group, period, window_start, used)
+           VALUES ('exact:1:7', '*', 'minute', date_trunc('minute', clock_timestamp()), 20)"""
+    )
+    # Theirs ends in a second or two, wherever in our minute we are: then there is all of a new one.
+    await permits.correct("sales", [Budget(Window.MINUTE, 2, seconds=1.5)])
+    assert await used(db) == 58
+    assert await granted(permits, "sales", 5) == 0
+    await asyncio.sleep(1.7)
+    assert await granted(permits, "sales", 5) == 5
+    # It has just begun its next, while ours is used up.
+    await db.run("UPDATE limit_use SET used = 60, ends = clock_timestamp() + interval '2 seconds'")
+    await permits.correct("sales", [Budget(Window.MINUTE, 59, seconds=58)])
+    assert await granted(permits, "sales", 60, settling=True) == 59
+    # An answer of the minute before comes late.
+    await permits.correct("sales", [Budget(Window.MINUTE, 30, seconds=0.5)])
+    await asyncio.sleep(0.7)
+    assert await granted(permits, "sales", 5, settling=True) == 0
+
+
+async def test_what_the_tool_says_is_written_where_it_is_news(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    permits = RowPermits(db, [Limit("exact:1:7", ALL, 5000, Window.DAY)])
+    written = 0
+    correct = RowPermits._correct
+
+    async def counted(self: RowPermits, limit: Limit, budget: Budget) -> None:
+        nonlocal written
+        before = await db.one("SELECT xmin::text FROM limit_use")
+        await correct(self, limit, budget)
+        written += before != await db.one("SELECT xmin::text FROM limit_use")
+
+    monkeypatch.setattr(RowPermits, "_correct", counted)
+    for calls in range(1, 10):
+        await permits.take("sales")
+        await permits.correct("sales", [Budget(Window.DAY, 5000 - calls, amount=5000, seconds=80_000 - calls)])
+    assert written == 1  # when its day ends
+
+
+ERRORS = Limit("exact:1:7:clerk", ALL, 10, Window.HOUR, reserve=2, errors=True)
+
+
+async def test_errors_are_counted_before_the_tool_counts_them(db: Database) -> None:
+    permits = RowPermits(db, [ERRORS])
+    for _ in range(8):
+        await permits.take("sales")
+        await permits.failed("sales")
+    await db.run(
+        """UPDATE limit_error SET at = at - interval '20 minutes'
+           WHERE ctid = (SELECT ctid FROM limit_error ORDER BY at LIMIT 1)"""
+    )
+    with pytest.raises(Throttled) as refused:
+        await permits.take("sales")
+    assert refused.value.seconds == pytest.approx(40 * 60, abs=60)  # until the oldest is an hour old
+    assert refused.value.issue is not None
+    assert refused.value.issue.facts["errors"] == "8"
+    assert await granted(permits, "purchases", 5) == 5
+    assert await granted(permits, "sales", 1, settling=True) == 1
+    await db.run("UPDATE limit_error SET at = at - interval '40 minutes'")  # the oldest has left
+    other = RowPermits(db, [ERRORS])
+    assert await granted(other, "sales", 3) == 3
+    await other.failed("sales")
+    assert await granted(permits, "sales", 3) == 0
+    row = await db.one("SELECT count(*) AS kept FROM limit_error")
+    assert row is not None and row["kept"] == 8  # those that have left are not kept
+
+
+async def test_a_limit_of_errors_is_no_limit_of_calls(db: Database) -> None:
+    assert await granted(RowPermits(db, [ERRORS]), "sales", 100) == 100

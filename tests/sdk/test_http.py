@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +21,7 @@ from dagboek_sdk import clock, http
 from dagboek_sdk.attempt import SEND_WINDOW, Attempt, Booking, Op
 from dagboek_sdk.errors import NotProcessed, Refused, Throttled, ToolError, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.http import Answer, Client, Exchange, new_session, redact_headers
+from dagboek_sdk.limits import Budget, Window
 
 
 def an_attempt(late: bool = False) -> Attempt:
@@ -135,14 +136,19 @@ class Permits:
     def __init__(self, refuse: bool = False) -> None:
         self.taken: list[tuple[str, bool]] = []
         self.refuse = refuse
+        self.corrected: list[tuple[str | Budget, ...]] = []
+        self.failures: list[str] = []
 
     async def take(self, group: str, *, settling: bool = False) -> None:
         self.taken.append((group, settling))
         if self.refuse:
             raise Throttled(None, group=group)
 
-    async def correct(self, group: str, *, remaining: int | None, reset: Any) -> None:
-        raise AssertionError("nothing to correct")
+    async def correct(self, group: str, budgets: Sequence[Budget]) -> None:
+        self.corrected.append((group, *budgets))
+
+    async def failed(self, group: str) -> None:
+        self.failures.append(group)
 
 
 # a write that goes well, or is answered by the tool itself
@@ -647,6 +653,36 @@ async def test_a_write_whose_permit_core_took_takes_none() -> None:
     async with tool(web.Response(status=201)) as server, client(permits=permits) as http_client:
         await http_client.write(an_attempt(), "POST", server.url, group=None)
     assert permits.taken == []
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_what_an_answer_says_of_the_limits_is_told_beside_its_meaning(writes: bool) -> None:
+    permits = Permits()
+    said = Budget(Window.MINUTE, 7)
+    options: dict[str, Any] = {"permits": permits, "budgets": lambda _: [said]}
+    options["counts_as_error"] = lambda answer: answer.status == 422
+    attempt = an_attempt()
+    attempt.group = "bookings"
+    async with tool(web.Response(status=422, text="no such journal")) as server, client(**options) as http_client:
+        with pytest.raises(Refused):
+            if writes:
+                await http_client.write(attempt, "POST", server.url, group=None)
+            else:
+                await http_client.read("GET", server.url, group="bookings")
+    assert permits.failures == ["bookings"]
+    assert permits.corrected == [("bookings", said)]
+
+
+async def test_limits_that_cannot_be_told_change_no_outcome() -> None:
+    class Away(Permits):
+        async def correct(self, group: str, budgets: Sequence[Budget]) -> None:
+            raise OSError("the database is away")
+
+    options: dict[str, Any] = {"budgets": lambda _: [Budget(Window.MINUTE, 7)], "counts_as_error": lambda _: False}
+    attempt = an_attempt()
+    async with tool(web.Response()) as server, client(permits=Away(), **options) as http_client:
+        await http_client.write(attempt, "POST", server.url, group="bookings")
+    assert attempt.answer_ok
 
 
 # reads

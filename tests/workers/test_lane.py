@@ -19,7 +19,7 @@ from dagboek_schemas.issues import Issue
 from dagboek_sdk import clock
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
 from dagboek_sdk.errors import NumberTaken, Throttled, ToolUnavailable, Trouble
-from dagboek_sdk.limits import Limit, Window
+from dagboek_sdk.limits import Budget, Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_workers import trouble
 from lane_books import LaneOf, Tool, again, event, planned, revision_of, snapshot
@@ -302,7 +302,7 @@ async def test_a_limit_is_waited_out_by_the_clock_that_its_end_is_of(
     await planned(books, 0, N1)
     limit = Limit(f"tool:{books.administration}", "bookings", 1, Window.DAY)
     permits = RowPermits(books.db, [limit])
-    await permits.correct("bookings", remaining=0, reset=datetime.now(UTC) + timedelta(minutes=10))
+    await permits.correct("bookings", [Budget(Window.DAY, 0, seconds=600)])
 
     class Limited(Tool):
         def operation_group(self, attempt: Attempt) -> str:

@@ -64,6 +64,7 @@ async def _intend(
     group = tool.operation_group(attempt)
     if group is not None:
         await _permit(task, tool, group)
+    attempt.group = group
     async with asyncio.timeout(tool.call_deadline * 4):
         await tool.prepare()
     if booking.series is not None and op is Op.CREATE:
@@ -232,8 +233,9 @@ async def _repeat(task: ItemTask, tool: AccountingPlugin, attempt: Attempt, gran
     """Sends the same attempt once more; only booked, already there or number taken settle it."""
     task.sent_before = True
     try:
-        if (group := tool.operation_group(attempt)) is not None:
-            await _permit(task, tool, group, settling=True)
+        attempt.group = tool.operation_group(attempt)
+        if attempt.group is not None:
+            await _permit(task, tool, attempt.group, settling=True)
     except Throttled:
         return Uncertain("no permit for a repeat")
     t0 = clock.boot_time()
