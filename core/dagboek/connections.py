@@ -17,12 +17,14 @@ import psycopg
 from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import AccountingPlugin, Administration, Link, Secrets
 from dagboek_sdk.http import Recorder
+from dagboek_sdk.oauth import Identity, OAuthPlugin
 from dagboek_sdk.settings import ConnectionSettings
 from psycopg.rows import DictRow
 from pydantic import BaseModel
 
 from dagboek import administrations, contexts, logins
 from dagboek.connection_settings import Problem, faults, unfinished
+from dagboek.consent import Consenting
 from dagboek.database import Connection, Database, Jsonb
 from dagboek.logins import HeldSecrets, LoginProblem, LoginSecrets
 from dagboek.permits import RowPermits
@@ -68,6 +70,8 @@ class ConnectionRow:
     deleted: bool
     next_run_at: datetime | None
     """When the next automatic run is due (UTC)."""
+    broken: Issue | None
+    """Why its login must be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class Tried:
     settings: BaseModel
     administrations: Sequence[Administration]
     held: HeldSecrets
+    identity: Identity | None = None
+    """Who has consented, where a login is made so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,8 @@ class OpenedTools:
 
 
 _COLUMNS: Final = """
-    c.id, c.tenant_id, t.name AS tenant_name, c.entity_id, e.name AS entity_name, c.login_id, l.tool_user, c.plugin,
+    c.id, c.tenant_id, t.name AS tenant_name, c.entity_id, e.name AS entity_name, c.login_id, c.plugin,
+    coalesce(nullif(l.user_name, ''), l.tool_user) AS tool_user, l.broken_issue AS broken,
     c.state, c.settings, c.administration_id, coalesce(a.name, '') AS administration_name, coalesce(a.host, '') AS host,
     coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted, c.next_run_at
 """
@@ -117,21 +124,36 @@ _TABLES: Final = """
 # set-up
 
 
-async def try_login(db: Database, plugins: Plugins, plugin: str, given: Mapping[str, Any]) -> Tried:
+async def try_login(
+    db: Database, plugins: Plugins, plugin: str, given: Mapping[str, Any], consent: Consenting | None = None
+) -> Tried:
     """Logs in with the credentials `given` and lists the books that they reach; stores nothing.
 
-    Raises LoginProblem for settings of the wrong shape, UnknownPlugin, and what the tool raises (LoginBroken for
-    wrong credentials).
+    `consent` sends a person to where they consent, for tools that want it. Raises LoginProblem for settings of the
+    wrong shape, UnknownPlugin, and what the tool raises (LoginBroken for wrong credentials).
     """
     tool_class = plugins.tool(plugin)
     settings = logins.check_settings(tool_class.about.settings, given, tool_class.about.title)
-    held = HeldSecrets()
+    held, identity = HeldSecrets(), None
     tool = _made(db, tool_class, settings, "", held)
     try:
+        if isinstance(tool, OAuthPlugin):
+            if consent is None:
+                raise ConnectionProblem(f"{tool.about.title} is connected by a person's consent in a browser.")
+            given_consent = await consent(tool.tokens.oauth)
+            await tool.tokens.exchange(given_consent.code, given_consent.redirect_uri)
+            identity = await tool.identity()
         reached = await tool.administrations()
     finally:
         await tool.close()
-    return Tried(plugin, settings, reached, held)
+    return Tried(plugin, settings, reached, held, identity)
+
+
+async def refuse_another(db: Database, vault: Vault, tried: Tried, tenant_id: UUID | None) -> None:
+    """`logins.BelongsToAnother` where the user has consented for a tenant other than this one; None: a new one."""
+    if tried.identity is not None:
+        app = logins.app_of(tried.settings)
+        await logins.refuse_another(db, vault, tenant_id, tried.plugin, app, tried.identity, tried.held)
 
 
 async def begin(db: Database, vault: Vault, tried: Tried, tenant_id: UUID, entity_id: UUID) -> UUID:
@@ -139,8 +161,10 @@ async def begin(db: Database, vault: Vault, tried: Tried, tenant_id: UUID, entit
 
     An unfinished connection of the entity is taken up again.
     """
-    login = await logins.save_login(db, vault, tenant_id, tried.plugin, tried.settings)
-    await tried.held.keep(LoginSecrets(db, vault, login.id))
+    await refuse_another(db, vault, tried, tenant_id)
+    login = await logins.save_login(
+        db, vault, tenant_id, tried.plugin, tried.settings, held=tried.held, identity=tried.identity
+    )
     return await _begun(db, tenant_id, entity_id, login.id, tried.plugin)
 
 
@@ -153,9 +177,10 @@ async def connect(
     entity_id: UUID,
     plugin: str,
     given: Mapping[str, Any],
+    consent: Consenting | None = None,
 ) -> Connecting:
     """`try_login`, then `begin`: nothing is stored before the tool has accepted the credentials."""
-    tried = await try_login(db, plugins, plugin, given)
+    tried = await try_login(db, plugins, plugin, given, consent)
     return Connecting(await begin(db, vault, tried, tenant_id, entity_id), tried.administrations)
 
 
@@ -335,14 +360,14 @@ def _consequences(row: ConnectionRow, booked: int, forgotten: bool) -> list[str]
     return said
 
 
-async def break_login(connection: Connection, connection_id: UUID) -> None:
+async def break_login(connection: Connection, connection_id: UUID, issue: Issue) -> None:
     """The tool refuses the credentials of this connection: it and all others of the login wait for a person.
 
     Within a transaction of the caller.
     """
     found = await connection.execute("SELECT login_id FROM connection WHERE id = %s", (connection_id,))
     if row := await found.fetchone():
-        await logins.mark_broken(connection, row["login_id"])
+        await logins.mark_broken(connection, row["login_id"], issue)
 
 
 # look-ups
@@ -477,5 +502,6 @@ def _row(found: DictRow) -> ConnectionRow:
             **found,
             "state": State(found["state"]),
             "settings": ConnectionSettings.model_validate(found["settings"]),
+            "broken": Issue.model_validate(found["broken"]) if found["broken"] else None,
         }
     )

@@ -306,8 +306,9 @@ async def _answer(tool: AccountingPlugin) -> Told:
         return _wrong("connection", f"the tool did not answer within {PATIENCE:.0f} seconds", again)
     except Throttled:
         return _note("connection", "not asked, as the tool takes no more requests for now", "Look again later.")
-    except LoginBroken:
-        return _wrong("connection", "the tool does not accept this login", "dagboek connect")
+    except LoginBroken as broken:
+        words = f" Its words: {broken.tool_words}" if broken.tool_words else ""
+        return _wrong("connection", f"the tool does not accept this login.{words}", "dagboek connect")
     except ToolError as trouble:
         words = f" Its words: {trouble.tool_words}" if trouble.tool_words else ""
         return _wrong("connection", f"the tool cannot be used: {trouble}.{words}", again)

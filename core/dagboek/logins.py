@@ -1,13 +1,15 @@
 """Logins into tools: settings with credentials encrypted at rest, tokens shared by all processes (design section 8).
 
 A plugin's settings may name, besides its secrets, `base_url` (the tool's address, which tells sandboxes and the real
-tool apart) and the user, as `tool_user`, `user`, `username` or `email`: together they make a login.
+tool apart) and the user, as `tool_user`, `user`, `username` or `email`: together they make a login. Where a person
+consents (OAuth), the tool says who the user is, and the login is one per app and user: a second consent of the same
+user ends the tokens of the first.
 """
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,10 +19,12 @@ from uuid import UUID
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import psycopg
+from dagboek_schemas.issues import Issue
 from dagboek_sdk.errors import ToolUnavailable
+from dagboek_sdk.oauth import NAME, Identity
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
-from dagboek.database import Connection, Database, connect
+from dagboek.database import Connection, Database, Jsonb, connect
 from dagboek.tenants import Unusable
 from dagboek.vault import Vault
 
@@ -42,6 +46,19 @@ _USER_FIELDS: Final = ("tool_user", "user", "username", "user_name", "login", "e
 
 class LoginProblem(Unusable):
     """Settings or credentials that cannot be used. The text names each field and never shows a value."""
+
+
+class BelongsToAnother(Unusable):
+    """The user has consented for another tenant. The text says what to do; it does not name that tenant."""
+
+    def __init__(self, identity: Identity | None) -> None:
+        name = identity.name if identity else "This user"
+        super().__init__(
+            f"{name} is connected with this app under another tenant already. The tool keeps one consent of a user for "
+            "an app, so a second would end the first. Nothing was stored; the other tenant goes on. Connect as another "
+            "user of the tool, made for this tenant (log out in the browser first), or delete the other tenant's "
+            "connections of this user: dagboek connection delete"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +127,88 @@ def secrets_of(settings: BaseModel) -> frozenset[str]:
     return frozenset(secret for secret in found if secret)
 
 
-async def save_login(db: Database, vault: Vault, tenant_id: UUID, plugin: str, settings: BaseModel) -> LoginRow:
+async def save_login(
+    db: Database,
+    vault: Vault,
+    tenant_id: UUID,
+    plugin: str,
+    settings: BaseModel,
+    *,
+    held: "HeldSecrets | None" = None,
+    identity: Identity | None = None,
+) -> LoginRow:
     """Stores the checked settings of a login; one of the same tenant, tool and user is replaced and whole again.
 
-    Its tokens go: they may have been made with the credentials of before.
+    Its tokens go, as they may have been made with the credentials of before; those of `held` come in their place, in
+    the same transaction: some tools give each only once. BelongsToAnother when another tenant has this user's consent.
     """
-    async with db.transaction() as connection:
-        saved = await connection.execute(
-            """INSERT INTO login (tenant_id, plugin, tool_user, settings) VALUES (%s, %s, %s, %s)
-               ON CONFLICT (tenant_id, plugin, tool_user)
-               DO UPDATE SET settings = excluded.settings
-               RETURNING id, tenant_id, plugin, tool_user, broken_since""",
-            (tenant_id, plugin, user_of(settings), vault.encrypt(settings.model_dump())),
-        )
-        row = await saved.fetchone()
-        assert row is not None
-        await connection.execute("DELETE FROM login_token WHERE login_id = %s", (row["id"],))
-        await mark_whole(connection, row["id"])
-    return LoginRow(**{**row, "broken_since": None})
+    app = app_of(settings) if identity else ""
+    user = identity.id if identity else user_of(settings)
+    before = await db.one(_SAME, tenant_id, plugin, app, user) if identity else None
+    async with AsyncExitStack() as stack:
+        if before is not None:  # whoever renews the old tokens would store them over the new ones
+            await stack.enter_async_context(LoginSecrets(db, vault, before["id"]).lock(NAME))
+        try:
+            async with db.transaction() as connection:
+                return await _saved(connection, vault, settings, held, (tenant_id, plugin, app, user), identity)
+        except psycopg.errors.UniqueViolation as taken:
+            raise BelongsToAnother(identity) from taken
+
+
+_SAME: Final = "SELECT id FROM login WHERE tenant_id = %s AND plugin = %s AND app = %s AND tool_user = %s"
+
+
+async def _saved(
+    connection: Connection,
+    vault: Vault,
+    settings: BaseModel,
+    held: "HeldSecrets | None",
+    key: tuple[UUID, str, str, str],
+    identity: Identity | None,
+) -> LoginRow:
+    saved = await connection.execute(
+        """INSERT INTO login (tenant_id, plugin, app, tool_user, settings, user_name) VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (tenant_id, plugin, app, tool_user)
+           DO UPDATE SET settings = excluded.settings, user_name = excluded.user_name
+           RETURNING id, tenant_id, plugin, tool_user""",
+        (*key, vault.encrypt(settings.model_dump()), identity.name if identity else ""),
+    )
+    row = await saved.fetchone()
+    assert row is not None
+    await connection.execute("DELETE FROM login_token WHERE login_id = %s", (row["id"],))
+    for name, (value, until) in (held.tokens if held else {}).items():
+        await connection.execute(_KEEP, (row["id"], name, vault.encrypt({"token": value}), until))
+    await mark_whole(connection, row["id"])
+    return LoginRow(**row, broken_since=None)
+
+
+def app_of(settings: BaseModel) -> str:
+    """The app that a user consents to, and where: `client id@host`."""
+    return f"{getattr(settings, 'client_id', '')}@{host_of(settings)}"
+
+
+async def refuse_another(
+    db: Database, vault: Vault, ours: UUID | None, plugin: str, app: str, identity: Identity, held: "HeldSecrets"
+) -> None:
+    """BelongsToAnother where a tenant other than `ours` has the consent of this user for this app.
+
+    The consent given now has ended the tokens of that one: it gets the new ones, if it worked until then.
+    """
+    other = await db.one(
+        """SELECT id, broken_since FROM login WHERE plugin = %s AND app = %s AND tool_user = %s AND settings <> ''
+             AND tenant_id IS DISTINCT FROM %s""",
+        plugin,
+        app,
+        identity.id,
+        ours,
+    )
+    if other is None:
+        return
+    secrets = LoginSecrets(db, vault, other["id"])
+    if other["broken_since"] is None:
+        async with secrets.lock(NAME):
+            await held.keep(secrets)
+    raise BelongsToAnother(identity)
 
 
 def opened(vault: Vault, model: type[BaseModel], stored: bytes, what: str) -> BaseModel:
@@ -137,12 +218,15 @@ def opened(vault: Vault, model: type[BaseModel], stored: bytes, what: str) -> Ba
     return check_settings(model, vault.decrypt(stored), what)
 
 
-async def mark_broken(connection: Connection, login_id: UUID) -> None:
+async def mark_broken(connection: Connection, login_id: UUID, issue: Issue) -> None:
     """The tool refuses the credentials: connections of the login wait until a person connects again.
 
     Within a transaction of the caller, as is `mark_whole`.
     """
-    await connection.execute("UPDATE login SET broken_since = coalesce(broken_since, now()) WHERE id = %s", (login_id,))
+    await connection.execute(
+        "UPDATE login SET broken_since = coalesce(broken_since, now()), broken_issue = %s WHERE id = %s",
+        (Jsonb(issue.model_dump(mode="json")), login_id),
+    )
     await connection.execute(
         "UPDATE connection SET state = 'reconnect' WHERE login_id = %s AND state = 'connected' AND deleted_at IS NULL",
         (login_id,),
@@ -151,7 +235,7 @@ async def mark_broken(connection: Connection, login_id: UUID) -> None:
 
 async def mark_whole(connection: Connection, login_id: UUID) -> None:
     """The credentials work again, and so do the connections that waited for them."""
-    await connection.execute("UPDATE login SET broken_since = NULL WHERE id = %s", (login_id,))
+    await connection.execute("UPDATE login SET broken_since = NULL, broken_issue = NULL WHERE id = %s", (login_id,))
     await connection.execute(
         "UPDATE connection SET state = 'connected' WHERE login_id = %s AND state = 'reconnect' AND deleted_at IS NULL",
         (login_id,),
@@ -197,6 +281,12 @@ class _Refreshers:
 _refreshers: WeakKeyDictionary[Database, _Refreshers] = WeakKeyDictionary()
 
 
+_KEEP: Final = """
+    INSERT INTO login_token (login_id, name, value, until) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (login_id, name) DO UPDATE SET value = excluded.value, until = excluded.until
+"""
+
+
 class LoginSecrets:
     """`dagboek_sdk.accounting.Secrets` over the table `login_token`: encrypted, shared by all processes.
 
@@ -220,14 +310,7 @@ class LoginSecrets:
 
     async def save(self, name: str, value: str, until: datetime) -> None:
         """Keeps the token, replacing an older one."""
-        await self._db.run(
-            """INSERT INTO login_token (login_id, name, value, until) VALUES (%s, %s, %s, %s)
-               ON CONFLICT (login_id, name) DO UPDATE SET value = excluded.value, until = excluded.until""",
-            self._login_id,
-            name,
-            self._vault.encrypt({"token": value}),
-            until,
-        )
+        await self._db.run(_KEEP, self._login_id, name, self._vault.encrypt({"token": value}), until)
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
@@ -288,24 +371,24 @@ class HeldSecrets:
     """Tokens in memory while a login is tried before it is stored; `keep` hands them over."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self.tokens: dict[str, tuple[str, datetime]] = {}
         self._lock = asyncio.Lock()
 
     async def load(self, name: str) -> tuple[str, datetime] | None:
         """The token and its end."""
-        return self._tokens.get(name)
+        return self.tokens.get(name)
 
     async def save(self, name: str, value: str, until: datetime) -> None:
         """Keeps the token."""
-        self._tokens[name] = (value, until)
+        self.tokens[name] = (value, until)
 
     def lock(self, name: str) -> asyncio.Lock:
         """Nobody else knows these tokens: one lock for all."""
         return self._lock
 
     async def keep(self, secrets: LoginSecrets) -> None:
-        """Moves the tokens to where they stay: some tools give each only once."""
-        for name, (value, until) in self._tokens.items():
+        """Moves the tokens to where they stay."""
+        for name, (value, until) in self.tokens.items():
             await secrets.save(name, value, until)
 
 

@@ -12,6 +12,7 @@ from dagboek.admission import Admission
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database, DatabaseUnavailable
 from dagboek.embedded import Services
+from dagboek.keep_alive import keep_alive
 from dagboek.night import Night
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins, unexpected
@@ -84,6 +85,7 @@ class CoreService:
                 ("schedule", 1, lambda: request_due(db, publisher, night)),
                 ("replay", 0.5, replay.step),
                 ("alive", 10, lambda: alive(db)),
+                ("keep_alive", 3600, lambda: keep_alive(db, self._plugins, self._vault)),
                 ("retention", 3600, lambda: drop_old(db)),
             ]
             tasks = [asyncio.create_task(_every(name, seconds, job, stop)) for name, seconds, job in jobs]

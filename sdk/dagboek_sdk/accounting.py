@@ -69,7 +69,7 @@ class About:
     Else an answer that comes twice could be taken for that of the next call.
     """
     keep_alive_days: int | None = None
-    """A login unused for this long dies; core uses it before."""
+    """A login by consent (`oauth`) dies when it is not used for this long; core uses it before, with `prepare`."""
 
     @property
     def settle_seconds(self) -> float:

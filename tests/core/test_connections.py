@@ -16,6 +16,7 @@ from dagboek.plugins import Plugins, UnknownPlugin
 from dagboek.tenants import Entity, Tenant, ensure_entity, ensure_tenant
 from dagboek.vault import Vault, new_key
 from dagboek_schemas.documents import Document, Party
+from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import About, AccountingPlugin, Administration, Lists, MappingContext, Row
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking
@@ -293,7 +294,7 @@ async def test_connecting_again_repairs_the_connection_that_is_there(world: Worl
     row = await world.connected()
     await world.save(row.id, SETTINGS)
     async with world.db.transaction() as connection:
-        await connections.break_login(connection, row.id)
+        await connections.break_login(connection, row.id, Issue(code="B08"))
     assert (await connections.find(world.db, row.id)).state is State.RECONNECT
     again = await world.choose((await world.connect()).connection_id)
     assert (again.id, again.state) == (row.id, State.CONNECTED)
@@ -304,7 +305,7 @@ async def test_another_user_takes_over_a_broken_connection(world: World) -> None
     row = await world.connected()
     await world.save(row.id, SETTINGS)
     async with world.db.transaction() as connection:
-        await connections.break_login(connection, row.id)
+        await connections.break_login(connection, row.id, Issue(code="B08"))
     begun = await world.connect(given={"user": "successor", "password": "right horse"})
     again = await world.choose(begun.connection_id)
     assert (again.id, again.state, again.tool_user) == (row.id, State.CONNECTED, "successor@books.example")

@@ -12,6 +12,7 @@ from dagboek.database import Database
 from dagboek.logins import LoginProblem, LoginRow, LoginSecrets
 from dagboek.tenants import Tenant, ensure_tenant
 from dagboek.vault import Vault, VaultError, new_key
+from dagboek_schemas.issues import Issue
 from dagboek_sdk.errors import ToolUnavailable
 from pydantic import BaseModel, Field, SecretStr
 
@@ -252,7 +253,7 @@ async def test_keys_are_changed_without_a_gap(db: Database, vault: Vault, login:
 
 async def test_broken_and_whole_again(db: Database, vault: Vault, tenant: Tenant, login: LoginRow) -> None:
     async with db.transaction() as connection:
-        await logins.mark_broken(connection, login.id)
+        await logins.mark_broken(connection, login.id, Issue(code="B08"))
     row = await db.one("SELECT broken_since FROM login")
     assert row is not None and row["broken_since"] is not None
     assert (await logins.save_login(db, vault, tenant.id, "memory", SETTINGS)).broken_since is None

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import structlog
+from dagboek import connections
 from dagboek.connections import ConnectionProblem
-from dagboek.logins import LoginProblem, mark_broken
+from dagboek.logins import LoginProblem
 from dagboek.plugins import unexpected
 from dagboek.runs import component_error, finish_run, held_back
 from dagboek_schemas.issues import Issue, Severity
@@ -136,10 +137,8 @@ async def break_login(task: ItemTask, broken: LoginBroken) -> None:
     """Credentials are gone: the run ends, and a person must reconnect."""
     issue = broken.issue.model_copy(update={"tool_words": broken.tool_words})
     await task.loop.recorder.written()
-    row = await task.loop.db.one("SELECT login_id FROM connection WHERE id = %s", task.window.run["connection_id"])
     async with task.loop.db.transaction() as connection:
-        if row is not None:
-            await mark_broken(connection, row["login_id"])
+        await connections.break_login(connection, task.window.run["connection_id"], issue)
         await finish_run(connection, task.window.run["id"], broken=issue)
     raise LetGo  # a login that is refused again and again gets locked
 

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import click
 import orjson
@@ -14,15 +16,17 @@ import typer
 from dagboek_schemas.identity import normal_number
 from dagboek_sdk.accounting import AccountingPlugin, Administration
 from dagboek_sdk.errors import LoginBroken, Throttled, ToolUnavailable
+from dagboek_sdk.oauth import OAuth
 from pydantic import BaseModel
 
-from dagboek import connections, contexts
+from dagboek import connections, consent, contexts
 from dagboek.cli import tables
 from dagboek.cli.failures import CommandFailed, listed
 from dagboek.cli.proposing import propose_settings
 from dagboek.cli.session import Session, open_session, run
 from dagboek.cli.wording import Wording
 from dagboek.connections import ConnectionRow, Tried
+from dagboek.consent import Consent
 from dagboek.logins import names_of_secrets, own_names
 from dagboek.settings import ENV_PREFIX
 from dagboek.tenants import (
@@ -63,12 +67,14 @@ def register(app: typer.Typer) -> None:
             datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="book from this day on")
         ] = None,
         accept: Annotated[bool, typer.Option("--accept", help="store the proposed settings")] = False,
+        browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open one where consent is asked")] = True,
         sure: Annotated[bool, typer.Option("--yes", help="take a VAT number whose check digit is wrong")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="for programs; asks nothing")] = False,
     ) -> None:
         """Connect a company to its books: credentials, administration, proposed settings.
 
-        What is not given is taken from DAGBOEK_<TOOL>_<NAME>, such as DAGBOEK_OCTOPUS_PASSWORD, or asked for.
+        What is not given is taken from DAGBOEK_<TOOL>_<NAME>, such as DAGBOEK_OCTOPUS_PASSWORD, or asked for. Where the
+        tool wants a person's consent, that is given in a browser: its address is shown, and opened on a terminal.
         """
         from_file, from_options = _from_file(credentials_file), _from_options(values or (), base_url)
         company = _Company(tenant.strip(), entity.strip(), vat, company_number, fiscal_year_start)
@@ -78,7 +84,7 @@ def register(app: typer.Typer) -> None:
                 setup = _Setup(session, tool, company, as_json)
                 # Nothing is written before all that can be checked is right: a mistyped word leaves nothing behind.
                 await setup.check_company(sure=sure)
-                tried = await setup.log_in({**setup.own_names(from_file), **from_options})
+                tried = await setup.log_in({**setup.own_names(from_file), **from_options}, browser=browser)
                 await setup.connect(tried, administration)
                 await setup.settle(start_date.date() if start_date else None, accept)
 
@@ -140,12 +146,18 @@ class _Setup:
             return dict(given)
         return own_names(self._tool_class.about.settings, {**given, **given["credentials"]})
 
-    async def log_in(self, given: Mapping[str, Any]) -> Tried:
-        """Tries the credentials; what is missing is asked for."""
+    async def log_in(self, given: Mapping[str, Any], *, browser: bool) -> Tried:
+        """Tries the credentials; what is missing is asked for, as is a consent where the tool wants one."""
         about, session = self._tool_class.about, self._session
         settings = _completed(about.settings, about.name, given, self._asks)
+
+        async def consented(oauth: OAuth) -> Consent:
+            return await self._consent(oauth, browser=browser and self._asks)
+
         try:
-            return await connections.try_login(session.db, session.plugins, about.name, settings)
+            tried = await connections.try_login(session.db, session.plugins, about.name, settings, consented)
+            await connections.refuse_another(session.db, session.vault, tried, await self._tenant())
+            return tried
         except LoginBroken as broken:
             text = Wording(session.plugins, "en").of(broken.issue)
             words = f" Its words: {broken.tool_words}" if broken.tool_words else ""
@@ -156,6 +168,32 @@ class _Setup:
                 f"{about.title} could not be asked: {away}.{words} Nothing was stored. Check its address (--base-url) "
                 "and the internet connection, or try again later."
             ) from None
+
+    async def _consent(self, oauth: OAuth, *, browser: bool) -> Consent:
+        """Standard error has the address, also for a program."""
+        title = self._tool_class.about.title
+
+        def show(address: str) -> None:
+            typer.echo(f"Log in to {title} and consent, in a browser on this machine:\n\n{address}\n", err=True)
+            if browser:
+                webbrowser.open(address)
+
+        if not consent.by_paste(oauth):
+            return await consent.in_browser(oauth, show)
+        if not self._asks:
+            raise CommandFailed(
+                f"The app's redirect address is {oauth.redirect_uri}, so the answer of {title} must be pasted: connect "
+                "on a terminal, without --json."
+            )
+        return await consent.pasted(
+            oauth, show, lambda: str(typer.prompt("The address the browser is at now", err=True))
+        )
+
+    async def _tenant(self) -> UUID | None:
+        try:
+            return (await find_tenant(self._session.db, self._company.tenant)).id
+        except Unusable:
+            return None
 
     async def connect(self, tried: Tried, wanted: str | None) -> None:
         """The administration, then everything is written."""

@@ -9,6 +9,7 @@ from dagboek.cli import tables
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.selecting import target, tenants
 from dagboek.cli.session import open_session, run
+from dagboek.cli.wording import Wording
 
 Named = Annotated[str, typer.Argument(metavar="CONNECTION", help="id or the start of it, entity, VAT number")]
 Tenant = Annotated[str | None, typer.Option(help="of one tenant")]
@@ -48,6 +49,7 @@ async def _list(tenant: str | None, as_json: bool) -> None:
     async with open_session() as session:
         tenant_id = (await tenants(session.db, tenant))[0].id if tenant else None
         rows = await connections.listed(session.db, tenant_id)
+        wording = Wording(session.plugins, "en") if any(row.broken for row in rows) else None
     if as_json:
         tables.print_json([_content(row) for row in rows])
         return
@@ -62,6 +64,10 @@ async def _list(tenant: str | None, as_json: bool) -> None:
         cells.append(tables.moment(row.next_run_at))
         shown.add_row(*(tables.cell(text) for text in cells))
     tables.console().print(shown)
+    for row in rows:
+        if wording and row.broken:
+            text = wording.of(row.broken)
+            tables.console().print(tables.cell(f"{str(row.id)[:8]}: {text.cause} {text.remedy}"), style="yellow")
 
 
 async def _delete(named: str, tenant: str | None, sure: bool, as_json: bool) -> None:
@@ -94,5 +100,6 @@ def _content(row: connections.ConnectionRow) -> dict[str, object]:
         "administration_name": row.administration_name or None,
         "user": row.tool_user,
         "state": row.state,
+        "reconnect_because": row.broken.model_dump(mode="json") if row.broken else None,
         "next_run_at": row.next_run_at,
     }
