@@ -45,6 +45,10 @@ class RecordConsumer(aiokafka.Consumer):
         stopping = self.should_stop or fetcher.should_stop
         return not stopping and self.flow_active and self.app.consumer_generation_id == generation
 
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Whether records are fetched. Faust looks whether they pass its streams as well, and there are none here."""
+        self._thread._verify_aiokafka_event_path(now, tp)
+
     async def _note_hole(self, partition: Any, offset: int) -> None:
         """Offsets of the log that are no records are committed over."""
         before = self._read_offset[partition]
