@@ -9,7 +9,7 @@ from dagboek.chaos.report import command
 from dagboek.chaos.schedule import VICTIMS, Wishes, documents_of, schedule
 from dagboek.cli import chaos
 from dagboek.settings import Settings
-from dagboek_octopus.sandbox.faults import KINDS
+from dagboek_sdk.sandbox.faults import KINDS
 from typer.testing import CliRunner
 
 WISHES = Wishes(

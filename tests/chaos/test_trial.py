@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from chaos.trials import chaos
-from dagboek_octopus.sandbox.faults import KINDS
+from dagboek_sdk.sandbox.faults import KINDS
 
 
 @pytest.mark.timeout(420)

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from dagboek_octopus.sandbox import SAMPLE_CREDENTIALS, start_sandbox
-from dagboek_octopus.sandbox.faults import KINDS
+from dagboek_sdk.sandbox.faults import KINDS
 
 from .conftest import Client, Starter, booking, relation
 

@@ -15,10 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from dagboek_sdk.sandbox.clock import Clock
+
 from . import reports, sample, wire
 from .balancing import Balancings
 from .booking import Rules
-from .clock import Clock
 from .dossier import (
     Dossier,
     calendar_years,

@@ -4,62 +4,15 @@ In a test in the same process the methods of `Control` can be called directly, w
 keyword arguments. The package's page lists them all.
 """
 
-from collections import deque
 from typing import Any
+
+from dagboek_sdk.sandbox.faults import Faults
+from dagboek_sdk.sandbox.requests import Requests, utc_text
 
 from . import wire
 from .books import Books
-from .faults import KINDS, Faults, listed
 from .limits import ANSWERS, Limits
 from .wire import Json
-
-
-class Requests:
-    """The last calls; no tokens and no bodies."""
-
-    def __init__(self, keep: int) -> None:
-        self._last: deque[tuple[float, str, str, int | None, float, str | None, int | None, str | None]] = deque(
-            maxlen=keep
-        )
-        self.total = 0
-
-    def add(
-        self,
-        at: float,
-        method: str,
-        path: str,
-        status: int | None,
-        seconds: float,
-        operation: str | None,
-        dossier: int | None,
-        fault: str | None,
-    ) -> None:
-        """Notes a call; status None: it was never answered."""
-        self.total += 1
-        self._last.append((at, method, path, status, seconds, operation, dossier, fault))
-
-    def clear(self) -> None:
-        """Forgets all."""
-        self._last.clear()
-        self.total = 0
-
-    def last(self, count: int = 100, operation: str | None = None, dossier: int | None = None) -> list[dict[str, Any]]:
-        """The last calls, oldest first."""
-        rows = [
-            {
-                "time": wire.utc_text(at),
-                "method": method,
-                "path": path,
-                "status": status,
-                "milliseconds": round(seconds * 1000, 3),
-                "operation": name,
-                "dossier": number,
-                "fault": fault,
-            }
-            for at, method, path, status, seconds, name, number, fault in self._last
-            if operation in (None, name) and dossier in (None, number)
-        ]
-        return rows[-count:]
 
 
 class Control:
@@ -96,7 +49,7 @@ class Control:
         return {
             "sandbox": "octopus",
             "booking": "insertBuySellBooking",
-            "faults_known": list(KINDS),
+            "faults_known": list(self._faults.kinds),
             "dossiers": [
                 {
                     "id": dossier.id,
@@ -107,7 +60,7 @@ class Control:
                 }
                 for dossier in self._books.dossiers.values()
             ],
-            "clock": wire.utc_text(self._books.clock.now()),
+            "clock": utc_text(self._books.clock.now()),
             "limits": self.limits(),
             "faults": self._faults.listed(),
         }
@@ -116,17 +69,12 @@ class Control:
 
     def faults(self, **conditions: Any) -> Json:
         """Without arguments what is on; with `off` (true or an id) less; with `kind` and conditions one more."""
-        if "off" in conditions:
-            off = conditions["off"]
-            self._faults.remove(None if off is True else int(off))
-        elif conditions:
-            return listed(self._faults.add(**conditions))
-        return {"faults": self._faults.listed()}
+        return self._faults.switch(conditions)
 
     def clock(self, advance_seconds: float = 0) -> Json:
         """Moves the clock forward."""
         self._books.clock.advance(float(advance_seconds))
-        return {"now": wire.utc_text(self._books.clock.now())}
+        return {"now": utc_text(self._books.clock.now())}
 
     def limits(
         self,

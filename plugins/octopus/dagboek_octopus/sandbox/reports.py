@@ -4,7 +4,8 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
-from . import wire
+from dagboek_sdk.sandbox.requests import utc_text
+
 from .booking import Booking, Posting
 from .dossier import Dossier
 from .wire import ZERO
@@ -49,8 +50,8 @@ def entry(dossier: Dossier, booking: Booking) -> dict[str, Any]:
         "balanced": not sum((posting.amount for posting in booking.postings), ZERO),
         "attachments": [attachment._asdict() for attachment in booking.attachments],
         "origin": booking.origin,
-        "booked": wire.utc_text(booking.booked),
-        "modified": wire.utc_text(booking.modified),
+        "booked": utc_text(booking.booked),
+        "modified": utc_text(booking.modified),
         "revision": booking.revision,
     }
 

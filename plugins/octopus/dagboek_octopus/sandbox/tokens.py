@@ -11,7 +11,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from .clock import Clock
+from dagboek_sdk.sandbox.clock import Clock
 
 LIFE_SECONDS = 600
 

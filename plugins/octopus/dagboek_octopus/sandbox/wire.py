@@ -10,7 +10,7 @@ Amounts are `Decimal` everywhere inside; they become JSON numbers here and nowhe
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -242,8 +242,3 @@ def exact(value: Any) -> Any:
 def dump_exact(value: Any) -> bytes:
     """JSON of `exact`."""
     return _encode(exact(value)).encode()
-
-
-def utc_text(seconds: float) -> str:
-    """Seconds since 1970 as an ISO time in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,6 +1,7 @@
-"""Faults that can be switched on: see the package's page for the list."""
+"""Faults that can be switched on in a sandbox."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from itertools import count
@@ -24,6 +25,7 @@ KINDS = (
     "refuse_update",
     "refuse",
 )
+"""What every sandbox can do; the pages of the sandboxes say how each of them answers."""
 
 # Done after the operation took place; all others come before it.
 AFTER = (
@@ -36,8 +38,6 @@ AFTER = (
     "answered_twice",
 )
 
-_UPDATES = ("updateBuySellBooking", "updateFinancialDiversBooking")
-
 
 @dataclass(slots=True)
 class Fault:
@@ -45,11 +45,12 @@ class Fault:
 
     kind: str
     operation: str | None = None
-    """Name of the operation, such as insertBuySellBooking; a pattern with * is allowed."""
+    """Name of the operation; a pattern with * is allowed."""
     path: str | None = None
-    """Pattern of the path below the base, such as /dossiers/*/buysellbookings."""
+    """Pattern of the path below the base."""
     method: str | None = None
     dossier: int | None = None
+    """The set of books, by the tool's own number."""
     times: int | None = None
     """How often it strikes; None: until it is switched off."""
     after: int = 0
@@ -61,18 +62,16 @@ class Fault:
     """latency, slow_drip: how long; timeouts: how long the line stays open; rate_limited: Retry-After; answered_twice:
     when the second one comes."""
     code: int | None = None
-    """refuse: the error code."""
+    """refuse: the error code, where the tool has such."""
     status: int | None = None
     """refuse: the HTTP status."""
     body: str | None = None
-    """wrong_body: what is answered instead."""
+    """wrong_body: what is answered instead; refuse: the tool's words, where it has no codes."""
     id: int = 0
     struck: int = 0
     chance: random.Random | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"{self.kind!r} is no kind of fault; there are {', '.join(KINDS)}")
         # Numbers of a JSON body come as Decimal.
         self.probability = float(self.probability)
         self.seconds = None if self.seconds is None else float(self.seconds)
@@ -81,8 +80,6 @@ class Fault:
 
     def matches(self, operation: str, method: str, path: str, dossier: int | None) -> bool:
         """Whether the fault is meant for this call."""
-        if self.kind == "refuse_update" and operation not in _UPDATES:
-            return False
         return (
             (self.operation is None or fnmatchcase(operation, self.operation))
             and (self.path is None or fnmatchcase(path, self.path))
@@ -92,16 +89,23 @@ class Fault:
 
 
 class Faults:
-    """The faults that are on. Chance is seeded, so that a run can be repeated."""
+    """The faults that are on. Chance is seeded, so that a run can be repeated.
 
-    def __init__(self, seed: int = 0) -> None:
+    `updates`: the operations that `refuse_update` is meant for; `kinds`: all that the sandbox knows.
+    """
+
+    def __init__(self, seed: int = 0, *, updates: Sequence[str], kinds: Sequence[str] = KINDS) -> None:
         self.current: list[Fault] = []
+        self.kinds = tuple(kinds)
+        self._updates = updates
         self._ids = count(1)
         self._chance = random.Random(seed)  # noqa: S311 - chance that can be repeated
 
     def add(self, **conditions: Any) -> Fault:
         """Switches a fault on; raises ValueError or TypeError for what is not known."""
         fault = Fault(**conditions)
+        if fault.kind not in self.kinds:
+            raise ValueError(f"{fault.kind!r} is no kind of fault; there are {', '.join(self.kinds)}")
         fault.id = next(self._ids)
         self.current.append(fault)
         return fault
@@ -119,6 +123,8 @@ class Faults:
         return struck
 
     def _strikes(self, fault: Fault, operation: str, method: str, path: str, dossier: int | None) -> bool:
+        if fault.kind == "refuse_update" and operation not in self._updates:
+            return False
         if not fault.matches(operation, method, path, dossier):
             return False
         if fault.after > 0:
@@ -134,6 +140,15 @@ class Faults:
     def listed(self) -> list[dict[str, Any]]:
         """What is on, for the answer of /_sandbox/faults."""
         return [listed(fault) for fault in self.current]
+
+    def switch(self, conditions: dict[str, Any]) -> dict[str, Any]:
+        """The call `faults`: nothing shows what is on, `off` (true or an id) ends, `kind` and conditions begin one."""
+        if "off" in conditions:
+            off = conditions["off"]
+            self.remove(None if off is True else int(off))
+        elif conditions:
+            return listed(self.add(**conditions))
+        return {"faults": self.listed()}
 
 
 def listed(fault: Fault) -> dict[str, Any]:
