@@ -1,0 +1,337 @@
+"""All that the sandbox holds: divisions, users, apps and their tokens, in memory and (if wanted) in a file.
+
+Every change goes through `Books.apply`: a change by name, the division, who does it, and a JSON body. With a state file
+each accepted change is one appended line, written before the answer is sent; starting with the same file does the
+changes again in their order. The file is written without fsync: it outlives the process, not the machine.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from dagboek_sdk.sandbox.clock import Clock
+
+from . import reports
+from .division import Division
+from .edm import Json, Row, server_time
+from .refusal import Refused
+from .rules import Rules
+
+
+@dataclass(slots=True)
+class User:
+    """A person with a login; `divisions` None: all of them."""
+
+    name: str
+    id: UUID
+    full_name: str
+    email: str
+    language: str = "nl"
+    active: bool = True
+    divisions: set[int] | None = None
+    current_division: int | None = None
+    denied: dict[str, set[str]] = field(default_factory=dict)
+    """Rights that are missing: methods by resource, such as crm/Accounts; "*" is all of them."""
+
+
+@dataclass(slots=True)
+class App:
+    """A registered app. `redirect_uris` None: any loopback address and any https one; `scopes` None: all of them."""
+
+    client_id: str
+    client_secret: str
+    redirect_uris: tuple[str, ...] | None = None
+    scopes: frozenset[str] | None = None
+    """Such as `crm accounts` (read) and `crm accounts manage`."""
+    minutely: int = 60
+    daily: int = 5000
+
+
+@dataclass(slots=True)
+class Code:
+    """An authorization code that was given out."""
+
+    app: str
+    user: str
+    redirect_uri: str
+    expires: float
+    divisions: set[int] | None
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Chain:
+    """The tokens of one app for one user; `granted`: when the last access token was given."""
+
+    app: str
+    user: str
+    divisions: set[int] | None
+    refresh: str
+    issued: float
+    granted: float
+    access: str
+    dead: bool = False
+    previous: str | None = None
+    """The refresh token before, as long as the new one was not used; see `Rules.reuse`."""
+    old: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Access:
+    """What an access token stands for."""
+
+    chain: Chain
+    expires: float
+
+
+@dataclass(slots=True)
+class Start:
+    """What the books begin with, and go back to at a reset."""
+
+    apps: list[App]
+    users: list[Json]
+    divisions: list[Json]
+
+
+@dataclass(slots=True)
+class Turn:
+    """One change at work: in which division, by whom, when."""
+
+    books: "Books"
+    at: float
+    user: User | None
+    _division: Division | None
+
+    @property
+    def division(self) -> Division:
+        """The division; a change of the books as a whole has none."""
+        if self._division is None:
+            raise ValueError("this change wants a division")
+        return self._division
+
+    @property
+    def now(self) -> datetime:
+        """The server's time."""
+        return server_time(self.at)
+
+    @property
+    def today(self) -> date:
+        """The server's day."""
+        return self.now.date()
+
+    def stamp(self, row: Row, *, new: bool = False) -> Row:
+        """Notes who made or changed a row and when, and gives it a new version."""
+        who = {"": self.user.id, "FullName": self.user.full_name} if self.user else {"": None, "FullName": None}
+        for verb, noun in (("Created", "Creator"), ("Modified", "Modifier")):
+            if new or verb == "Modified":
+                row[verb] = self.now
+                row[noun], row[f"{noun}FullName"] = who[""], who["FullName"]
+        row["Division"] = self.division.code
+        row["Timestamp"] = self.books.version()
+        return row
+
+
+Change = Callable[[Turn, Json], Any]
+"""Checks first and changes last; raises Refused with nothing changed."""
+
+
+class Books:
+    """The state of a sandbox. Changes only through `apply`; everything else may read."""
+
+    def __init__(
+        self,
+        start: Start,
+        clock: Clock,
+        rules: Rules,
+        changes: Mapping[str, Change],
+        begin: Callable[["Turn", Json], Division],
+        state_file: Path | None = None,
+    ) -> None:
+        self.clock = clock
+        self.rules = rules
+        self.divisions: dict[int, Division] = {}
+        self.users: dict[str, User] = {}
+        self.apps: dict[str, App] = {}
+        self.codes: dict[str, Code] = {}
+        self.chains: list[Chain] = []
+        self.access: dict[str, Access] = {}
+        self.secret = secrets.token_hex(32)
+        self.origin = ""
+        """Where the sandbox answers; addresses in answers begin with it."""
+        self._begin_division = begin
+        self._start = start
+        self._changes = changes
+        self._path = state_file
+        self._file: IO[bytes] | None = None
+        self._ids = self._versions = 0
+        self._begin(clock.now())
+        if state_file is not None:
+            self._open(state_file)
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    def division(self, code: int) -> Division:
+        """A division; raises ValueError."""
+        found = self.divisions.get(code)
+        if found is None:
+            raise ValueError(f"there is no division {code}")
+        return found
+
+    def user(self, name: str) -> User:
+        """A user; raises ValueError."""
+        found = self.users.get(name)
+        if found is None:
+            raise ValueError(f"there is no user {name}")
+        return found
+
+    def entries(
+        self, dossier: int | None = None, journal: str | None = None, bookyear: int | None = None
+    ) -> list[dict[str, Any]]:
+        """What is booked, in order of booking, with journal lines; see `reports.entry`."""
+        found = [self.division(dossier)] if dossier is not None else list(self.divisions.values())
+        return [
+            reports.entry(each, row)
+            for each in found
+            for row in each.entries()
+            if journal in (None, row["Journal"]) and bookyear in (None, row["ReportingYear"])
+        ]
+
+    def ledger(self, dossier: int, bookyear: int | None = None) -> dict[str, Any]:
+        """Debit, credit and balance of each account, and the proof that all adds up to zero."""
+        return reports.ledger(self.division(dossier), bookyear)
+
+    # --- changing -------------------------------------------------------------------------------------------------
+
+    def apply(self, change: str, division: int | None, body: Json, user: User | None = None) -> Any:
+        """Does a change and records it; raises Refused or ValueError with nothing changed."""
+        at, ids, versions = self.clock.now(), self._ids, self._versions
+        name = user.name if user else None
+        result = self._do(change, division, name, body, at)
+        if self._file is not None:
+            line = [change, division, name, at, ids, versions, body]
+            self._file.write(json.dumps(line, default=_recorded, separators=(",", ":")).encode() + b"\n")
+        return result
+
+    def version(self) -> int:
+        """The next row version."""
+        self._versions += 1
+        return self._versions
+
+    def guid(self) -> UUID:
+        """A new one; the same again when changes are done again."""
+        return UUID(bytes=self._random()[:16], version=4)
+
+    def token(self, prefix: str) -> str:
+        """A new token."""
+        return prefix + self._random().hex() + self._random().hex()
+
+    def reset(self) -> None:
+        """Back to the beginning; all tokens end. The clock goes on."""
+        self._begin(self.clock.now())
+        if self._path is not None:
+            self.close()
+            self._path.unlink(missing_ok=True)
+            self._open(self._path)
+
+    def close(self) -> None:
+        """Closes the state file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def add_division(self, row: Json, at: float) -> Division:
+        """A division from a row of options; raises ValueError or KeyError."""
+        code = int(row.get("id") or max(self.divisions, default=3_100_000) + 1)
+        if code in self.divisions:
+            raise ValueError(f"division {code} is there already")
+        made = self._begin_division(Turn(self, at, None, None), {**row, "id": code})
+        self.divisions[code] = made
+        return made
+
+    def add_user(self, row: Json) -> User:
+        """A user from a row `{name, full_name, email, language, divisions, current_division}`."""
+        name = str(row["name"])
+        divisions = row.get("divisions")
+        self.users[name] = User(
+            name=name,
+            id=self.guid(),
+            full_name=str(row.get("full_name") or name),
+            email=str(row.get("email") or f"{name}@example.test"),
+            language=str(row.get("language") or "nl"),
+            divisions=None if divisions is None else {int(each) for each in divisions},
+            current_division=row.get("current_division"),
+        )
+        return self.users[name]
+
+    def _random(self) -> bytes:
+        self._ids += 1
+        return hashlib.sha256(f"{self.secret}:{self._ids}".encode()).digest()
+
+    def _do(self, change: str, division: int | None, user: str | None, body: Json, at: float) -> Any:
+        where = self.division(division) if division is not None else None
+        who = self.users.get(user) if user is not None else None
+        return self._changes[change](Turn(self, at, who, where), body)
+
+    def _begin(self, at: float) -> None:
+        self.divisions.clear()
+        self.users.clear()
+        self.codes.clear()
+        self.chains.clear()
+        self.access.clear()
+        self.apps = {app.client_id: replace(app) for app in self._start.apps}
+        for row in self._start.divisions:
+            self.add_division(row, at)
+        for row in self._start.users:
+            self.add_user(row)
+
+    def _open(self, path: Path) -> None:
+        if path.exists() and path.stat().st_size:
+            self._replay(path)
+            self._file = path.open("ab", buffering=0)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        begun = self.clock.now()
+        header = {
+            "sandbox": "exact",
+            "begun": begun,
+            "secret": self.secret,
+            "ids": self._ids,
+            "versions": self._versions,
+        }
+        self._begin(begun)
+        self._file.write(json.dumps(header).encode() + b"\n")
+
+    def _replay(self, path: Path) -> None:
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) != len(content):
+            # Killed while writing a line: that change was never answered, so it did not happen.
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        lines = whole.splitlines()
+        header = json.loads(lines[0])
+        self.secret, self._ids, self._versions = header["secret"], header["ids"], header["versions"]
+        self._begin(header["begun"])
+        at = header["begun"]
+        for number, line in enumerate(lines[1:], 2):
+            change, division, user, at, self._ids, self._versions, body = json.loads(line, parse_float=Decimal)
+            at = float(at)
+            try:
+                self._do(change, division, user, body, at)
+            except (Refused, ValueError) as error:
+                raise ValueError(f"{path}, line {number}: {change} cannot be done again: {error}") from error
+        self.clock.not_before(at)
+
+
+def _recorded(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"{type(value)} cannot be recorded")
