@@ -123,7 +123,7 @@ class Client:
             "Journal": "70",
             "EntryDate": "2026-02-03",
             "YourRef": "2026/001",
-            "SalesEntryLines": [await self.line()],
+            **({} if "SalesEntryLines" in changed else {"SalesEntryLines": [await self.line()]}),
             **changed,
         }
         return await self.post("salesentry/SalesEntries", {k: v for k, v in body.items() if v is not None})
