@@ -14,12 +14,14 @@ from dagboek.logins import LoginProblem
 from dagboek.permits import RowPermits
 from dagboek.plugins import Plugins
 from dagboek.push_record import start_series
+from dagboek.status import run_status
 from dagboek_schemas.documents import Document, Party
 from dagboek_schemas.issues import Issue
+from dagboek_schemas.statuses import RunStatus
 from dagboek_sdk import clock
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
 from dagboek_sdk.errors import NumberTaken, Throttled, ToolUnavailable, Trouble
-from dagboek_sdk.limits import Budget, Limit, Window
+from dagboek_sdk.limits import ALL, Budget, Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_workers import trouble
 from lane_books import LaneOf, Tool, again, event, planned, revision_of, snapshot
@@ -270,6 +272,55 @@ async def test_short_waits_without_end_count_as_trouble(books: Books, lane: Lane
     assert run is not None
     assert (run["state"], run["park_reason"]) == ("parked", "limit")
     assert run["parked_seconds"] == pytest.approx(trouble.SHORT, abs=1)
+
+
+async def test_a_limit_that_is_reset_each_minute_is_no_trouble_while_documents_go_through(
+    books: Books, lane: LaneOf
+) -> None:
+    """Else a run of many documents would end as Error after some hours of a minute each."""
+    await planned(books, 0, N1)
+    await planned(books, 1, N2)
+
+    class Limited(Tool):
+        left = 1
+
+        async def prepare(self) -> None:
+            if not self.left:
+                raise Throttled(datetime.now(UTC) + timedelta(seconds=30))
+            self.left -= 1
+
+    at_work = lane(Limited())
+    await at_work.work(event(books, 0))
+    await at_work.work(event(books, 1))
+
+    assert (await books.item_row())["state"] == "synced"
+    run = await books.db.one("SELECT park_reason, parked_seconds FROM run WHERE id = %s", books.run)
+    assert run == {"park_reason": "limit", "parked_seconds": 0}
+
+
+async def test_too_many_refusals_are_waited_out_as_such(books: Books, lane: LaneOf) -> None:
+    """Before the tool blocks the connection: in progress, with the time that it goes on."""
+    await planned(books, 0, N1)
+    limit = Limit(f"tool:{books.administration}", ALL, 10, Window.HOUR, reserve=2, errors=True)
+    permits = RowPermits(books.db, [limit])
+    for _ in range(8):
+        await permits.failed("bookings")
+
+    class Limited(Tool):
+        def operation_group(self, attempt: Attempt) -> str:
+            return "bookings"
+
+    tool = Limited()
+    tool.link = SimpleNamespace(permits=permits)
+    await lane(tool).work(event(books, 0))
+
+    assert tool.pushed == []
+    run = await books.db.one("SELECT * FROM run WHERE id = %s", books.run)
+    assert run is not None
+    assert (run["park_issue"]["code"], run["park_issue"]["facts"]["errors"]) == ("B15", "8")
+    assert run["parked_seconds"] == 0
+    assert timedelta(minutes=55) < run["parked_until"] - datetime.now(UTC) <= timedelta(minutes=61)
+    assert run_status({**run, "started_at": run["parked_until"]}) is RunStatus.IN_PROGRESS
 
 
 async def test_nothing_is_sent_without_a_permit(books: Books, lane: LaneOf) -> None:

@@ -137,7 +137,7 @@ class ItemTask:
             link_id=link.id if link else None,
             releases=self.loop.parts.plugins.releases(self.loop.name) if link and state is ItemState.SKIPPED else None,
         )
-        item.state = state
+        item.state, self.lane.moved = state, True
         self.loop.recorder.tell(Told(row, record, self.finished))
 
     def tell_to_settle(self, link: LinkSeen) -> None:

@@ -76,6 +76,8 @@ class Lane:
     """Of the plugin, with what these books hold."""
     uncertain: int = 0
     """Uncertain sends in a row."""
+    moved: bool = False
+    """An item got its outcome since a run was parked here."""
     suspect: bool = False
     """Taken over from a process that may have died of the first item without an outcome."""
     on_trial: bool = False
@@ -316,6 +318,7 @@ class Lane:
         self, window: Window, seconds: float, reason: str, issue: Issue | None, *, known_end: bool = False
     ) -> None:
         """Parks the run of `window` for `seconds` and lets the rest of it go."""
+        self.moved = False
         await self.loop.recorder.written()
         until = clock.now() + timedelta(seconds=seconds)
         async with self.loop.db.transaction() as connection:

@@ -87,9 +87,9 @@ async def park(task: ItemTask, trouble: Later | NotProcessed) -> None:
     """Parks the run for trouble that is longer than what is waited out in place."""
     until = getattr(trouble, "until", None)
     wait = wait_for(trouble)
-    # a limit that is reset each minute is no end if it is spent again each time
-    known = isinstance(trouble, Throttled) and wait is not None and wait >= A_MINUTE
     throttled = isinstance(trouble, Throttled)
+    # a limit that is reset each minute is no end if others spend it each time, and nothing moves here
+    known = throttled and wait is not None and (wait >= A_MINUTE or task.lane.moved)
     told = getattr(trouble, "issue", None) or Issue(
         code="B05" if throttled else "B06",
         severity=Severity.ERROR,
