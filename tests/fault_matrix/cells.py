@@ -1,12 +1,14 @@
 """A cell of the fault matrix: books of its own, documents to book, a fault, and the audit of what came of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
 
 from confluent_kafka import Consumer, TopicPartition
 from crash.books import FIRST
@@ -15,7 +17,9 @@ from dagboek.chaos.audit import Audit, Wanted
 from dagboek.chaos.audit import audit as compared
 from dagboek.chaos.told import Told, told
 from dagboek.chaos.ubl import Ubl, UblLine
+from dagboek.publisher import partition_of
 from dagboek.status import run_status
+from dagboek.tenants import ensure_tenant
 from dagboek_schemas.topics import Topic
 from end_to_end.harness import PARTITIONS, Installation, write_files
 
@@ -101,11 +105,16 @@ async def cell(
     one_login: bool = False,
     **options: Any,
 ) -> Cell:
-    """Connections to the first dossiers of `sandbox`: of a tenant each, or of one tenant with one login."""
+    """Connections to the first dossiers of `sandbox`: of a tenant each, or of one tenant with one login.
+
+    Those of one login are spread over the partitions, so that no worker has all of them.
+    """
     made = Cell(name, sandbox, folder)
     for dossier in range(FIRST, FIRST + connections):
         made.numbers[dossier] = []
     made.more(documents)
+    if one_login:
+        await _spread(house, sandbox, name, list(made.numbers))
     for dossier in made.numbers:
         made.connections[dossier] = await house.connection(
             sandbox,
@@ -117,6 +126,23 @@ async def cell(
             **options,
         )
     return made
+
+
+async def _spread(house: Installation, sandbox: Any, tenant: str, dossiers: Sequence[int]) -> None:
+    """Makes the administrations beforehand, each with an id whose partition the one before it does not have."""
+    owner = await ensure_tenant(house.db, tenant)
+    for at, dossier in enumerate(dossiers):
+        ids = (uuid4() for _ in count())
+        wanted = next(one for one in ids if partition_of(str(one).encode(), PARTITIONS) == at % PARTITIONS)
+        await house.db.run(
+            "INSERT INTO administration (id, tenant_id, plugin, host, tool_id, name) VALUES (%s, %s, %s, %s, %s, %s)",
+            wanted,
+            owner.id,
+            "octopus",
+            urlsplit(sandbox.base_url).netloc,
+            str(dossier),
+            str(dossier),
+        )
 
 
 def vat_of(dossier: int) -> str:
