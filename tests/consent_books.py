@@ -47,6 +47,8 @@ class ConsentServer:
     now: Callable[[], datetime] = clock.now
     user: str = "ann"
     """Who is logged in, in the browser."""
+    secret: str = "hush"
+    """Of every app; empty: any."""
     lenient: bool = False
     """Whether the refresh token of before is taken once more, until the new one is used."""
     faults: list[str] = field(default_factory=list)
@@ -61,8 +63,8 @@ class ConsentServer:
     dead: set[str] = field(default_factory=set)
     """Access tokens that are not taken any more."""
     url: str = ""
-    on_renewal: Callable[[web.BaseRequest, str], None] = lambda _request, _moment: None
-    """Called `before` and `after` a refresh token is used up."""
+    killed: Callable[[web.BaseRequest, str], bool] = lambda _request, _moment: False
+    """Asked `before` and `after` a refresh token is used up: whether who asked for it is no more."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Any call."""
@@ -88,7 +90,7 @@ class ConsentServer:
         return web.json_response([{"code": code, "name": f"Books {code}"} for code in (11, 12)])
 
     async def _token(self, form: Any, request: web.BaseRequest) -> web.StreamResponse:
-        if form["client_secret"] != "hush":
+        if self.secret and form["client_secret"] != self.secret:
             return web.json_response({"error": "invalid_client"}, status=401)
         if form["grant_type"] == "authorization_code":
             user = self.codes.pop(form["code"], None)
@@ -104,7 +106,8 @@ class ConsentServer:
 
     async def _renewed(self, token: str, request: web.BaseRequest) -> web.StreamResponse:
         fault = self.faults.pop(0) if self.faults else ""
-        self.on_renewal(request, "before")
+        if self.killed(request, "before"):
+            return web.Response(status=500)
         await asyncio.sleep(0.002)
         user = next((one for one, chain in self.chains.items() if chain.refresh == token), None)
         again = next((one for one, chain in self.chains.items() if token and chain.before == token), None)
@@ -121,7 +124,7 @@ class ConsentServer:
             return web.json_response({"error": "invalid", "error_description": "access_token not expired"}, status=400)
         self.renewals.append("given" if user else "repaired")
         answer = self._pair(user or again or "", token)
-        self.on_renewal(request, "after")
+        self.killed(request, "after")
         if fault == "lose":
             assert request.transport is not None
             request.transport.abort()
@@ -139,9 +142,9 @@ class ConsentServer:
 
 
 @asynccontextmanager
-async def consent_server(**given: Any) -> AsyncIterator[ConsentServer]:
+async def consent_server(server: ConsentServer | None = None, **given: Any) -> AsyncIterator[ConsentServer]:
     """A server on loopback."""
-    server = ConsentServer(**given)
+    server = server or ConsentServer(**given)
     runner = web.ServerRunner(web.Server(server.handle))
     await runner.setup()
     try:

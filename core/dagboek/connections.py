@@ -6,7 +6,7 @@ again books nothing twice (design section 2).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -16,7 +16,9 @@ import aiohttp
 import psycopg
 from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import AccountingPlugin, Administration, Link, Secrets
+from dagboek_sdk.errors import LoginBroken
 from dagboek_sdk.http import Recorder
+from dagboek_sdk.oauth import GROUP as TOKENS
 from dagboek_sdk.oauth import Identity, OAuthPlugin
 from dagboek_sdk.settings import ConnectionSettings
 from psycopg.rows import DictRow
@@ -84,6 +86,8 @@ class Tried:
     held: HeldSecrets
     identity: Identity | None = None
     """Who has consented, where a login is made so."""
+    login_id: UUID | None = None
+    """A login that the tenant has already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,27 @@ async def try_login(
     return Tried(plugin, settings, reached, held, identity)
 
 
+async def try_again(
+    db: Database, plugins: Plugins, vault: Vault, tenant_id: UUID, plugin: str, given: Mapping[str, Any]
+) -> Tried | None:
+    """With the consent that the tenant has for the app `given` already, as another would end its tokens.
+
+    None where it has none that works. Raises what the tool raises.
+    """
+    tool_class = plugins.tool(plugin)
+    settings = logins.check_settings(tool_class.about.settings, given, tool_class.about.title)
+    login_id = await logins.usable_login(db, vault, tenant_id, plugin, settings)
+    if login_id is None:
+        return None
+    tool = _made(db, tool_class, settings, "", LoginSecrets(db, vault, login_id), login_id)
+    try:
+        return Tried(plugin, settings, await tool.administrations(), HeldSecrets(), login_id=login_id)
+    except LoginBroken:
+        return None
+    finally:
+        await tool.close()
+
+
 async def refuse_another(db: Database, vault: Vault, tried: Tried, tenant_id: UUID | None) -> None:
     """`logins.BelongsToAnother` where the user has consented for a tenant other than this one; None: a new one."""
     if tried.identity is not None:
@@ -161,6 +186,8 @@ async def begin(db: Database, vault: Vault, tried: Tried, tenant_id: UUID, entit
 
     An unfinished connection of the entity is taken up again.
     """
+    if tried.login_id is not None:
+        return await _begun(db, tenant_id, entity_id, tried.login_id, tried.plugin)
     await refuse_another(db, vault, tried, tenant_id)
     login = await logins.save_login(
         db, vault, tenant_id, tried.plugin, tried.settings, held=tried.held, identity=tried.identity
@@ -463,7 +490,8 @@ def _opened(
         settings = logins.opened(vault, tool_class.about.settings, row["settings"], tool_class.about.title)
         service = f"{row['plugin']} {logins.host_of(settings)}"
         secrets = LoginSecrets(db, vault, row["login_id"], service)
-        return _made(db, tool_class, settings, row["tool_id"], secrets, session=session, record=record)
+        login_id = row["login_id"]
+        return _made(db, tool_class, settings, row["tool_id"], secrets, login_id, session=session, record=record)
     except (UnknownPlugin, LoginProblem, VaultError) as problem:
         raise ConnectionProblem(str(problem)) from problem
     except Exception as bug:
@@ -476,16 +504,23 @@ def _made(
     settings: BaseModel,
     tool_id: str,
     secrets: Secrets,
+    login_id: UUID | None = None,
     *,
     session: aiohttp.ClientSession | None = None,
     record: Recorder | None = None,
 ) -> AccountingPlugin:
+    # A limit of calls for tokens is one of each login, which the plugin does not know; one that is tried has none yet.
+    limits = [
+        replace(limit, key=f"{limit.key}:{login_id}") if limit.group == TOKENS else limit
+        for limit in tool_class.limits(settings, tool_id)
+        if limit.group != TOKENS or login_id is not None
+    ]
     return tool_class(
         Link(
             settings=settings,
             administration=tool_id,
             secrets=secrets,
-            permits=RowPermits(db, tool_class.limits(settings, tool_id)),
+            permits=RowPermits(db, limits),
             client_options={
                 "session": session,
                 "record": record,

@@ -1,9 +1,9 @@
 """Logins into tools: settings with credentials encrypted at rest, tokens shared by all processes (design section 8).
 
-A plugin's settings may name, besides its secrets, `base_url` (the tool's address, which tells sandboxes and the real
-tool apart) and the user, as `tool_user`, `user`, `username` or `email`: together they make a login. Where a person
-consents (OAuth), the tool says who the user is, and the login is one per app and user: a second consent of the same
-user ends the tokens of the first.
+A plugin's settings may name, besides its secrets, `address` or `base_url` (where the tool is, which tells sandboxes and
+the real tool apart) and the user, as `tool_user`, `user`, `username` or `email`: together they make a login. Where a
+person consents (OAuth), the tool says who the user is, and the login is one per app and user: a second consent of the
+same user ends the tokens of the first.
 """
 
 import asyncio
@@ -96,8 +96,10 @@ def own_names(model: type[BaseModel], told: Mapping[str, Any]) -> dict[str, Any]
 
 
 def host_of(settings: BaseModel) -> str:
-    """Host (and port) of the tool's address, in small letters; empty for a tool without `base_url`."""
-    return urlsplit(str(getattr(settings, "base_url", None) or "")).netloc.rpartition("@")[2].lower()
+    """Host (and port) of the tool's address, in small letters; empty for a tool without one."""
+    addresses = (str(getattr(settings, name, None) or "") for name in ("address", "base_url"))
+    hosts = (urlsplit(address).netloc.rpartition("@")[2].lower() for address in addresses)
+    return next((host for host in hosts if host), "")
 
 
 def user_of(settings: BaseModel) -> str:
@@ -180,6 +182,25 @@ async def _saved(
         await connection.execute(_KEEP, (row["id"], name, vault.encrypt({"token": value}), until))
     await mark_whole(connection, row["id"])
     return LoginRow(**row, broken_since=None)
+
+
+async def usable_login(db: Database, vault: Vault, tenant_id: UUID, plugin: str, settings: BaseModel) -> UUID | None:
+    """The login that a tenant has by consent to the app of `settings`, with just these settings.
+
+    None where there is none that works, or several users have consented.
+    """
+    rows = await db.all(
+        """SELECT id, settings FROM login WHERE tenant_id = %s AND plugin = %s AND app = %s AND app <> ''
+             AND settings <> '' AND broken_since IS NULL""",
+        tenant_id,
+        plugin,
+        app_of(settings),
+    )
+    try:
+        same = len(rows) == 1 and opened(vault, type(settings), rows[0]["settings"], plugin) == settings
+    except LoginProblem:  # of an older release of the plugin
+        return None
+    return UUID(str(rows[0]["id"])) if same else None
 
 
 def app_of(settings: BaseModel) -> str:

@@ -26,7 +26,7 @@ from dagboek_sdk.http import Answer, Client
 NAME: Final = "oauth"
 """Of the tokens among the secrets of a login; they end there when the refresh token does."""
 GROUP: Final = "oauth.token"
-"""Operation group of calls to the token endpoint; a plugin may declare a limit for it."""
+"""Operation group of calls to the token endpoint; a limit that a plugin declares for it is one of each login."""
 FRESH: Final = timedelta(seconds=10)
 """What an access token must still last when it is handed out, where another may be asked for by then."""
 MARGIN: Final = timedelta(seconds=5)

@@ -195,8 +195,15 @@ def test_connected_by_a_consent_in_a_browser(
     (row,) = json.loads(dagboek("connection", "list", "--json")[1])
     assert (row["user"], row["administration"]) == ("Ann", "11")
 
+    chain = server.chains["ann"]
+    code, out, err = dagboek(*connect(server, "North", "12"))
+    assert (code, err) == (0, ""), err  # the same consent
+    assert server.chains["ann"] is chain
+    code, _, err = dagboek(*connect(server, "North", "12"), "--consent")
+    assert code == 0 and "/auth?" in err
+
     code, _, err = dagboek(*connect(server, "South", "12"))
     assert code == 2
     assert "another tenant" in err and "Connect as another user" in err
-    assert len(json.loads(dagboek("connection", "list", "--json")[1])) == 1
+    assert len(json.loads(dagboek("connection", "list", "--json")[1])) == 2
     assert dagboek("connection", "list", "--tenant", "South")[0] != 0  # nothing of it was stored

@@ -69,6 +69,20 @@ async def test_settings_come_back_and_are_unreadable_meanwhile(db: Database, vau
     assert login.tool_user == "clerk@books.example:8443"
 
 
+def test_where_a_tool_is_may_follow_from_its_settings() -> None:
+    class OfSite(BaseModel):
+        site: str
+        base_url: str | None = None
+
+        @property
+        def address(self) -> str:
+            return self.base_url or f"https://start.tool.{self.site}"
+
+    assert logins.host_of(OfSite(site="nl")) == "start.tool.nl"
+    assert logins.host_of(OfSite(site="nl", base_url="http://127.0.0.1:9/")) == "127.0.0.1:9"
+    assert logins.host_of(SETTINGS) == "books.example:8443"
+
+
 async def test_a_login_is_one_per_tenant_tool_and_user(
     db: Database, vault: Vault, tenant: Tenant, login: LoginRow
 ) -> None:

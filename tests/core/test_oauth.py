@@ -20,8 +20,9 @@ from dagboek.vault import Vault, new_key
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk import clock
 from dagboek_sdk.attempt import Attempt, Booking, Op
-from dagboek_sdk.errors import LoginBroken, TokenRefused, ToolUnavailable
-from dagboek_sdk.oauth import NAME
+from dagboek_sdk.errors import LoginBroken, Throttled, TokenRefused, ToolUnavailable
+from dagboek_sdk.limits import Limit, Window
+from dagboek_sdk.oauth import GROUP
 
 
 class World:
@@ -102,6 +103,50 @@ async def test_one_login_serves_all_books_of_its_user(world: World) -> None:
     world.server.user = "bea"
     await world.connect(await world.entity("South", "North"), 0)
     assert await world.count("login") == 2
+
+
+async def test_more_books_of_one_user_need_no_other_consent(world: World) -> None:
+    entity, given = await world.entity(), {"base_url": world.server.url, "client_id": "app", "client_secret": "hush"}
+
+    async def again(**changed: str) -> connections.Tried | None:
+        return await connections.try_again(
+            world.db, world.plugins, world.vault, entity.tenant_id, "consented", {**given, **changed}
+        )
+
+    assert await again() is None
+    row = await world.connect(entity, 0)
+    chain = world.server.chains["ann"]
+    tried = await again()
+    assert tried is not None
+    begun = await connections.begin(world.db, world.vault, tried, entity.tenant_id, entity.id)
+    assert begun != row
+    assert world.server.chains["ann"] is chain
+    assert len({one.login_id for one in await connections.listed(world.db)}) == 1
+    assert await again(client_id="other") is None
+    assert await again(call_deadline="7") is None  # other settings are stored with a consent
+    world.server.dead.add(chain.access)
+    assert await again() is None
+    await world.connect(entity, 0)
+    world.server.user = "bea"
+    await world.connect(await world.entity("South", "North"), 1)
+    assert await again() is None  # which of the two?
+
+
+async def test_calls_for_tokens_are_limited_for_each_login(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = staticmethod(lambda _settings, _books: [Limit("app", GROUP, 1, Window.DAY)])
+    monkeypatch.setattr(ConsentTool, "limits", limits)
+    rows = [await world.connect(await world.entity("North"), 0)]
+    world.server.user = "bea"
+    rows.append(await world.connect(await world.entity("South"), 1))
+    world.later(700)
+    for row in rows:
+        assert await world.works(row)
+    world.later(700)
+    with pytest.raises(Throttled):
+        await world.works(rows[0])
+    await world.db.run("UPDATE limit_use SET used = 0")
+    assert await world.works(rows[0])  # nothing was sent, and nothing is waited for
+    assert world.server.renewals == ["given"] * 3
 
 
 async def test_a_user_of_another_tenant_is_refused_and_that_one_goes_on(world: World) -> None:
@@ -392,4 +437,3 @@ async def test_trouble_in_keeping_alive_is_no_reason_to_ask_a_person(world: Worl
     world.later(3600)
     await world.db.run("UPDATE login_token SET until = now() + interval '1 day'")
     assert await keep_alive(world.db, world.plugins, world.vault) == 1
-    assert NAME == "oauth"

@@ -68,6 +68,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
         accept: Annotated[bool, typer.Option("--accept", help="store the proposed settings")] = False,
         browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open one where consent is asked")] = True,
+        anew: Annotated[bool, typer.Option("--consent", help="ask for consent though there is one")] = False,
         sure: Annotated[bool, typer.Option("--yes", help="take a VAT number whose check digit is wrong")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="for programs; asks nothing")] = False,
     ) -> None:
@@ -84,7 +85,7 @@ def register(app: typer.Typer) -> None:
                 setup = _Setup(session, tool, company, as_json)
                 # Nothing is written before all that can be checked is right: a mistyped word leaves nothing behind.
                 await setup.check_company(sure=sure)
-                tried = await setup.log_in({**setup.own_names(from_file), **from_options}, browser=browser)
+                tried = await setup.log_in({**setup.own_names(from_file), **from_options}, browser=browser, anew=anew)
                 await setup.connect(tried, administration)
                 await setup.settle(start_date.date() if start_date else None, accept)
 
@@ -146,17 +147,28 @@ class _Setup:
             return dict(given)
         return own_names(self._tool_class.about.settings, {**given, **given["credentials"]})
 
-    async def log_in(self, given: Mapping[str, Any], *, browser: bool) -> Tried:
-        """Tries the credentials; what is missing is asked for, as is a consent where the tool wants one."""
+    async def log_in(self, given: Mapping[str, Any], *, browser: bool, anew: bool) -> Tried:
+        """Tries the credentials; what is missing is asked for, as is a consent where the tool wants one.
+
+        `anew`: also where the tenant has one already, as for another user.
+        """
         about, session = self._tool_class.about, self._session
         settings = _completed(about.settings, about.name, given, self._asks)
 
         async def consented(oauth: OAuth) -> Consent:
             return await self._consent(oauth, browser=browser and self._asks)
 
+        owner = await self._tenant()
         try:
+            if owner is not None and not anew:
+                known = await connections.try_again(
+                    session.db, session.plugins, session.vault, owner, about.name, settings
+                )
+                if known is not None:
+                    self._say("The consent that this tenant has given before is used; --consent asks for another.")
+                    return known
             tried = await connections.try_login(session.db, session.plugins, about.name, settings, consented)
-            await connections.refuse_another(session.db, session.vault, tried, await self._tenant())
+            await connections.refuse_another(session.db, session.vault, tried, owner)
             return tried
         except LoginBroken as broken:
             text = Wording(session.plugins, "en").of(broken.issue)
