@@ -198,7 +198,7 @@ class RowPermits:
 
     async def _refill(self, limit: Limit, pack: _Pack, settling: bool) -> None:
         held = 0 if settling else limit.reserve
-        size = max(1, min(LARGEST_PACK, limit.amount // PACKS_PER_LIMIT))
+        size = max(1, min(LARGEST_PACK, (pack.amount or limit.amount) // PACKS_PER_LIMIT))
         for wanted in (size, 1) if size > 1 else (1,):
             if wanted <= limit.amount - held and await self._taken(limit, pack, wanted, held):
                 return
