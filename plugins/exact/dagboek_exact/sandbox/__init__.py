@@ -17,6 +17,7 @@ Options of `start_sandbox(host, port, **options)`
     years           first and last year of the period-date table; default: the year before, this year and the next
     users           rows {name, full_name, email, language (nl, fr, en), divisions, current_division}
     client_id, client_secret, redirect_uris   of the app; redirect_uris None: any https address and any of this machine
+    address         what addresses in answers begin with, where a gateway stands before it; default: where it listens
     limits          False lifts budgets and blocks; the times of tokens stay
     state_file      path of the file that keeps the books
     seed            of the chance in faults; `keep_requests` how many calls are remembered (10,000)
@@ -56,8 +57,8 @@ them is also a method of `sandbox.control` with the same arguments; `dossier` is
     POST clock          {advance_seconds}; GET tells the time
     POST limits         {on, retry_after, clear}; GET shows what is used and blocked
     POST rules          fields of `Rules`; GET shows them
-    POST browser        {user, answer, divisions}: who is at the browser, and whether they consent, refuse, or ask on a
-                        page; which divisions they let the app see. GET shows it
+    POST browser        {user, answer, divisions}: who is at the browser ("*": somebody new each time), and whether they
+                        consent, refuse, or ask on a page; which divisions they let the app see. GET shows it
     POST reset          books, users, apps, tokens, faults and counts as at the start
     POST dossiers       a division's options, `copies`: n for many -> {ids}; {change: id, licensed, blocking, status,
                         name, sales_condition, purchase_condition, differences} for one that is there

@@ -55,6 +55,7 @@ class Sandbox(Listening):
         client_id: str = str(SAMPLE_CREDENTIALS["client_id"]),
         client_secret: str = str(SAMPLE_CREDENTIALS["client_secret"]),
         redirect_uris: Sequence[str] | None = None,
+        address: str | None = None,
         limits: bool = True,
         state_file: str | Path | None = None,
         seed: int = 0,
@@ -67,6 +68,7 @@ class Sandbox(Listening):
         rows = [{**shared, **row} for row in dossiers or [first]]
         people = list(users or [{"name": SAMPLE_CREDENTIALS["user"], "full_name": "Vera Voorbeeld"}])
         app = App(client_id, client_secret, None if redirect_uris is None else tuple(redirect_uris))
+        self._address = address
         self.clock = Clock()
         path = Path(state_file) if state_file is not None else None
         self.books = Books(Start([app], people, rows), self.clock, rules or Rules(), CHANGES, begin_division, path)
@@ -90,7 +92,7 @@ class Sandbox(Listening):
     async def start(self, host: str, port: int) -> None:
         """Listens; port 0 takes a free one."""
         await super().start(host, port)
-        self.books.origin = self.origin
+        self.books.origin = self._address or self.origin
 
     def close(self) -> None:
         """Closes the state file."""
