@@ -37,6 +37,13 @@ async def test_what_somebody_tampered_with_is_reported(dagboek: Installation, tm
         assert (right.faults(), right.asked, right.booked, right.waiting) == ({}, 4, 4, [])
         assert (await found([*records, *records])).faults() == {}, "a repeat is no fault"
 
+        # where a series begins is the tool's business
+        far = [{**row, "number": row["number"] + 26_700_000} for row in sandbox.books.entries()]
+        begins = [{**row, "first": 26_700_001} for row in far]
+        assert "gaps" in (await audit(dagboek.db, asked, far, told(records))).faults()
+        assert "gaps" not in (await audit(dagboek.db, asked, begins, told(records))).faults()
+        assert "gaps" in (await audit(dagboek.db, asked, begins[1:], told(records))).faults()
+
         # what was told
         assert (await found(without(records, "A2"))).faults() == {
             "untold": [f"item 1001 sales_invoices A2 (run {run['id']} {place_of(records, 'A2')}): synced",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import aiohttp
 import structlog
 from confluent_kafka import KafkaException
 from dagboek_schemas.statuses import Trigger
@@ -20,6 +21,7 @@ from dagboek.chaos.flow import Flow
 from dagboek.chaos.papers import SELLER, Paper
 from dagboek.chaos.sandboxes import Tool
 from dagboek.chaos.schedule import CALL_DEADLINE, Lot, Retry, Wishes, documents_of
+from dagboek.consent import NoConsent, of_sandbox
 from dagboek.database import AWAY, Database
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
@@ -116,6 +118,7 @@ class Asking:
             entity_id=entity_id,
             plugin=self.tool.name,
             given=self._login(),
+            consent=of_sandbox,
         )
         chosen = next((one for one in begun.administrations if one.id == books), None)
         if chosen is None:
@@ -186,7 +189,7 @@ class Asking:
                 return  # a run of it ended at this moment
             await self._log_in(customer.tenant_id, customer.entity_id, customer.books)
             self.reconnected += 1
-        except (ToolError, TimeoutError, OSError, *AWAY) as trouble:
+        except (ToolError, NoConsent, aiohttp.ClientError, TimeoutError, OSError, *AWAY) as trouble:
             log.info("chaos.not_reconnected", error=type(trouble).__name__)
 
     async def _retry(self, wanted: Retry) -> None:

@@ -14,7 +14,8 @@ from dagboek.chaos.told import Told
 from dagboek.database import Database
 
 Entry = Mapping[str, Any]
-"""A row of `GET /_sandbox/entries`: dossier, bookyear, journal, number, comment (the document's number), total."""
+"""A row of `GET /_sandbox/entries`: dossier, bookyear, journal, number, comment (the document's number), total; `first`
+is the number that its series begins with, 1 where it is not said."""
 
 Key = tuple[str, str]
 """The tool's own id of the books, and the number of a document."""
@@ -66,7 +67,7 @@ class Audit:
     order: list[str] = field(default_factory=list)
     """Journals in which undisturbed documents are not in their order."""
     gaps: list[str] = field(default_factory=list)
-    """Journals whose numbers are not 1, 2, 3 ..."""
+    """Journals whose numbers do not follow one another from the first of their series on."""
     database: list[str] = field(default_factory=list)
     """What the database says of a document and the books do not."""
     not_final: list[str] = field(default_factory=list)
@@ -199,13 +200,14 @@ def _disturbed(links: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, 
 
 def _compare_order(found: Audit, asked: Asked, entries: Sequence[Entry], disturbed: set[Key]) -> None:
     places = {(books, one.number): at for books, rows in asked.documents.items() for at, one in enumerate(rows)}
-    journals: dict[tuple[str, Any, Any], list[tuple[int, Key]]] = defaultdict(list)
+    journals: dict[tuple[str, Any, Any, int], list[tuple[int, Key]]] = defaultdict(list)
     for entry in entries:
-        journals[str(entry["dossier"]), entry["bookyear"], entry["journal"]].append((entry["number"], _key(entry)))
-    for (books, year, journal), rows in sorted(journals.items()):
+        series = str(entry["dossier"]), entry["bookyear"], entry["journal"], entry.get("first", 1)
+        journals[series].append((entry["number"], _key(entry)))
+    for (books, year, journal, first), rows in sorted(journals.items()):
         rows.sort()
         name = f"{books} {journal} {year}"
-        if [number for number, _ in rows] != list(range(1, len(rows) + 1)):
+        if [number for number, _ in rows] != list(range(first, first + len(rows))):
             found.gaps.append(name)
         calm = [places[key] for _, key in rows if key in places and key not in disturbed]
         if calm != sorted(calm):

@@ -42,6 +42,8 @@ class Tool:
     booking: str
     """The operation that books a document."""
     fault_kinds: tuple[str, ...]
+    by_consent: bool = False
+    """Whether a person at a browser lets us in, whom the sandbox plays."""
 
     async def counts(self) -> dict[str, int]:
         """Documents in each set of books."""
@@ -53,6 +55,9 @@ class Tool:
 
     async def add_books(self, number: int) -> list[str]:
         """New sets of books, empty, with what a Belgian company has: their ids."""
+        if self.by_consent:
+            # A tool's user belongs to one tenant, so that each of ours is another person.
+            await self.books.do("browser", user="*")
         made = await self.books.do("dossiers", name="Chaos", years=[2025, 2027], copies=number)
         return [str(one) for one in made["ids"]]
 
@@ -97,7 +102,8 @@ async def asked(name: str, base_url: str, credentials: Mapping[str, Any], books:
         raise NoSandbox(_refusal(name, place, f"it does not answer as one ({type(error).__name__})")) from None
     if not isinstance(told, dict) or told.get("sandbox") != name:
         raise NoSandbox(_refusal(name, place, "it does not say that it is one"))
-    return Tool(name, base_url, credentials, books, str(told["booking"]), tuple(told["faults_known"]))
+    kinds = tuple(told["faults_known"])
+    return Tool(name, base_url, credentials, books, str(told["booking"]), kinds, "browser" in told)
 
 
 def _refusal(name: str, place: str, why: str) -> str:

@@ -137,6 +137,18 @@ async def test_a_chain_outlives_a_restart(start: Starter, tmp_path: Path) -> Non
     assert refused.status == 400, "its user consented again"
 
 
+async def test_rules_that_were_changed_hold_for_what_is_done_again(start: Starter, tmp_path: Path) -> None:
+    file = tmp_path / "books.jsonl"
+    one = await start(state_file=file, limits=False)
+    one.tell("rules", wished_number="refuse")
+    sale = await one.sale(await one.relation(), EntryNumber=26_700_005)
+    assert sale.status == 201
+    await one.sandbox.stop()
+    two = await start(state_file=file, limits=False)
+    assert two.tell("rules")["wished_number"] == "refuse"
+    assert [entry["number"] for entry in two.sandbox.books.entries()] == [26_700_005]
+
+
 async def test_a_line_that_was_being_written_did_not_happen(start: Starter, tmp_path: Path) -> None:
     file = tmp_path / "books.jsonl"
     one = await start(state_file=file, limits=False)

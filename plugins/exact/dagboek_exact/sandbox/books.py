@@ -194,13 +194,19 @@ class Books:
     def entries(
         self, dossier: int | None = None, journal: str | None = None, bookyear: int | None = None
     ) -> list[dict[str, Any]]:
-        """What is booked, in order of booking, with journal lines; see `reports.entry`."""
+        """What is booked, in order of booking, with journal lines; see `reports`."""
         found = [self.division(dossier)] if dossier is not None else list(self.divisions.values())
         return [
-            reports.entry(each, row)
+            shown
             for each in found
-            for row in each.entries()
-            if journal in (None, row["Journal"]) and bookyear in (None, row["ReportingYear"])
+            for shown in reports.entries(
+                each,
+                (
+                    row
+                    for row in each.entries()
+                    if journal in (None, row["Journal"]) and bookyear in (None, row["ReportingYear"])
+                ),
+            )
         ]
 
     def ledger(self, dossier: int, bookyear: int | None = None) -> dict[str, Any]:

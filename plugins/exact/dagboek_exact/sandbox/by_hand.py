@@ -4,6 +4,7 @@ Bodies come from tests and demos, so what is wrong with one is a ValueError, Key
 the books themselves refuse is the same Refused as through the API.
 """
 
+from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from . import beginning, entries, relations, terms
 from .books import App, Change, Turn
 from .catalogue import RESOURCES
 from .edm import Json, Row
+from .rules import Rules
 from .sides import PURCHASES, SALES, Side, side_of
 from .tokens import end_chain
 
@@ -100,6 +102,14 @@ def set_app(turn: Turn, body: Json) -> Json:
         app.scopes = None if body["scopes"] is None else frozenset(map(str, body["scopes"]))
     app.minutely = int(body.get("minutely", app.minutely))
     app.daily = int(body.get("daily", app.daily))
+    return {}
+
+
+def set_rules(turn: Turn, body: Json) -> Json:
+    """Fields of `Rules`."""
+    _only(body, " ".join(each.name for each in fields(Rules)))
+    given: Json = {name: tuple(one) if isinstance(one, list) else one for name, one in body.items()}
+    turn.books.rules = replace(turn.books.rules, **given)
     return {}
 
 
@@ -328,6 +338,7 @@ BY_HAND: dict[str, Change] = {
     "set_login": set_login,
     "set_right": set_right,
     "set_app": set_app,
+    "set_rules": set_rules,
     "set_year": set_year,
     "set_journal": set_journal,
     "set_account": set_account,

@@ -6,7 +6,7 @@ division.
 """
 
 import json
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from dagboek_sdk.sandbox.requests import Requests, utc_text
 from .books import Books
 from .edm import Json
 from .limits import Limits
-from .oauth import Browser
+from .oauth import ANYBODY, Browser
 from .refusal import Refused
 from .rules import Rules
 
@@ -105,6 +105,7 @@ class Control:
                 for division in self._books.divisions.values()
             ],
             "users": [user.name for user in self._books.users.values()],
+            "browser": self.browser(),
             "clock": utc_text(self._books.clock.now()),
             "limits": self.limits(),
             "faults": self._faults.listed(),
@@ -140,18 +141,16 @@ class Control:
 
     def rules(self, **changes: Any) -> Json:
         """Shows or changes what the reference leaves open; see `Rules`."""
-        if unknown := changes.keys() - {each.name for each in fields(Rules)}:
-            raise ValueError(f"there is no rule {', '.join(sorted(unknown))}")
-        given: Json = {name: tuple(one) if isinstance(one, list) else one for name, one in changes.items()}
-        self._books.rules = replace(self._books.rules, **given)
+        if changes:
+            self._change("set_rules", None, changes)
         return {each.name: getattr(self._books.rules, each.name) for each in fields(Rules)}
 
     def browser(self, user: str | None = None, answer: str | None = None, divisions: Any = ()) -> Json:
-        """Who is at the browser, and how they answer an app: consent, refuse, or ask on a page."""
+        """Who is at the browser (*: somebody new each time), and how they answer: consent, refuse, or ask on a page."""
         if answer is not None and answer not in ("consent", "refuse", "ask"):
             raise ValueError("the answer is consent, refuse or ask")
         if user is not None:
-            self._browser.user = self._books.user(user).name
+            self._browser.user = user if user == ANYBODY else self._books.user(user).name
         self._browser.answer = answer or self._browser.answer
         if divisions != ():
             self._browser.divisions = None if divisions is None else [int(each) for each in divisions]

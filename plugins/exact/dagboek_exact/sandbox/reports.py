@@ -1,8 +1,10 @@
 """How the books are looked into: entries with their journal lines, and the ledger. Amounts are Decimal."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from dagboek_sdk.sandbox.requests import utc_text
 
@@ -12,8 +14,18 @@ from .journal_lines import Posting
 from .sides import side_of
 
 
-def entry(division: Division, row: Row) -> dict[str, Any]:
+def entries(division: Division, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Entries as they are shown."""
+    files: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for one in division.rows("attachments"):
+        files[one["Document"]].append({"name": one["FileName"], "size": len(one["Attachment"])})
+    return [_entry(division, row, files.get(row.get("Document") or UUID(int=0), [])) for row in rows]
+
+
+def _entry(division: Division, row: Row, files: list[dict[str, Any]]) -> dict[str, Any]:
     """One entry, in the shape that all sandboxes have; `comment` is the number that the document has itself.
+
+    `first`: the number that the series of its journal and year begins with.
 
     `total`, `net`, `vat` and `vat_total` are in the currency of the entry (a credit note is negative); `vat` has a
     row for each VAT code; VAT that the buyer owes is not in the total and stands apart as `reverse_vat`. `lines` are
@@ -28,6 +40,7 @@ def entry(division: Division, row: Row) -> dict[str, Any]:
         "bookyear": row["ReportingYear"],
         "journal": row["Journal"],
         "number": row["EntryNumber"],
+        "first": row["EntryNumber"] // 10_000 * 10_000 + 1,
         "period": row["ReportingPeriod"],
         "type": row.get("Type"),
         "date": row["EntryDate"].date(),
@@ -45,7 +58,7 @@ def entry(division: Division, row: Row) -> dict[str, Any]:
         "vat_total": row.get("VATAmountFC", ZERO),
         "lines": [_posting(division, posting) for posting in row["postings"]],
         "balanced": not sum((posting.amount for posting in row["postings"]), ZERO),
-        "attachments": _attachments(division, row),
+        "attachments": files,
         "warnings": list(row["warnings"]),
         "origin": row["origin"],
         "booked": utc_text(row["booked"]),
@@ -78,15 +91,6 @@ def _vat_rows(division: Division, row: Row) -> list[dict[str, Any]]:
         one["base"] += line["VATBaseAmountFC"]
         one["reverse_vat" if line["charged"] else "vat"] += line["VATAmountFC"]
     return list(found.values())
-
-
-def _attachments(division: Division, row: Row) -> list[dict[str, Any]]:
-    document = row.get("Document")
-    return [
-        {"name": one["FileName"], "size": len(one["Attachment"])}
-        for one in division.rows("attachments")
-        if document is not None and one["Document"] == document
-    ]
 
 
 def _posting(division: Division, posting: Posting) -> dict[str, Any]:
