@@ -191,6 +191,9 @@ async def test_lines_are_an_address_unless_they_are_asked_for(client: Client) ->
     assert "SalesEntryLines" not in unasked
     assert (await client.get(path, expand="Nonsense")).status == 400
     assert (await client.get(path, select="Nonsense")).status == 400
+    inner = await client.get(path, expand="SalesEntryLines", select="SalesEntryLines/Nonsense")
+    assert inner.status == 400
+    assert (await client.get(path, select="SalesEntryLines/AmountFC")).status == 400, "not expanded"
 
 
 async def test_expanded_lines_are_cut_at_sixty(client: Client) -> None:

@@ -128,11 +128,11 @@ class Call:
             belongs = resource.collections[collection]
             inner = RESOURCES[belongs.resource]
             return self._list(view, inner, list(belongs.rows(view, row)))
-        asked = query.read(resource, self.asked, self.books.rules)
+        asked = query.read(resource, self.asked, self.books.rules, RESOURCES)
         return self._one(200, view, resource, row, asked)
 
     def _list(self, view: View, resource: Resource, rows: list[Row] | None) -> web.Response:
-        asked = query.read(resource, self.asked, self.books.rules)
+        asked = query.read(resource, self.asked, self.books.rules, RESOURCES)
         if rows is None:
             listing.check_allowed(view, resource, asked, any(name == "$select" for name, _ in self.asked))
         page = listing.page(view, resource, asked, rows)

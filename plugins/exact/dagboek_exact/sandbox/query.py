@@ -7,7 +7,7 @@ from typing import Any
 
 from . import filters
 from .filters import Test
-from .refusal import bad_query
+from .refusal import Refused, bad_query
 from .resources import Resource
 from .rules import Rules
 
@@ -37,13 +37,18 @@ class Query:
         return self.select is None or name in self.select
 
 
-def read(resource: Resource, asked: tuple[tuple[str, str], ...], rules: Rules) -> Query:
+def read(
+    resource: Resource, asked: tuple[tuple[str, str], ...], rules: Rules, resources: Mapping[str, Resource]
+) -> Query:
     """The query; raises Refused (400)."""
     options = {name: value for name, value in asked if name.startswith("$")}
     if unknown := options.keys() - _KNOWN:
         raise bad_query(f"The query parameter '{sorted(unknown)[0]}' is not supported.")
     expanded = _expanded(resource, options.get("$expand"))
     select, expanded = _selected(resource, options.get("$select"), expanded)
+    for name, chosen in expanded.items():
+        if chosen and (wrong := chosen - resources[resource.collections[name].resource].fields.keys()):
+            raise _no_property(f"{name}/{sorted(wrong)[0]}", resource)
     test, filtered = None, frozenset[str]()
     if "$filter" in options:
         test, filtered = filters.read(options["$filter"], resource.fields, date_only=rules.date_only)
@@ -67,6 +72,10 @@ def _parts(token: str) -> list[str]:
     return re.findall(r"(?:'(?:[^']|'')*'|[^,'])+", token)
 
 
+def _no_property(name: str, resource: Resource) -> Refused:
+    return bad_query(f"Could not find a property named '{name}' on type '{resource.entity}'.")
+
+
 def _number(text: str | None) -> int | None:
     if text is None:
         return None
@@ -86,7 +95,7 @@ def _expanded(resource: Resource, text: str | None) -> dict[str, frozenset[str] 
     found: dict[str, frozenset[str] | None] = {}
     for name in _names(text) if text else []:
         if name not in resource.collections:
-            raise bad_query(f"Could not find a property named '{name}' on type '{resource.entity}'.")
+            raise _no_property(name, resource)
         found[name] = None
     return found
 
@@ -102,7 +111,7 @@ def _selected(
     for name in _names(text):
         collection, slash, inner = name.partition("/")
         if collection not in resource.fields or (slash and collection not in expanded):
-            raise bad_query(f"Could not find a property named '{name}' on type '{resource.entity}'.")
+            raise _no_property(name, resource)
         own.add(collection)
         if slash:
             of_lines.setdefault(collection, set()).add(inner)
