@@ -217,7 +217,7 @@ async def _vault(db: Database, settings: Settings) -> AsyncIterator[Finding]:
         yield _wrong("vault key", str(error), "Restore the key from a backup, or connect the integrations again.")
         return
     unreadable = [
-        f"{row['plugin']} {row['tool_user']}"
+        f"{row['plugin']} {row['user_name'] or row['tool_user']}"
         for row in await db.all("SELECT * FROM login WHERE settings <> ''")
         if not _opens(vault, row["settings"])
     ]

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +14,14 @@ from consent_books import ConsentHooks, ConsentServer, ConsentTool, consent_serv
 from dagboek import connections, consent, database
 from dagboek.connections import ConnectionProblem, State
 from dagboek.database import Database
+from dagboek.embedded import Services
 from dagboek.keep_alive import keep_alive
 from dagboek.logins import BelongsToAnother, LoginSecrets
 from dagboek.plugins import Plugins
+from dagboek.service import CoreService
+from dagboek.settings import Settings
 from dagboek.tenants import Entity, ensure_entity, ensure_tenant
+from dagboek.topics import ensure_topics
 from dagboek.vault import Vault, new_key
 from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk import clock
@@ -437,3 +443,30 @@ async def test_trouble_in_keeping_alive_is_no_reason_to_ask_a_person(world: Worl
     world.later(3600)
     await world.db.run("UPDATE login_token SET until = now() + interval '1 day'")
     assert await keep_alive(world.db, world.plugins, world.vault) == 1
+
+
+async def test_the_core_keeps_logins_alive_as_soon_as_it_is_there(
+    world: World, services: Services, topic_prefix: str, tmp_path: Path
+) -> None:
+    row = await world.connect(await world.entity())
+    world.later(700)
+    await world.db.run("UPDATE login_token SET until = now() + interval '1 day'")
+    settings = Settings(
+        topic_prefix=topic_prefix,
+        partitions=1,
+        data_dir=tmp_path,
+        kafka_bootstrap=services.kafka_bootstrap,
+        kafka_security=dict(services.kafka_security),
+        database_url=world.db.url,
+    )
+    await asyncio.to_thread(ensure_topics, services.kafka_bootstrap, settings)
+    addresses = SimpleNamespace(kafka_bootstrap=services.kafka_bootstrap, database_url=world.db.url)
+    stop = asyncio.Event()
+    core = asyncio.create_task(CoreService(settings, addresses, world.plugins, world.vault).run(stop))
+    async with asyncio.timeout(30):
+        while not world.server.renewals:
+            await asyncio.sleep(0.05)
+    stop.set()
+    await core
+    assert world.server.renewals == ["given"]
+    assert await world.works(row)
