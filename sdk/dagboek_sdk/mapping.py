@@ -53,7 +53,7 @@ class VatChoice:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is booked on one account with one VAT code and cost centre. Amounts in whole cents."""
+    """What is booked on one account with one VAT code, cost centre and cost unit. Amounts in whole cents."""
 
     account: str
     vat: VatChoice | None
@@ -65,6 +65,7 @@ class Part:
     because: str
     field: str
     """Where it came from first, such as lines[3]."""
+    cost_unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,13 +256,14 @@ class _Amounts:
 
 @dataclass(slots=True)
 class _Piece:
-    """Lines of one account, VAT code and cost centre, within one category and rate of the breakdown."""
+    """Lines of one account, VAT code, cost centre and unit, within one category and rate of the breakdown."""
 
     account: Account
     vat: VatChoice | None
     category: str
     rate: Decimal
     cost_centre: str | None
+    cost_unit: str | None
     text: str
     field: str
     exact: Decimal = ZERO
@@ -306,12 +308,12 @@ def _pieces(document: Document, settings: ConnectionSettings, credit: bool, issu
             continue
         if account is None:
             continue
-        cost_centre = row.cost_centre if isinstance(row, Line) else None
-        key = (category, rate, account.code, vat.code, vat.reverse_rate, cost_centre)
+        cost_centre, cost_unit = (row.cost_centre, row.cost_unit) if isinstance(row, Line) else (None, None)
+        key = (category, rate, account.code, vat.code, vat.reverse_rate, cost_centre, cost_unit)
         piece = pieces.get(key)
         if piece is None:
             text = (row.name or row.description) if isinstance(row, Line) else row.reason
-            piece = pieces[key] = _Piece(account, vat, category, rate, cost_centre, text or "", field)
+            piece = pieces[key] = _Piece(account, vat, category, rate, cost_centre, cost_unit, text or "", field)
         piece.exact += amount
         piece.count += 1
     return list(pieces.values())
@@ -434,15 +436,15 @@ def _rounding(
         vat = vat_code(side, "O", ZERO, region=region, credit=credit)
     except Refused:
         vat = None
-    return _Piece(account, vat, "O", ZERO, None, "", "totals.rounding", amount, 1, amount)
+    return _Piece(account, vat, "O", ZERO, None, None, "", "totals.rounding", amount, 1, amount)
 
 
 def _merged(pieces: list[_Piece]) -> Iterable[Part]:
-    """Parts of one account, VAT code and cost centre; categories that share a code are one part."""
+    """Parts of one account, VAT code, cost centre and unit; categories that share a code are one part."""
     groups: dict[tuple[object, ...], list[_Piece]] = {}
     for piece in pieces:
         vat = (piece.vat.code, piece.vat.reverse_rate) if piece.vat else None
-        groups.setdefault((piece.account.code, vat, piece.cost_centre), []).append(piece)
+        groups.setdefault((piece.account.code, vat, piece.cost_centre, piece.cost_unit), []).append(piece)
     parts = [_part(group) for group in groups.values()]
     return [part for part in parts if part.base or part.vat_amount] or parts[:1]
 
@@ -462,6 +464,7 @@ def _part(group: list[_Piece]) -> Part:
         text=f"{first.text} (+{count - 1})" if count > 1 and first.text else first.text,
         because="; ".join(reasons),
         field=first.field,
+        cost_unit=first.cost_unit,
     )
 
 
