@@ -1,4 +1,4 @@
-"""The core process: planner, admission, settling, sweeper, watchdog, schedule, retention."""
+"""The core process: planner, admission, settling, attaching, sweeper, watchdog, schedule, retention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from dagboek.admission import Admission
+from dagboek.attaching import Attacher
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database, DatabaseUnavailable
 from dagboek.embedded import Services
@@ -70,6 +71,7 @@ class CoreService:
             watchdog = Watchdog(db, planner, services.kafka_bootstrap, settings.topic_prefix, security)
             reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
             settler = Settler(db, self._plugins, self._vault)
+            attacher = Attacher(db, self._plugins, self._vault)
             replay = Replay(db, services.kafka_bootstrap, settings.topic_prefix, security)
             reader.start()
             jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
@@ -79,6 +81,7 @@ class CoreService:
                 ("replan", 5, watchdog.plan_forgotten),
                 ("lost", 5, watchdog.find_lost),
                 ("settle", 1, settler.settle_due),
+                ("attach", 1, attacher.attach_due),
                 ("events", 0.5, lambda: write_events(db)),
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),

@@ -1,7 +1,7 @@
 """What an accounting tool is to Dagboek: the interface that a plugin implements (design section 8)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import Component
 from pydantic import BaseModel
 
-from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking, Candidate, Resolution
+from dagboek_sdk.attempt import Accepted, AttachedFile, Attempt, Booked, Booking, Candidate, Resolution
 from dagboek_sdk.errors import ToolError
 from dagboek_sdk.http import Answer, Client
 from dagboek_sdk.limits import Budget, Limit, NoLimits, Permits
@@ -53,6 +53,9 @@ class About:
     updates_parties: bool = True
     batch_size: int = 1
     attachments: bool = False
+    """Files go inside the booking: they come with the attempt."""
+    attaches: bool = False
+    """Files go to an entry that stands: core calls `attach`."""
     has_journals: bool = True
     parties_inside_documents: bool = False
     settling: Settling = Settling.NONE
@@ -147,6 +150,22 @@ class Link:
     permits: Permits = field(default_factory=NoLimits)
     client_options: dict[str, Any] = field(default_factory=dict)
     """Passed to `http.Client`: a shared session, a recorder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attaching:
+    """Files for an entry that stands."""
+
+    entry_id: str
+    number: str | None
+    booking: Booking
+    """As it was sent."""
+    party_entry: str | None
+    files: tuple[AttachedFile, ...]
+    again: bool
+    """It was begun before: what stands there is looked up first, and not written a second time."""
+    step: Callable[[], Awaitable[Attempt]]
+    """Asked for before each write, which takes the attempt that it gives: until then nobody else begins."""
 
 
 class AccountingPlugin(ABC):
@@ -253,8 +272,12 @@ class AccountingPlugin(ABC):
         """Whether an accepted item was booked by now."""
         raise NotImplementedError
 
-    async def attach(self, entry: Booked, booking: Booking, file_name: str, content: bytes) -> None:
-        """Adds a file to an entry; called after the booking where the tool takes files apart."""
+    async def attach(self, attaching: "Attaching") -> None:
+        """Adds files to an entry that stands, where `about.attaches`. Done twice, each must be there once.
+
+        It is called after the booking, and once more when it was interrupted or its outcome is not known, not before
+        what was sent can no longer arrive. Refused: the files are left out, and that is told.
+        """
         raise NotImplementedError
 
     def operation_group(self, attempt: Attempt) -> str | None:

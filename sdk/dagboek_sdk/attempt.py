@@ -105,6 +105,11 @@ class Candidate:
     """All free texts of the entry: a document typed by hand may bear its number in any of them."""
     certain: bool = False
     """A party that the tool knows by our own id: adopted without comparison."""
+    roles: frozenset[Component] | None = None
+    """Of a party, where the tool keeps customers and suppliers apart: those that it has; one that is missing is added.
+
+    None: the tool does not tell, or does not care.
+    """
 
 
 @dataclass(frozen=True, slots=True)

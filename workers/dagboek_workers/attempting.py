@@ -2,6 +2,7 @@
 
 import asyncio
 
+from dagboek import attaching
 from dagboek.booking_json import booking_from, booking_json
 from dagboek.fault_points import reached
 from dagboek.push_record import Granted, Intent, Outcome, repeat_intent, start_series
@@ -126,11 +127,22 @@ def _intent(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Boo
 
 
 async def _attach(task: ItemTask, tool: AccountingPlugin, attempt: Attempt) -> None:
-    """Gives a new booking the files of its document; one that its source no longer has is told and left out."""
-    if not (tool.about.attachments and attempt.op is Op.CREATE and task.item.kind is ItemKind.DOCUMENT):
+    """Gives a new booking the files of its document, or has them follow when it stands.
+
+    One that its source no longer has is told and left out.
+    """
+    about = tool.about
+    takes_files = about.attachments or about.attaches
+    if not (takes_files and attempt.op is Op.CREATE and task.item.kind is ItemKind.DOCUMENT):
         return
     document = task.document or task.item.document()
-    if document.attachments:
+    if not document.attachments:
+        return
+    if about.attaches:
+        assert task.item.source_id is not None
+        entity_id = task.window.run["entity_id"]
+        await attaching.remember(task.loop.db, attempt.link_id, task.item.source_id, entity_id, document.attachments)
+    else:
         attempt.attachments = await _files(task, document)
 
 

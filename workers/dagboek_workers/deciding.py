@@ -12,7 +12,7 @@ from dagboek.tool_entries import like
 from dagboek_schemas import events
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.revision import same_document, same_party
-from dagboek_schemas.statuses import ItemKind, ItemState
+from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Booking, Candidate, Op
 from dagboek_sdk.errors import NotReady, Refused, Throttled
@@ -262,12 +262,22 @@ async def _known_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -
     candidates: list[Candidate] = list(found.get(task.item.identity, ()))
     certain = [candidate for candidate in candidates if candidate.certain]
     if len(certain) == 1:
-        return await _adopt(task, link, certain[0])
+        return await _adopt_party(task, tool, link, certain[0])
     if candidates:
         facts = {"name": task.item.title, "candidates": describe(candidates)}
         task.tell(ItemState.SKIPPED, [Issue(code="D09", facts=facts)])
         return True
     return False
+
+
+async def _adopt_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, candidate: Candidate) -> bool:
+    """A relation that is there; one that is no customer yet, or no supplier, is made one."""
+    if candidate.roles is None or task.item.component in candidate.roles:
+        return await _adopt(task, link, candidate)
+    if not await task.loop.recorder.adopt(_adoption(task, link, candidate, role=None)):
+        return False
+    await _by_link(task, tool, await task.read_again(link))
+    return True
 
 
 async def _known_entry(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> bool:
@@ -289,18 +299,22 @@ async def _known_entry(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, b
     return False
 
 
-async def _adopt(task: ItemTask, link: LinkSeen, candidate: Candidate) -> bool:
-    item = task.item
-    adoption = Adoption(
+def _adoption(task: ItemTask, link: LinkSeen, candidate: Candidate, role: Component | None) -> Adoption:
+    return Adoption(
         link_id=link.id,
         seen=link.attempt,
-        revision=item.revision,
+        revision=task.item.revision,
         entry_id=candidate.entry_id,
         entry_number=candidate.number,
         entry_url=candidate.url,
-        role=item.component if item.kind is ItemKind.PARTY else None,
+        role=role,
     )
-    if not await task.loop.recorder.adopt(adoption):
+
+
+async def _adopt(task: ItemTask, link: LinkSeen, candidate: Candidate) -> bool:
+    item = task.item
+    role = item.component if item.kind is ItemKind.PARTY else None
+    if not await task.loop.recorder.adopt(_adoption(task, link, candidate, role)):
         return False
     link.state, link.entry_id, link.entry_number = "booked", candidate.entry_id, candidate.number
     link.version += 1
