@@ -3,8 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dagboek_sdk.hooks import hookimpl
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.hooks import CatalogueEntry, hookimpl
 from dagboek_sdk.sandbox import RunningSandbox, SandboxCommand
+
+from dagboek_exact import issues
+from dagboek_exact.plugin import ExactPlugin
+
+
+@hookimpl
+def dagboek_accounting_plugins() -> Sequence[type[AccountingPlugin]]:
+    """Exact Online."""
+    return (ExactPlugin,)
+
+
+@hookimpl
+def dagboek_issue_catalogue() -> Sequence[CatalogueEntry]:
+    """The issues of Exact Online, X01 to X92."""
+    return issues.catalogue()
 
 
 @hookimpl

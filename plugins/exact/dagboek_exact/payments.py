@@ -1,0 +1,50 @@
+"""How far entries are paid, out of receivables and payables (api.md section 5).
+
+A row is a payment term: open, selected, processed, or matched with what was paid. An entry counts as paid when it has
+rows and none of them is open; one without rows cannot be told.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from dagboek_schemas.documents import Direction, PaymentState, PaymentStatus
+from dagboek_sdk.mapping import CENT, ZERO
+
+from dagboek_exact.entries import EntryId
+from dagboek_exact.lists import amount, text
+
+FEED = "sync/Cashflow/PaymentTerms"
+"""Terms that changed since, by row version."""
+FEED_SELECT = "Timestamp,TransactionEntryID"
+RESOURCES = {Direction.SALES: "cashflow/Receivables", Direction.PURCHASE: "cashflow/Payments"}
+_SELECT = "ID,TransactionEntryID,Status,AmountFC,TransactionAmountFC,Currency"
+SELECTS = {Direction.SALES: f"{_SELECT},IsFullyPaid", Direction.PURCHASE: _SELECT}
+
+MATCHED = 50
+
+
+def statuses(rows: Iterable[Mapping[str, Any]], direction: Direction) -> list[PaymentStatus]:
+    """A status for each entry that has terms among `rows`, which are all of its terms."""
+    terms: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row.get("TransactionEntryID"):
+            terms[str(row["TransactionEntryID"])].append(row)
+    return [_status(EntryId(direction, guid), found) for guid, found in terms.items()]
+
+
+def _status(entry: EntryId, terms: list[Mapping[str, Any]]) -> PaymentStatus:
+    open_terms = [one for one in terms if int(one.get("Status") or 0) < MATCHED and not one.get("IsFullyPaid")]
+    rest = sum((abs(_money(one, "AmountFC")) for one in open_terms), ZERO)
+    total = max((abs(_money(one, "TransactionAmountFC")) for one in terms), default=ZERO)
+    currency = text(terms[0].get("Currency")) or None
+    if rest < CENT:
+        return PaymentStatus(entry_id=str(entry), state=PaymentState.PAID, open_amount=ZERO, currency=currency)
+    partial = len(open_terms) < len(terms) or rest + CENT / 2 < total
+    state = PaymentState.PARTIALLY_PAID if partial else PaymentState.NOT_PAID
+    return PaymentStatus(entry_id=str(entry), state=state, open_amount=rest, currency=currency)
+
+
+def _money(row: Mapping[str, Any], name: str) -> Decimal:
+    return (amount(row.get(name)) or ZERO).quantize(CENT)
