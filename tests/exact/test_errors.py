@@ -77,6 +77,8 @@ def codes(words: str) -> list[str]:
         ("De boeking is niet in evenwicht op: 2022 / 4 (Type: Inkoopboeking) - Verschil: EUR -0,01", ["X46"]),
         ("Blocked: Ledger account: 85071 Sundry", ["X26"]),
         ("Reeds verwerkt", ["X47"]),
+        ("Bestaat reeds: Uw ref.", ["X11"]),
+        ("Already exists: Your ref.", ["X11"]),
         ("Gegeven bestaat reeds.", ["X51"]),
         ("Data already exists.", ["X51"]),
         # product.md section 3.3
@@ -284,7 +286,7 @@ def test_an_operator_may_allow_another_host(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 CATALOGUE = {entry.code: entry for entry in hooks.dagboek_issue_catalogue()}
-KNOWN_OTHERWISE = {"X01", "X11", "X12", "X13"}
+KNOWN_OTHERWISE = {"X01", "X12", "X13"}
 """Told by core with codes of its own, or of what never comes here: for whoever looks the situation up."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import AccessDenied, ToolUnavailable, Trouble
+from dagboek_sdk.errors import AccessDenied, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.http import Answer
 from dagboek_sdk.oauth import OAuthPlugin
 
@@ -79,9 +79,12 @@ class Exact:
         return found
 
     async def create(self, attempt: Attempt, resource: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Writes something new; what Exact made of it. ValueError where it does not tell."""
+        """Writes something new; what Exact made of it. Uncertain where it does not tell."""
         answer = await self._write(attempt, "POST", f"{self._division}/{resource}", resource, body)
-        return odata.entity(answer.json())
+        try:
+            return odata.entity(answer.json())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Uncertain("written, but the answer cannot be read") from None
 
     async def change(self, attempt: Attempt, resource: str, key: str, body: Mapping[str, Any]) -> None:
         """Changes something that is there."""

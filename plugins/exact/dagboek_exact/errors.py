@@ -32,7 +32,11 @@ FORM = "X91"
 GONE = "X92"
 """Exact does not know what was asked for."""
 TAKEN = "X02"
-"""A number is used already; for a purchase, the same document stands there."""
+"""A number is used already; for a purchase, the same document may stand there."""
+THERE = "X11"
+"""An entry with this reference is there."""
+EXISTS = "X51"
+"""Something with this code is there, or with all of this."""
 
 LONG_WAIT = timedelta(minutes=15)
 """How long to wait where Exact says too much without saying until when."""
@@ -119,6 +123,7 @@ _FIELDS: tuple[tuple[frozenset[Wrong], re.Pattern[str], str], ...] = (
     (frozenset((Wrong.IN_USE, Wrong.EXISTS)), _any(r"boekstuknummer", r"(document|entry|invoice) number",
                                                    r"num[ée]ro (de pi[èe]ce|d'[ée]criture|de facture)",
                                                    r"belegnummer", r"factuurnummer"), TAKEN),
+    (frozenset((Wrong.IN_USE, Wrong.EXISTS)), _any(r"(uw|your|votre|ihre?|su) r[ée]f", r"referentie"), THERE),
     (frozenset((Wrong.REFERENCE, Wrong.NOT_FOUND)), _any(r"dagboek", r"journal", r"\bdiary\b", r"diario"), "X30"),
     (_ANYTHING, _any(r"dagboek", r"journal", r"\bdiary\b", r"diario"), "X29"),
     (_ANYTHING, _any(r"wisselkoers", r"exchange rate", r"taux de change", r"wechselkurs"), "X42"),
@@ -140,7 +145,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
     (_any(r"btw[- ]?bedrag.*niet toegestaan", r"vat amount.*not allowed", r"geen btw"), "X34"),
     (_any(r"reeds verwerkt", r"already processed", r"d[ée]j[àa] trait[ée]", r"bereits verarbeitet"), "X47"),
     (_any(r"(already exists|bestaat (reeds|al)).*(entry number|boekstuknummer)"), TAKEN),
-    (_any(r"gegeven bestaat (reeds|al)", r"data already exists", r"donn[ée]e existe d[ée]j[àa]"), "X51"),
+    (_any(r"gegeven bestaat (reeds|al)", r"data already exists", r"donn[ée]e existe d[ée]j[àa]"), EXISTS),
     (_any(r"grootboekrekening.*dagboek.*(wijkt af|verschil|anders)", r"account.*differs?.*journal",
           r"journal.*g/l account.*differ"), "X48"),
 )  # fmt: skip

@@ -407,6 +407,7 @@ def facts(payload: Mapping[str, Any], codes: Mapping[str, str]) -> dict[str, str
     entry = payload["entry"]
     lines = next((value for value in entry.values() if isinstance(value, list)), [])
     return {
+        "number": str(entry["YourRef"]),
         "journal": str(entry["Journal"]),
         "date": str(entry["EntryDate"]),
         "currency": str(entry["Currency"]),

@@ -20,8 +20,8 @@ from dagboek_sdk.accounting import (
     Row,
     Settling,
 )
-from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Op, Resolution
-from dagboek_sdk.errors import AccessDenied, AlreadyThere, Refused, ToolError, ToolUnavailable, Trouble
+from dagboek_sdk.attempt import Absent, AttachedFile, Attempt, Booked, Booking, Candidate, Found, Op, Resolution
+from dagboek_sdk.errors import AccessDenied, AlreadyThere, Refused, ToolError, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.http import Answer
 from dagboek_sdk.limits import Budget, Limit
 from dagboek_sdk.oauth import Identity, OAuth, OAuthPlugin
@@ -40,8 +40,11 @@ DOCUMENTS, FILES, DOCUMENT_TYPES = "documents/Documents", "documents/DocumentAtt
 YEARS_BACK = 3
 """Years whose closed periods are read, beside this one and later ones; Exact itself refuses what is older."""
 
-INACTIVE = 1
+ACTIVE = 1
 """Status of a division that can be used; others are inactive or archived."""
+
+LARGEST_FILE = 10 * 1024 * 1024
+"""Bytes of a file at most: Exact takes bodies of 10 MB, and counts what a file is before it is written as text."""
 
 
 class ExactPlugin(OAuthPlugin):
@@ -97,7 +100,7 @@ class ExactPlugin(OAuthPlugin):
                     vat_number=lists.text(row.get("VATNumber")) or None,
                     country=lists.text(row.get("Country")) or None,
                     currency=lists.text(row.get("Currency")) or "EUR",
-                    disabled=row.get("Status") != INACTIVE or bool(row.get("BlockingStatus")),
+                    disabled=row.get("Status") != ACTIVE or bool(row.get("BlockingStatus")),
                 )
             )
         return found
@@ -223,14 +226,17 @@ class ExactPlugin(OAuthPlugin):
         if document is None:
             document = await self._make_document(attaching, entry)
         there = await self._files_of(document) if attaching.again else frozenset()
-        for file in attaching.files:
-            if file.file_name not in there:
-                body = {
-                    "Document": document,
-                    "FileName": file.file_name,
-                    "Attachment": b64encode(file.content).decode("ascii"),
-                }
+        too_large: list[Issue] = []
+        for name, file in _by_name(attaching.files).items():
+            if len(file.content) > LARGEST_FILE:
+                size = str(len(file.content) >> 20)
+                too_large.append(Issue(code="X50", facts={"file": name, "size": size, "most": str(LARGEST_FILE >> 20)}))
+            elif name not in there:
+                content = b64encode(file.content).decode("ascii")
+                body = {"Document": document, "FileName": name, "Attachment": content}
                 await self.exact.create(await attaching.step(), FILES, body)
+        if too_large:
+            raise Refused(too_large)
 
     # settle
 
@@ -296,10 +302,13 @@ class ExactPlugin(OAuthPlugin):
         try:
             made = await self.exact.create(attempt, relations.RESOURCE, body)
         except Refused as refused:
-            if any(issue.code == "X51" for issue in refused.issues):
+            if errors.EXISTS in _codes(refused):
                 raise self._verdict(attempt, AlreadyThere(tool_words=refused.tool_words)) from None
             raise self._of_party(attempt, refused) from None
-        return Booked(str(made["ID"]), lists.text(made.get("Code")) or str(self._code(attempt)))
+        code = lists.text(made.get("Code")) or str(self._code(attempt))
+        if code != str(self._code(attempt)):
+            raise Uncertain("written, but the answer is of another relation")
+        return Booked(str(made["ID"]), code)
 
     async def _push_document(self, attempt: Attempt) -> Booked:
         """Sales have no check for doubles in Exact: what may have been sent before is looked for first."""
@@ -313,10 +322,15 @@ class ExactPlugin(OAuthPlugin):
         try:
             made = await self.exact.create(attempt, payload["resource"], body)
         except Refused as refused:
-            taken = {errors.TAKEN, "X51"} & {issue.code for issue in refused.issues}
-            if taken and direction is Direction.PURCHASE:
+            there = {errors.THERE}
+            if direction is Direction.PURCHASE:  # which Exact checks itself; how it says so is not certain
+                there |= {errors.TAKEN, errors.EXISTS}
+            if there & _codes(refused):
                 raise self._verdict(attempt, AlreadyThere(tool_words=refused.tool_words)) from None
             raise self._of_document(attempt, refused) from None
+        told = _plain(lists.text(made.get("YourRef")))
+        if told and not _plain(attempt.booking.reference or "").startswith(told):  # an answer that came twice
+            raise Uncertain("written, but the answer is of another entry")
         return entries.booked(made, direction)
 
     async def _stands(self, attempt: Attempt, direction: Direction) -> bool:
@@ -379,8 +393,7 @@ class ExactPlugin(OAuthPlugin):
             "email": str(account.get("Email", "")),
             "country": str(account.get("Country", "")),
         }
-        gone = attempt.entry_id and any(issue.code == errors.GONE for issue in refused.issues)
-        if gone:
+        if attempt.entry_id and errors.GONE in _codes(refused):
             refused = Refused(Issue(code="X10"), tool_words=refused.tool_words)
         return self._verdict(attempt, errors.detailed(refused, known))
 
@@ -407,5 +420,26 @@ def _since(year: int) -> str:
     return f"Year ge {year - YEARS_BACK}"
 
 
+def _codes(refused: Refused) -> set[str]:
+    return {issue.code for issue in refused.issues}
+
+
+def _by_name(files: Sequence[AttachedFile]) -> dict[str, AttachedFile]:
+    """Files by names of their own, which tell on a second try what is there."""
+    found: dict[str, AttachedFile] = {}
+    for file in files:
+        name, number = file.file_name, 1
+        while name in found:
+            number += 1
+            stem, dot, ending = file.file_name.rpartition(".")
+            name = f"{stem or ending} ({number}){dot}{ending if stem else ''}"
+        found[name] = file
+    return found
+
+
 def _bears(candidate: Candidate, reference: str | None) -> bool:
-    return bool(reference) and (candidate.reference or "").casefold() == (reference or "").casefold()
+    return bool(candidate.reference and reference) and _plain(candidate.reference or "") == _plain(reference or "")
+
+
+def _plain(reference: str) -> str:
+    return " ".join(reference.split()).casefold()
