@@ -31,7 +31,7 @@ from exact_books import (
     vat,
     vat_row,
 )
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ABROAD = Party(name="Buitenland GmbH", vat_number="DE123456789", address=Address(country="DE"))
@@ -399,6 +399,8 @@ def test_a_supplier_is_a_supplier_and_stays_a_customer_if_it_was() -> None:
         ("nl 123456782b90", "NL", "NL123456782B90"),
         ("FRXX 999999999", "FR", "FRXX999999999"),
         ("CHE-123.456.788 MWST", "CH", "CHE-123.456.788 MWST"),
+        ("NL12345678", "NL", None),  # in no form that Exact takes
+        ("DE1", "DE", "DE1"),  # of these it checks none
         (None, "BE", None),
     ],
 )
@@ -411,6 +413,12 @@ def test_an_address_that_is_no_email_address_is_left_out_and_told() -> None:
     booking = mapping.map_party(THEIRS.model_copy(update={"email": "phone us"}), Component.CUSTOMERS, context())
     assert "Email" not in booking.payload["account"]
     assert [(issue.code, issue.severity) for issue in booking.remarks] == [("X08", "information")]
+
+
+def test_a_vat_number_that_exact_would_refuse_is_left_out_and_told() -> None:
+    booking = mapping.map_party(THEIRS.model_copy(update={"vat_number": "BE9"}), Component.CUSTOMERS, context())
+    assert "VATNumber" not in booking.payload["account"]
+    assert [(issue.code, issue.facts["vat_number"]) for issue in booking.remarks] == [("X03", "BE9")]
 
 
 def test_codes_are_padded_on_the_left() -> None:
@@ -470,6 +478,7 @@ def test_set_up_sees_which_journals_take_what() -> None:
 money = st.decimals(min_value=-3000, max_value=3000, places=2)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # of a machine that others load
 @given(
     rows=st.lists(
         st.tuples(money, st.sampled_from(["21", "12", "6"]), st.sampled_from(["700000", "700021", None])),

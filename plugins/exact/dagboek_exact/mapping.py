@@ -55,6 +55,16 @@ DIRECT_DEBIT = frozenset(("49", "59"))
 CASH = "10"
 """Payment means (UNCL4461)."""
 
+_VAT_NUMBERS = {
+    "BE": re.compile(r"BE[01]\d{9}"),
+    "NL": re.compile(r"NL\d{9}B\d{2}"),
+    "FR": re.compile(r"FR[0-9A-Z]{2}\d{9}"),
+    "IT": re.compile(r"IT\d{11}"),
+    "ES": re.compile(r"ES(?!\d{9}$)[0-9A-Z]\d{7}[0-9A-Z]"),
+    "CH": re.compile(r"CHE-\d{3}\.\d{3}\.\d{3} (TVA|MWST|IVA)"),
+}
+"""Forms that Exact checks, by the number's own country (product.md section 4.1)."""
+
 _EMAIL = re.compile(r"[^\s@,;<>]+@[^\s@,;<>.]+(\.[^\s@,;<>.]+)+")
 
 
@@ -98,29 +108,46 @@ def map_document(document: Document, context: MappingContext, tables: Tables, ex
 def map_party(party: Party, component: Component, context: MappingContext) -> Booking:
     """The body of a POST or PUT of a relation but for its code. What is not known is left out, so that it stays.
 
-    An e-mail address that is none is left out and told: it is not needed to book.
+    So is what Exact would refuse and a booking does not need: an address that is no e-mail address, and a VAT number in
+    a form that Exact does not take, where the connection lets such numbers pass at all. That is told.
     """
     address = party.address
-    email = (party.email or "").strip()
-    good = bool(_EMAIL.fullmatch(email))
+    remarks: list[Issue] = []
     payload: dict[str, Any] = {
         "Name": party.name,
         **({"Status": "C"} if component is Component.CUSTOMERS else {"IsSupplier": True}),
-        "VATNumber": exact_vat_number(party),
+        "VATNumber": _taken("X03", "vat_number", exact_vat_number(party), _is_vat_number, party, remarks),
         "ChamberOfCommerce": normal_number(party.company_number or ""),
         "AddressLine1": address.street,
         "AddressLine2": address.additional_street,
         "Postcode": address.postal_code,
         "City": address.city,
         "Country": mapping.country_of(party),
-        "Email": email if good else None,
+        "Email": _taken("X08", "email", (party.email or "").strip(), _is_email, party, remarks),
         "Phone": party.phone,
     }
     filled = {key: value for key, value in payload.items() if value not in (None, "")}
-    facts = {"name": party.name, "email": email}
-    wrong = Issue(code="X08", severity=Severity.INFORMATION, facts=facts, field="email")
-    remarks = (wrong,) if email and not good else ()
-    return Booking(payload={"account": filled}, reference=party.name, remarks=remarks)
+    return Booking(payload={"account": filled}, reference=party.name, remarks=tuple(remarks))
+
+
+def _taken(
+    code: str, field: str, value: str, good: Callable[[str], bool], party: Party, remarks: list[Issue]
+) -> str | None:
+    """The value, or None with a remark where Exact would not take it."""
+    if not value or good(value):
+        return value
+    facts = {"name": party.name, field: value}
+    remarks.append(Issue(code=code, severity=Severity.INFORMATION, facts=facts, field=field))
+    return None
+
+
+def _is_email(value: str) -> bool:
+    return bool(_EMAIL.fullmatch(value))
+
+
+def _is_vat_number(value: str) -> bool:
+    form = _VAT_NUMBERS.get(value[:2])
+    return form is None or bool(form.fullmatch(value))
 
 
 def exact_vat_number(party: Party) -> str:
