@@ -226,7 +226,8 @@ class Attacher:
             )
             if gone.rowcount and issues:
                 await connection.execute(
-                    "UPDATE item SET issues = issues || %s WHERE run_id = %s AND sequence = %s AND state = 'synced'",
+                    """UPDATE item SET issues = issues || %s
+                       WHERE run_id = %s AND sequence = %s AND state IN ('synced', 'unchanged')""",
                     (Jsonb([one.model_dump(mode="json") for one in issues]), claim["run_id"], claim["sequence"]),
                 )
         log.info("attached", link=claim["link_id"], left_out=len(issues))
@@ -245,6 +246,7 @@ JOIN LATERAL (
     ORDER BY c.id = r.connection_id DESC LIMIT 1
 ) c ON true
 WHERE a.due < clock_timestamp() AND l.state = 'booked' AND l.current AND l.entry_id IS NOT NULL
+  AND i.state IS DISTINCT FROM 'planned' -- else what is told beside it would be overwritten
   AND c.id <> ALL(%(busy)s::uuid[])
 ORDER BY a.due LIMIT 500
 """

@@ -164,6 +164,19 @@ async def test_files_follow_also_when_settling_or_a_late_answer_finds_the_entry(
     assert [name for _, name, _ in tool.held] == ["a.pdf"]
 
 
+async def test_files_wait_until_the_outcome_of_their_item_is_written(
+    books: Books, tool: Tool, attacher: Attacher
+) -> None:
+    """What is to be told of them would be lost with it."""
+    await booked(books, "a.pdf")
+    await books.db.run("UPDATE item SET state = 'planned' WHERE run_id = %s", books.run)
+    await attacher.attach_due(10)
+    assert tool.held == []
+    await books.db.run("UPDATE item SET state = 'synced' WHERE run_id = %s", books.run)
+    await attacher.attach_due(10)
+    assert [name for _, name, _ in tool.held] == ["a.pdf"]
+
+
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 async def test_a_crash_at_any_moment_leaves_each_file_there_once(
     books: Books, tool: Tool, attacher: Attacher, at: int

@@ -24,8 +24,10 @@ from cryptography.fernet import Fernet
 from dagboek import connections, contexts, sources, tenants
 from dagboek.chaos.told import records
 from dagboek.chaos.ubl import Ubl
+from dagboek.consent import of_sandbox
 from dagboek.database import Database, migrate
 from dagboek.embedded import Services, ports
+from dagboek.logins import own_names
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.runs import request_run
@@ -58,6 +60,26 @@ def settings_of(accounts: dict[str, str] | None = None) -> ConnectionSettings:
             invoice_journal="A1",
             credit_note_journal="A2",
             vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code="I" + code) for rate, code in rates.items()),
+            ledger_accounts=(LedgerRule(account="610000"),),
+        ),
+        check_vat_numbers=False,
+    )
+
+
+def exact_settings() -> ConnectionSettings:
+    """Settings that book at 21, 12, 6 and 0 per cent in the books of an Exact sandbox."""
+    rates = ("21", "12", "6", "0")
+    return ConnectionSettings(
+        sales=Side(
+            invoice_journal="70",
+            credit_note_journal="71",
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code=f"V{rate.zfill(2)}") for rate in rates),
+            ledger_accounts=(LedgerRule(account="700000"),),
+        ),
+        purchases=Side(
+            invoice_journal="60",
+            credit_note_journal="61",
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code=f"A{rate.zfill(2)}") for rate in rates),
             ledger_accounts=(LedgerRule(account="610000"),),
         ),
         check_vat_numbers=False,
@@ -168,19 +190,27 @@ class Installation:
         dossier: str | None = None,
         call_deadline: float | None = None,
         lift_limits: bool = True,
+        plugin: str = "octopus",
     ) -> UUID:
-        """A connection of an entity to a dossier of the sandbox, set up and ready."""
+        """A connection of an entity to a set of books of the sandbox, set up and ready."""
         owner = await tenants.ensure_tenant(self.db, tenant)
         company = await tenants.ensure_entity(self.db, owner.id, entity, vat_number=vat)
         await sources.ensure_source(
             self.db, self.plugins, owner.id, "ubl", f"files of {tenant}", {"folder": str(folder)}
         )
-        given = {**sandbox.credentials, "base_url": sandbox.base_url, "lift_limits": lift_limits}
+        model = self.plugins.tool(plugin).about.settings
+        given = {**own_names(model, sandbox.credentials), "base_url": sandbox.base_url, "lift_limits": lift_limits}
         if call_deadline is not None:
             given["call_deadline"] = call_deadline
-        given = {name: value for name, value in _known_names(given).items() if value is not None}
         begun = await connections.connect(
-            self.db, self.plugins, self.vault, tenant_id=owner.id, entity_id=company.id, plugin="octopus", given=given
+            self.db,
+            self.plugins,
+            self.vault,
+            tenant_id=owner.id,
+            entity_id=company.id,
+            plugin=plugin,
+            given=given,
+            consent=of_sandbox,
         )
         chosen = next(one for one in begun.administrations if dossier is None or one.id == dossier)
         row = await connections.choose_administration(self.db, self.plugins, self.vault, begun.connection_id, chosen)
@@ -281,12 +311,6 @@ class Installation:
         return list(records(self.services, topic.named(self.prefix), seconds, until))
 
 
-def _known_names(given: dict[str, Any]) -> dict[str, Any]:
-    names = {"softwareHouseUuid": "software_house_uuid"}
-    known = {"base_url", "software_house_uuid", "user", "password", "lift_limits", "call_deadline"}
-    return {names.get(name, name): value for name, value in given.items() if names.get(name, name) in known}
-
-
 @contextmanager
 def new_database(services: Services) -> Iterator[str]:
     """An empty database on the server of `services`, dropped afterwards."""
@@ -336,6 +360,18 @@ async def octopus(**options: Any) -> AsyncIterator[Any]:
     """A running Octopus sandbox; with a `port` it is there again, at the address that it had."""
     port = options.pop("port", None) or _new_port()
     sandbox = await start_sandbox(**{"limits": False, "port": port, **options})
+    try:
+        yield sandbox
+    finally:
+        await sandbox.stop()
+
+
+@asynccontextmanager
+async def exact(**options: Any) -> AsyncIterator[Any]:
+    """A running Exact Online sandbox."""
+    from dagboek_exact.sandbox import start_sandbox as start
+
+    sandbox = await start(**{"limits": False, "port": _new_port(), **options})
     try:
         yield sandbox
     finally:

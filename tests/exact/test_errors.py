@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagboek.logins import host_of
 from dagboek_exact import errors, hooks, logins, quotas
 from dagboek_exact.errors import classify, issues_of
 from dagboek_exact.settings import ALLOWED, ExactSettings
@@ -269,6 +270,7 @@ def test_the_site_decides_where_everything_is() -> None:
     found = logins.oauth(settings)
     assert found.authorise_url == "https://start.exactonline.co.uk/api/oauth2/auth"
     assert found.token_url == "https://start.exactonline.co.uk/api/oauth2/token"
+    assert host_of(settings) == "start.exactonline.co.uk"  # by which books are told apart
 
 
 @pytest.mark.parametrize("address", ["http://evil.example", "https://10.0.0.1", "ftp://localhost", "localhost:80"])
