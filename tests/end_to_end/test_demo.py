@@ -22,6 +22,11 @@ def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:
     assert [one["issues"] for one in told["skipped"]] == [["B04"]]
     assert [one["document"] for one in told["booked_after_the_fix"]] == [told["skipped"][0]["document"]]
     assert all(one["balanced"] and one["documents"] == one["asked"] > 0 for one in told["ledgers"])
+    tenant = {
+        run["tenant"]: {one["entity"] for one in told["runs"] if one["tenant"] == run["tenant"]} for run in told["runs"]
+    }
+    tools = {name: {one["tool"] for one in told["ledgers"] if one["entity"] in of} for name, of in tenant.items()}
+    assert {"octopus", "exact"} in tools.values()  # one tenant has its companies on different tools
     assert not (home / "demo" / "services.json").exists()
 
 

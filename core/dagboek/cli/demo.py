@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         language: Annotated[str | None, typer.Option(help="of causes and remedies: nl, fr or en")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="a summary for programs")] = False,
     ) -> None:
-        """See it work: embedded services, the Octopus sandbox, two tenants, a skipped document, the fix, the ledger."""
+        """See it work: embedded services, sandboxes of two tools, two tenants, a skipped document, the fix."""
         if invoices is None and (entity or report or rates or not apart):
             raise typer.BadParameter("--entity, --together, --report and --rate go with --invoices FOLDER")
         if invoices is not None and not invoices.is_dir():

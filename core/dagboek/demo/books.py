@@ -71,7 +71,7 @@ class Entry:
     """A booked document. Amounts are in its own currency, negative for a credit note."""
 
     id: str
-    """As the plugin names it: book year, journal, number."""
+    """The tool's own, else book year, journal and number; the plugin's name for the entry ends with it."""
     journal: str
     number: str
     reference: str
@@ -108,7 +108,7 @@ class Balance:
 
 def _entry(row: Mapping[str, Any]) -> Entry:
     return Entry(
-        id=f"{row['bookyear']}/{row['journal']}/{row['number']}",
+        id=str(row.get("id") or f"{row['bookyear']}/{row['journal']}/{row['number']}"),
         journal=row["journal"],
         number=str(row["number"]),
         reference=row["comment"],

@@ -13,12 +13,12 @@ from dagboek_sdk.settings import ConnectionSettings, LedgerRule
 from dagboek_sdk.source import EntityRef
 
 from dagboek import connections, contexts, proposals, sources, tenants
+from dagboek.consent import of_sandbox
 from dagboek.demo.stage import TOOL, Stage
+from dagboek.logins import own_names
 
 SOURCE = "ubl"
 COUNTRY = "BE"
-
-_CREDENTIALS = {"softwareHouseUuid": "software_house_uuid", "user": "user", "password": "password"}
 
 
 class DemoTrouble(Exception):
@@ -35,7 +35,9 @@ class Company:
     entity_id: UUID
     connection_id: UUID
     administration_id: UUID
+    tool: str
     dossier: str
+    """The tool's own id of the books."""
     folder: Path
 
 
@@ -64,7 +66,14 @@ async def documents_of(stage: Stage, folder: Path, entity: EntityRef) -> list[Do
 
 
 async def connect(
-    stage: Stage, tenant: str, entity: EntityRef, folder: Path, dossier: str, *, lift_limits: bool = False
+    stage: Stage,
+    tenant: str,
+    entity: EntityRef,
+    folder: Path,
+    dossier: str,
+    *,
+    tool: str = TOOL,
+    lift_limits: bool = False,
 ) -> Company:
     """Makes tenant, entity, source and connection, chooses the books `dossier` and reads their lists."""
     db, plugins, vault = stage.db, stage.plugins, stage.vault
@@ -86,8 +95,9 @@ async def connect(
         vault,
         tenant_id=owner.id,
         entity_id=made.id,
-        plugin=TOOL,
-        given=_login(stage, lift_limits=lift_limits),
+        plugin=tool,
+        given=_login(stage, tool, lift_limits=lift_limits),
+        consent=of_sandbox,
     )
     books = next((one for one in begun.administrations if one.id == dossier), None)
     if books is None:
@@ -102,14 +112,16 @@ async def connect(
         entity_id=made.id,
         connection_id=row.id,
         administration_id=row.administration_id,
+        tool=tool,
         dossier=dossier,
         folder=folder,
     )
 
 
-def _login(stage: Stage, *, lift_limits: bool) -> dict[str, Any]:
-    given = {own: stage.sandbox.credentials[theirs] for theirs, own in _CREDENTIALS.items()}
-    return {**given, "base_url": stage.sandbox.base_url, "lift_limits": lift_limits}
+def _login(stage: Stage, tool: str, *, lift_limits: bool) -> dict[str, Any]:
+    sandbox = stage.sandboxes[tool]
+    given = own_names(stage.plugins.tool(tool).about.settings, sandbox.credentials)
+    return {**given, "base_url": sandbox.base_url, "lift_limits": lift_limits}
 
 
 async def read_lists(stage: Stage, connection_id: UUID) -> MappingContext:

@@ -19,7 +19,7 @@ from dagboek.demo.report import BOOKED, FileOutcome, outcomes, write_report
 from dagboek.demo.runs import everything, sync_all
 from dagboek.demo.showing import names_of, show
 from dagboek.demo.sorting import Pile, left_alone, set_apart, sorted_files
-from dagboek.demo.stage import Stage
+from dagboek.demo.stage import TOOL, Stage
 from dagboek.demo.telling import Teller
 from dagboek.demo.wishes import SUFFIX, Wishes
 
@@ -99,12 +99,13 @@ async def _set_up(
 
 async def _connected(stage: Stage, pile: Pile, rates: Mapping[str, Decimal]) -> tuple[Company, ConnectionSettings]:
     documents = await documents_of(stage, pile.folder, pile.entity)
-    dossier = await stage.books.add_dossier(pile.entity.name, book_years(documents))
+    books = stage.books[TOOL]
+    dossier = await books.add_dossier(pile.entity.name, book_years(documents))
     company = await connect(stage, pile.tenant, pile.entity, pile.folder, dossier, lift_limits=True)
     context = await read_lists(stage, company.connection_id)
     lacking = missing_codes(documents, context.lists)
     for row in lacking:
-        await stage.books.do("vat_codes", dossier=int(dossier), **row)
+        await books.do("vat_codes", dossier=int(dossier), **row)
     if lacking:
         context = await read_lists(stage, company.connection_id)
     settings = fitted(await proposed(stage, company, rates), documents, context.lists)

@@ -8,7 +8,7 @@ from dagboek.cli.children import Child
 from dagboek.cli.wording import Wording
 from dagboek.demo import story
 from dagboek.demo.invoices import book_folder
-from dagboek.demo.stage import SETTINGS_FILE, stage
+from dagboek.demo.stage import SETTINGS_FILE, TOOL, stage
 from dagboek.demo.telling import Teller
 from dagboek.demo.wishes import Wishes
 from dagboek.embedded import Services
@@ -35,8 +35,10 @@ async def perform(
 ) -> Outcome:
     """Sets the stage, plays, clears the stage."""
     limits = wishes.invoices is None
-    async with stage(settings, services, plugins, teller.step, children, limits=limits) as set_stage:
-        teller.step("Kafka, PostgreSQL, core, workers and the Octopus sandbox are up.")
+    tools = story.TOOLS if wishes.invoices is None else (TOOL,)
+    async with stage(settings, services, plugins, teller.step, children, tools, limits=limits) as set_stage:
+        titles = " and ".join(plugins.tool(tool).about.title for tool in tools)
+        teller.step(f"Kafka, PostgreSQL, core, workers and a sandbox of {titles} are up.")
         wording = Wording(plugins, wishes.language)
         if wishes.invoices is None:
             told = await story.play(set_stage, teller, wording)
@@ -55,6 +57,6 @@ def _advice(settings: Settings) -> str:
         f"  dagboek documents --not-synced --language nl\n"
         f"Then, without it:\n"
         f"  dagboek demo --invoices FOLDER      the same with your own UBL files\n"
-        f"  dagboek sandbox octopus             the sandbox alone, for any client\n"
+        f"  dagboek sandbox octopus             a sandbox alone, for any client; there is one of exact too\n"
         f"  dagboek up                          everything for real; then `dagboek connect` in another terminal"
     )

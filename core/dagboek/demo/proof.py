@@ -39,7 +39,13 @@ async def proofs(stage: Stage, companies: Sequence[Company]) -> list[Proof]:
                 AND current ORDER BY id""",
             company.administration_id,
         )
-        entries = tuple(await stage.books.entries(company.dossier))
-        balance = await stage.books.balance(company.dossier)
-        found.append(Proof(company, balance, entries, tuple(str(row["entry_id"]) for row in rows)))
+        books = stage.books[company.tool]
+        entries = tuple(await books.entries(company.dossier))
+        balance = await books.balance(company.dossier)
+        found.append(Proof(company, balance, entries, tuple(_own(str(row["entry_id"]), entries) for row in rows)))
     return found
+
+
+def _own(entry_id: str, entries: Sequence[Entry]) -> str:
+    """The tool's own id in the plugin's, which may say more; as it is where no entry bears it."""
+    return next((one.id for one in entries if entry_id == one.id or entry_id.endswith(f"/{one.id}")), entry_id)

@@ -1,9 +1,9 @@
-"""What the demo plays on: embedded services, a fresh database, topics of its own, the sandbox, child processes."""
+"""What the demo plays on: embedded services, a fresh database, topics of its own, sandboxes, child processes."""
 
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +28,7 @@ from dagboek.vault import Vault, vault_for
 PREFIX: Final = "dagboek-demo"
 PARTITIONS: Final = 6
 TOOL: Final = "octopus"
+"""What anyone's files are booked in."""
 SETTINGS_FILE: Final = "dagboek.toml"
 
 
@@ -41,8 +42,10 @@ class Stage:
     vault: Vault
     db: Database
     publisher: Publisher
-    sandbox: RunningSandbox
-    books: Books
+    sandboxes: Mapping[str, RunningSandbox]
+    """By tool."""
+    books: Mapping[str, Books]
+    """By tool, what stands in its sandbox."""
     tell: Tell
     children: list[Child]
 
@@ -65,7 +68,13 @@ def demo_settings(base: Settings) -> Settings:
 
 @asynccontextmanager
 async def stage(
-    settings: Settings, services: Services, plugins: Plugins, tell: Tell, children: list[Child], **sandbox: Any
+    settings: Settings,
+    services: Services,
+    plugins: Plugins,
+    tell: Tell,
+    children: list[Child],
+    tools: Sequence[str] = (TOOL,),
+    **sandbox: Any,
 ) -> AsyncIterator[Stage]:
     """A stage that is set; left, nothing of it runs. `services` must answer, `children` may be warmed up already."""
     services = await asyncio.to_thread(fresh_database, settings, services)
@@ -73,10 +82,13 @@ async def stage(
         await asyncio.gather(asyncio.to_thread(migrate, services.database_url), _topics(settings, services))
         _leave_settings(settings)
         await stack.enter_async_context(working(children, child_environment(settings, services)))
-        running = await plugins.sandbox(TOOL).start(host="127.0.0.1", port=0, **sandbox)
-        stack.push_async_callback(running.stop)
-        books = Books(running)
-        stack.push_async_callback(books.close)
+        running: dict[str, RunningSandbox] = {}
+        books: dict[str, Books] = {}
+        for tool in tools:
+            running[tool] = await plugins.sandbox(tool).start(host="127.0.0.1", port=0, **sandbox)
+            stack.push_async_callback(running[tool].stop)
+            books[tool] = Books(running[tool])
+            stack.push_async_callback(books[tool].close)
         file = announce(settings, services)
         stack.callback(lambda: file.unlink(missing_ok=True))
         db = await stack.enter_async_context(Database(services.database_url, size=10))

@@ -19,10 +19,12 @@ from dagboek.demo.telling import Teller
 from dagboek.history import Detail, RunDetails
 
 COMPANIES: Final = (
-    ("Noord", "north", EntityRef("Noordzee Koffie BV", "BE0999100196")),
-    ("Noord", "north", EntityRef("Noordzee Catering BV", "BE0999100295")),
-    ("Zuid", "south", EntityRef("Zuiderlicht Drukkerij BV", "BE0999400106")),
+    ("Noord", "north", EntityRef("Noordzee Koffie BV", "BE0999100196"), "octopus"),
+    ("Noord", "north", EntityRef("Noordzee Catering BV", "BE0999100295"), "exact"),
+    ("Zuid", "south", EntityRef("Zuiderlicht Drukkerij BV", "BE0999400106"), "octopus"),
 )
+"""Tenant, folder of samples, entity, tool: one tenant has its companies on different tools."""
+TOOLS: Final = tuple(dict.fromkeys(tool for *_, tool in COMPANIES))
 YEARS: Final = (2025, 2027)
 RATE: Final = Decimal(12)
 """The VAT rate whose ledger account is left out at first."""
@@ -77,7 +79,7 @@ async def play(stage: Stage, teller: Teller, wording: Wording) -> Story:
         teller.step(f"{one.title} is booked now, as number {one.booking_number}.")
 
     found = await proofs(stage, companies)
-    teller.chapter("The ledger of the accounting tool itself")
+    teller.chapter("The ledgers of the accounting tools themselves")
     teller.balances([(one.company, one.balance, len(one.entries), len(one.asked)) for one in found])
     return Story(tuple(first), tuple(second), tuple(skipped), tuple(booked), tuple(found))
 
@@ -85,11 +87,12 @@ async def play(stage: Stage, teller: Teller, wording: Wording) -> Story:
 async def _set_up(stage: Stage, teller: Teller) -> list[Company]:
     samples = samples_folder(stage)
     made: list[Company] = []
-    for tenant, folder, entity in COMPANIES:
-        dossier = await stage.books.add_dossier(entity.name, YEARS, entity.vat_number)
-        made.append(await connect(stage, tenant, entity, samples / folder, dossier))
-    names = ", ".join(f"{one.entity.name} ({one.tenant})" for one in made)
-    teller.step(f"Connected to the Octopus sandbox: {names}.")
+    for tenant, folder, entity, tool in COMPANIES:
+        dossier = await stage.books[tool].add_dossier(entity.name, YEARS, entity.vat_number)
+        made.append(await connect(stage, tenant, entity, samples / folder, dossier, tool=tool))
+    for tool in TOOLS:
+        names = ", ".join(f"{one.entity.name} ({one.tenant})" for one in made if one.tool == tool)
+        teller.step(f"Connected to the sandbox of {stage.plugins.tool(tool).about.title}: {names}.")
     return made
 
 
@@ -152,6 +155,7 @@ def summary(story: Story) -> dict[str, Any]:
         "ledgers": [
             {
                 "entity": one.company.entity.name,
+                "tool": one.company.tool,
                 "debit": one.balance.debit,
                 "credit": one.balance.credit,
                 "balanced": one.balance.even,
