@@ -114,9 +114,12 @@ async def not_opened(task: ItemTask, problem: ConnectionProblem) -> None:
 
 
 def wait_for_limit(task: ItemTask, spent: Throttled) -> None:
-    """A limit of few calls is spent: what needs them waits for a later run, and nothing else does."""
+    """A limit of few calls a day is spent: what needs them waits for a later run, and nothing else does.
+
+    One that is given back within a minute is waited for, with all of the run.
+    """
     wait = wait_for(spent)
-    if wait is not None and wait <= SHORT:
+    if wait is not None and wait <= A_MINUTE:
         raise spent
     until = spent.until.isoformat(timespec="minutes") if spent.until else "?"
     facts = {"tool": task.loop.title, "until": until}

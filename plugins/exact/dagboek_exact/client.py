@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import AccessDenied, ToolUnavailable, Trouble, Uncertain
+from dagboek_sdk.errors import AccessDenied, Throttled, ToolUnavailable, Trouble, Uncertain
 from dagboek_sdk.http import Answer
 from dagboek_sdk.oauth import OAuthPlugin
 
@@ -22,7 +22,7 @@ SLOW = aiohttp.ClientTimeout(total=90)
 """For pages of long lists."""
 
 KEPT = 1800.0
-"""Seconds that a list which was read in part is gone on with: it takes more than one minute's calls."""
+"""Seconds that a list which was read in part is gone on with."""
 
 ME = "current/Me"
 
@@ -37,15 +37,21 @@ class _Reading:
     begun: float = field(default_factory=monotonic)
 
 
+_readings: dict[tuple[str, str, str, str], _Reading] = {}
+"""By app, address, fields and condition. A long list takes the calls of several minutes: a run waits for each of them,
+and has a new plugin object when it goes on.
+"""
+
+
 class Exact:
     """The calls of one division. `plugin` brings the access token."""
 
-    def __init__(self, plugin: OAuthPlugin, address: str, division: str) -> None:
+    def __init__(self, plugin: OAuthPlugin, address: str, app: str, division: str) -> None:
         self._plugin = plugin
         self._address = address
+        self._app = app
         self._api = f"{address}/api/v1"
         self._division = f"{self._api}/{division}"
-        self._readings: dict[tuple[str, str, str], _Reading] = {}
 
     async def me(self) -> dict[str, Any]:
         """The user who has consented."""
@@ -93,12 +99,19 @@ class Exact:
     async def _rows(
         self, address: str, resource: str, select: str, where: str | None, *, settling: bool
     ) -> list[dict[str, Any]]:
-        key = (address, select, where or "")
-        reading = self._readings.pop(key, None)
-        if reading is None or monotonic() - reading.begun > KEPT:
-            asked = {"$select": select} | ({"$filter": where} if where else {})
-            reading = _Reading(address, asked)
-        self._readings[key] = reading
+        for old in [key for key, one in _readings.items() if monotonic() - one.begun > KEPT]:
+            del _readings[old]
+        key = (self._app, address, select, where or "")
+        reading = _readings.pop(key, None)  # nobody else goes on with it meanwhile
+        if reading is None:
+            reading = _Reading(address, {"$select": select} | ({"$filter": where} if where else {}))
+        try:
+            return await self._read_on(reading, resource, settling=settling)
+        except Throttled:
+            _readings[key] = reading
+            raise
+
+    async def _read_on(self, reading: _Reading, resource: str, *, settling: bool) -> list[dict[str, Any]]:
         while reading.following is not None:
             answer = await self._get(reading.following, reading.parameters, resource, resource, settling=settling)
             rows, following = self._read(answer, odata.page)
@@ -106,7 +119,6 @@ class Exact:
                 raise ToolUnavailable("a next page that is not Exact's own", trouble=Trouble.PAGE)
             reading.rows += rows
             reading.following, reading.parameters = following, None
-        del self._readings[key]
         return reading.rows
 
     async def _get(

@@ -68,7 +68,7 @@ class ExactPlugin(OAuthPlugin):
         super().__init__(link)
         self.settings: ExactSettings = link.settings
         self.client.secrets |= {self.settings.client_secret.get_secret_value()}
-        self.exact = Exact(self, self.settings.address, link.administration)
+        self.exact = Exact(self, self.settings.address, self.settings.client_id, link.administration)
         self._tables: tuple[Lists, lists.Tables] | None = None
 
     @property
