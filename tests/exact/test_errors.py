@@ -20,6 +20,7 @@ from dagboek_sdk.errors import (
     Throttled,
     TokenRefused,
     ToolError,
+    ToolUnavailable,
     Uncertain,
 )
 from dagboek_sdk.hooks import CatalogueText
@@ -176,7 +177,6 @@ def test_only_the_login_page_says_something_about_the_token(
         ("InactiveUser", "X61"),
         ("BlockedCustomer", "X62"),
         ("LicenseExpired", "X62"),
-        ("DivisionBlocked", "X62"),
         ("NoDivisionAccess", "X63"),
     ],
 )
@@ -184,6 +184,13 @@ def test_a_403_with_a_reason_ends_the_run_and_says_what_to_do(reason: str, code:
     found = classify(answer(403, b"", Reason=reason))
     assert isinstance(found, LoginBroken)
     assert (found.issue.code, found.issue.severity) == (code, Severity.ERROR)
+
+
+def test_a_division_that_is_blocked_is_waited_for() -> None:
+    found = classify(answer(403, b"", Reason="DivisionBlocked"))
+    assert isinstance(found, ToolUnavailable)
+    assert found.issue is not None
+    assert found.issue.code == "X65"
 
 
 def test_a_scope_that_the_app_lacks_is_named() -> None:

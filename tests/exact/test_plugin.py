@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -103,21 +103,17 @@ async def test_one_login_books_in_several_divisions(start_division: Start) -> No
     assert await division.calls("token") == 1
 
 
-@pytest.mark.parametrize(
-    ("reason", "code"),
-    [
-        ({"licensed": False}, "X62"),
-        ({"blocking": 1}, "X62"),
-    ],
-)
-async def test_a_division_without_licence_or_blocked_ends_the_run(
-    division: Division, reason: dict[str, Any], code: str
-) -> None:
+async def test_a_division_without_licence_ends_the_run_and_one_that_is_busy_is_waited_for(division: Division) -> None:
     plugin = await division.plugin()
-    await division.tell("dossiers", change=int(division.code), **reason)
+    await division.tell("dossiers", change=int(division.code), blocking=1)
+    with pytest.raises(ToolUnavailable) as busy:
+        await plugin.lists()
+    assert busy.value.issue is not None
+    assert busy.value.issue.code == "X65"
+    await division.tell("dossiers", change=int(division.code), blocking=0, licensed=False)
     with pytest.raises(LoginBroken) as broken:
         await plugin.lists()
-    assert broken.value.issue.code == code
+    assert broken.value.issue.code == "X62"
 
 
 async def test_a_division_that_the_user_may_not_see_ends_the_run(division: Division) -> None:
@@ -573,6 +569,11 @@ async def test_payment_statuses_follow_what_is_paid(division: Division, directio
     await division.tell("unpay", dossier=code, **key)
     found, cursor = await state(cursor)
     assert found == [(PaymentState.NOT_PAID, Decimal("121.00"))]
+    # what became ours after its terms had changed is looked at within a week
+    assert cursor is not None
+    version = cursor.partition(" ")[0]
+    assert (await state(f"{version} {clock.now().date()}"))[0] == []
+    assert (await state(f"{version} {clock.now().date() - timedelta(days=7)}"))[0] == found
 
 
 # what the reference has

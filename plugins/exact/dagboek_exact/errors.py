@@ -21,6 +21,7 @@ from dagboek_sdk.errors import (
     Throttled,
     TokenRefused,
     ToolError,
+    ToolUnavailable,
     Trouble,
     Uncertain,
 )
@@ -166,10 +167,12 @@ _REASONS: Mapping[str, str] = {
     "inactiveuser": "X61",
     "blockedcustomer": "X62",
     "licenseexpired": "X62",
-    "divisionblocked": "X62",
     "nodivisionaccess": "X63",
 }
-"""Header `Reason` of a 403 → issue. All of them end the run: there is nothing in these books that goes on."""
+"""Header `Reason` of a 403 → issue. All of them end the run, and a person must do something before the next."""
+
+_BUSY = "divisionblocked"
+"""A backup, a conversion: it passes."""
 
 
 def classify(answer: Answer) -> ToolError | None:
@@ -267,9 +270,13 @@ def _redirect(answer: Answer) -> ToolError:
 
 def _forbidden(answer: Answer, words: str | None) -> ToolError:
     reason = _reason(answer) or ""
+    plain = re.sub(r"\W", "", reason).lower()
     for name, code in _REASONS.items():
-        if name in re.sub(r"\W", "", reason).lower():
+        if name in plain:
             return login_broken(code, words=words or reason, facts={"reason": reason})
+    if _BUSY in plain:
+        issue = Issue(code="X65", severity=Severity.ERROR, facts={"reason": reason}, tool_words=words)
+        return ToolUnavailable("the division is blocked", issue=issue, tool_words=words or reason)
     if not _is_exacts(answer, words):
         return Uncertain("answer 403 that is not Exact's own")
     scope = _SCOPE.search(words or "")

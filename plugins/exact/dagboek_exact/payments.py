@@ -6,8 +6,10 @@ rows and none of them is open; one without rows cannot be told.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from dagboek_schemas.documents import Direction, PaymentState, PaymentStatus
 from dagboek_sdk.mapping import CENT, ZERO
@@ -23,6 +25,30 @@ _SELECT = "ID,TransactionEntryID,Status,AmountFC,TransactionAmountFC,Currency"
 SELECTS = {Direction.SALES: f"{_SELECT},IsFullyPaid", Direction.PURCHASE: _SELECT}
 
 MATCHED = 50
+
+ALL_AFTER = timedelta(days=7)
+"""Since all open entries were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far the feed was read, and when all open entries were asked for."""
+
+    version: int = 1
+    """A row version of Exact's; the first is 1."""
+    all_read: date | None = None
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.all_read or ''}".strip()
+
+    @classmethod
+    def parse(cls, written: str | None) -> Self:
+        """The cursor as it was stored; the beginning where that cannot be read."""
+        version, _, day = (written or "").partition(" ")
+        try:
+            return cls(int(version), date.fromisoformat(day) if day else None)
+        except ValueError:
+            return cls()
 
 
 def statuses(rows: Iterable[Mapping[str, Any]], direction: Direction) -> list[PaymentStatus]:

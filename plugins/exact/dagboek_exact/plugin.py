@@ -261,18 +261,23 @@ class ExactPlugin(OAuthPlugin):
     async def payment_statuses(
         self, open_entries: Sequence[str], cursor: str | None
     ) -> tuple[Sequence[PaymentStatus], str | None]:
-        """States of entries whose payment terms have changed since `cursor`, a row version."""
-        since = int(cursor) if cursor and cursor.isdecimal() else 1
-        changed = await self.exact.rows(payments.FEED, payments.FEED_SELECT, f"Timestamp gt {since}L")
-        newest = max((int(row["Timestamp"]) for row in changed), default=since)
+        """States of entries whose payment terms have changed since `cursor`; once a week of all that are asked for.
+
+        An entry that is found to be ours later than its terms have changed would else never be looked at.
+        """
+        today = clock.now().date()
+        before = payments.Cursor.parse(cursor)
+        changed = await self.exact.rows(payments.FEED, payments.FEED_SELECT, f"Timestamp gt {before.version}L")
+        newest = max((int(row["Timestamp"]) for row in changed), default=before.version)
         moved = {str(row["TransactionEntryID"]) for row in changed if row.get("TransactionEntryID")}
+        everything = before.all_read is None or today - before.all_read >= payments.ALL_AFTER
         found: list[PaymentStatus] = []
         for direction, resource in payments.RESOURCES.items():
-            asked = [entry for entry in map(EntryId.parse, open_entries) if entry.direction is direction]
-            wanted = [f"TransactionEntryID eq {odata.guid(one.guid)}" for one in asked if one.guid in moved]
+            asked = [entry.guid for entry in map(EntryId.parse, open_entries) if entry.direction is direction]
+            wanted = [f"TransactionEntryID eq {odata.guid(one)}" for one in asked if everything or one in moved]
             rows = await self.exact.any_of(resource, payments.SELECTS[direction], wanted)
             found += payments.statuses({str(row.get("ID")): row for row in rows}.values(), direction)
-        return found, str(newest)
+        return found, str(payments.Cursor(newest, today if everything else before.all_read))
 
     # parts of the above
 
