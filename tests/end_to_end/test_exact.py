@@ -1,6 +1,7 @@
 """Exact Online in the whole product: core, workers, Kafka and PostgreSQL, and the sandbox's own books."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,26 @@ async def test_what_exact_refuses_is_skipped_with_its_reason_and_the_rest_goes_o
     run = await house.sync(connection)
     assert run["status"] == "Success"
     assert len(totals(books)["70"]) == 4
+
+
+async def test_ten_bad_documents_in_a_row_do_not_get_the_app_blocked(house: Installation, tmp_path: Path) -> None:
+    """Whether Exact counts refusals is not known: here it does, and blocks after ten."""
+    folder = tmp_path / "ubl"
+    write_files(folder, [Ubl(f"2026/{number:03}") for number in range(1, 15)])
+    async with exact(limits=True) as books:
+        books.control.rules(velocity_statuses=[400, 401, 403, 404, 500])
+        connection = await connected(house, books, folder, "Exact bad", lift_limits=False)
+        books.control.faults(kind="refuse", operation="SalesEntries.post", body="Niet toegestaan: Btw-code")
+
+        run_id = await house.start_run(connection)
+        parked = await house.until("SELECT * FROM run WHERE id = %s AND state = 'parked'", run_id, seconds=60)
+
+        assert (parked["park_reason"], parked["park_issue"]["code"]) == ("limit", "B05")
+        assert parked["parked_until"] - parked["moved_at"] > timedelta(minutes=50)
+        sent = books.control.requests(last=1000, operation="SalesEntries.post")["requests"]
+        assert 0 < len(sent) <= 8
+        assert books.control.limits()["blocked"] == {}
+        assert sorted(set((await house.states(run_id)).values())) == ["planned", "skipped X44"]
 
 
 async def test_a_right_that_is_missing_for_files_leaves_the_bookings_alone(
