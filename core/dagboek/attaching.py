@@ -75,6 +75,8 @@ class Attacher:
 
     async def attach_due(self, patience: float = 1.0) -> int:
         """Attaches what is due; how many entries are looked at. What takes longer goes on in the background."""
+        if await self.db.one("SELECT 1 AS due FROM attaching WHERE due < clock_timestamp() LIMIT 1") is None:
+            return 0
         await self._put_off()
         rows = await self.db.all(_DUE, {"busy": list(self._busy)})
         by_connection: dict[UUID, list[Row]] = {}
