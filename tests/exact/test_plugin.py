@@ -232,8 +232,10 @@ async def test_a_code_that_another_relation_bears_is_not_taken_for_ours(division
     plugin, ready, _ = await ready_to_book(division)
     await division.tell("relation", dossier=int(division.code), Code="1000000099", Name="Iemand anders", Status="C")
     made = attempt(plugin.map_party(THEIRS, Component.CUSTOMERS, ready), ItemKind.PARTY, link_no=99)
-    with pytest.raises(AlreadyThere):
+    with pytest.raises(Refused) as refused:
         await plugin.push(made)
+    assert [(issue.code, issue.facts["name"]) for issue in refused.value.issues] == [("X51", THEIRS.name)]
+    assert made.verdict is refused.value
     found = (await plugin.resolve([made]))[made.link_id]
     assert isinstance(found, Found)
     assert [one.certain for one in found.candidates] == [False]

@@ -307,13 +307,23 @@ class ExactPlugin(OAuthPlugin):
         try:
             made = await self.exact.create(attempt, relations.RESOURCE, body)
         except Refused as refused:
+            there = AlreadyThere(tool_words=refused.tool_words)
             if errors.EXISTS in _codes(refused):
-                raise self._verdict(attempt, AlreadyThere(tool_words=refused.tool_words)) from None
+                self._verdict(attempt, there)  # should the look-up fail
+                if await self._bears_our_code(attempt):
+                    raise there from None
             raise self._of_party(attempt, refused) from None
         code = lists.text(made.get("Code")) or str(self._code(attempt))
         if code != str(self._code(attempt)):
             raise Uncertain("written, but the answer is of another relation")
         return Booked(str(made["ID"]), code)
+
+    async def _bears_our_code(self, attempt: Attempt) -> bool:
+        """Whether the relation with our code is this party: another program, or a person, may have given it."""
+        where = f"Code eq {odata.text(mapping.padded(self._code(attempt)))}"
+        rows = await self.exact.rows(relations.RESOURCE, relations.SELECT, where, settling=attempt.repeat)
+        account = attempt.booking.payload["account"]
+        return not rows or any(relations.is_same(row, account) for row in rows)
 
     async def _push_document(self, attempt: Attempt) -> Booked:
         """Sales have no check for doubles in Exact: what may have been sent before is looked for first."""
