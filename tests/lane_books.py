@@ -60,6 +60,7 @@ class Tool:
                 "updates_parties": True,
                 "updates_documents": True,
                 "attachments": False,
+                "attaches": False,
                 "parties_inside_documents": True,
                 "settling": Settling.NUMBER,
                 "party_settling": Settling.KEY,

@@ -167,7 +167,7 @@ async def test_ten_bad_documents_in_a_row_do_not_get_the_app_blocked(house: Inst
         run_id = await house.start_run(connection)
         parked = await house.until("SELECT * FROM run WHERE id = %s AND state = 'parked'", run_id, seconds=60)
 
-        assert (parked["park_reason"], parked["park_issue"]["code"]) == ("limit", "B05")
+        assert (parked["park_reason"], parked["park_issue"]["code"]) == ("limit", "B15")
         assert parked["parked_until"] - parked["moved_at"] > timedelta(minutes=50)
         sent = books.control.requests(last=1000, operation="SalesEntries.post")["requests"]
         assert 0 < len(sent) <= 8
