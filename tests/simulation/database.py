@@ -43,7 +43,7 @@ _PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "ena
 """A plan is made once and serves all seeds. Rows come in the order of an index, wherever they lie in their table."""
 _STATEMENTS = 1000
 """More than production has: each is prepared by a connection once, and kept."""
-_MADE_ANEW = "run, item, snapshot, run_event, link, attempt, payment_status, series, lane, origin"
+_MADE_ANEW = "run, item, snapshot, run_event, link, attempt, payment_status, attaching, series, lane, origin"
 """Tables whose rows are changed often."""
 
 _FUNCTIONS = """
