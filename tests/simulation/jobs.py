@@ -4,8 +4,8 @@ So one statement asks for all of them whether there may be something. What it as
 and each of them looks once in a while in any case.
 """
 
-LEFT_OUT = ("retention", "schedule", "replay", "alive")
-"""Of nights and months, and of a database that went back in time: none of this happens in a seed."""
+LEFT_OUT = ("retention", "schedule", "replay", "alive", "attach")
+"""Of nights and months, of a database that went back in time, and of files: none of this happens in a seed."""
 SLOWER, SLOWEST = 5, 8.0
 """How much more seldom than in production a job looks, and the seconds between two looks at most, if it is called."""
 ANYWAY = 60.0
