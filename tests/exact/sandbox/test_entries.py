@@ -100,6 +100,7 @@ async def test_vat_of_purchases(client: Client, account: str, code: str | None, 
     assert made.status == 201, made.text
     (entry,) = _books(client)
     assert _lines(entry) == accounts
+    assert entry["total"] == Decimal(str(made.d["AmountFC"])) == -Decimal(accounts["440000"])
 
 
 async def test_a_credit_note_is_negative_and_known_by_its_type_or_its_total(client: Client) -> None:

@@ -136,7 +136,7 @@ async def test_tokens_are_struck_too(client: Client, kind: str) -> None:
 async def test_requests_show_neither_codes_nor_tokens(client: Client) -> None:
     noted: Any = client.tell("requests")
     text = json.dumps(noted)
-    assert noted["requests"][0]["operation"] == "authorise"
+    assert (noted["requests"][0]["operation"], noted["requests"][0]["path"]) == ("authorise", "/api/oauth2/auth")
     assert "stampNL" not in text
     assert CALLBACK_SECRET not in text
     assert client.tokens["access_token"] not in text

@@ -276,6 +276,12 @@ async def test_a_query_that_is_too_long_is_not_found(client: Client) -> None:
     assert (await client.get("salesentry/SalesEntries", filter=values)).status == 404
 
 
+async def test_an_option_that_there_is_not_is_refused(client: Client) -> None:
+    refused = await client.get("crm/Accounts", nonsense="1")
+    assert refused.status == 400
+    assert "$nonsense" in refused.error
+
+
 async def test_functions_answer_in_two_forms(client: Client) -> None:
     url = f"/api/v1/{client.division}/users/UserHasRights"
     headers = {"Authorization": f"Bearer {client.tokens['access_token']}", "Accept": "application/json"}

@@ -28,11 +28,6 @@ class Vat:
         """Whether the buyer owes it."""
         return bool(self.code and self.code["Charged"])
 
-    @property
-    def in_total(self) -> Decimal:
-        """What it adds to the total."""
-        return ZERO if self.charged else self.amount
-
 
 def percentage_at(division: Division, code: Row, day: date) -> Decimal:
     """The percentage of a code on a day, as a fraction; 0 when it has none then."""
