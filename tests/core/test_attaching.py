@@ -224,6 +224,15 @@ async def test_two_processes_attach_one_file_once(books: Books, tool: Tool, atta
     assert [name for _, name, _ in tool.held] == ["a.pdf"]
 
 
+async def test_of_two_that_saw_the_same_row_one_begins(books: Books, tool: Tool, attacher: Attacher) -> None:
+    link = await booked(books, "a.pdf")
+    seen = {"link_id": link, "attempt": 0}
+    begun = [await attacher._begin(tool, seen) for _ in range(2)]  # type: ignore[arg-type]
+    assert [claim is not None for claim in begun] == [True, False]
+    await pass_time(books)
+    assert await attacher._begin(tool, seen) is None, "it is another's attempt by now"  # type: ignore[arg-type]
+
+
 async def test_who_lost_the_claim_writes_nothing_more(books: Books, tool: Tool, attacher: Attacher) -> None:
     """A process that was frozen between two writes finds that another has begun."""
     await booked(books, "a.pdf", "b.pdf")
