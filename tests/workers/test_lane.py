@@ -490,3 +490,18 @@ async def test_what_follows_a_document_whose_party_comes_again_does_not_overtake
     assert next(attempt.link_id for attempt in tool.pushed) == party
     assert [attempt.booking.reference for attempt in tool.pushed][1:] == ["F1", "F2"]
     assert known not in {attempt.link_id for attempt in tool.pushed}
+
+
+async def test_a_document_does_not_wait_for_its_party_to_come_later_in_another_role(books: Books, lane: LaneOf) -> None:
+    """Refused as a customer, and a supplier in the same run, after the sales: the run would begin anew for ever."""
+    await planned(books, 0, document(number="F0"))
+    await planned(books, 1, THEIRS)
+    await books.db.run("UPDATE item SET party_identity = 'p1:item1' WHERE sequence = 0")
+    await books.db.run("UPDATE item SET component = 'suppliers' WHERE sequence = 1")
+    loop = lane(tool := Tool(parties_inside_documents=False))
+
+    await loop.work(event(books, 0), event(books, 1, party=True))
+
+    item = await books.item_row(0)
+    assert (item["state"], item["issues"][0]["code"]) == ("skipped", "D08")
+    assert [attempt.kind for attempt in tool.pushed] == ["party"]

@@ -174,7 +174,7 @@ async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
     of_run = await _party_in_run(task)
     if party is not None and state == "booked" and party.refused_revision not in of_run.values():
         return True  # refused once, and not as it is now
-    if state == "free" and ItemState.PLANNED in of_run:
+    if state == "free" and await _party_comes_first(task):
         task.window.waits = True
         task.finished()  # its party comes again in this run, and so does it, with what follows
         return False
@@ -195,6 +195,18 @@ async def _party_in_run(task: ItemTask) -> dict[str, str | None]:
         task.item.party_identity,
     )
     return {row["state"]: row["revision"] for row in rows}
+
+
+async def _party_comes_first(task: ItemTask) -> bool:
+    """Whether the other party is still to be worked on before the item: a customer may be a supplier too, later on."""
+    rows = await task.loop.db.all(
+        "SELECT 1 FROM item WHERE run_id = %s AND identity = %s AND kind = 'party' AND state = %s AND sequence < %s",
+        task.window.run["id"],
+        task.item.party_identity,
+        ItemState.PLANNED,
+        task.item.sequence,
+    )
+    return bool(rows)
 
 
 async def _mapped(task: ItemTask, tool: AccountingPlugin) -> Booking | None:
