@@ -80,8 +80,8 @@ class Settler:
 
     async def _settle(self, connection_id: UUID | None, due: Sequence[Row]) -> None:
         try:
-            if connection_id is None:
-                await _postpone(self._db, due, RETRY * 10, Issue(code="B09", severity=Severity.ERROR))
+            if connection_id is None:  # until somebody connects again, who then should not wait for long
+                await _postpone(self._db, due, RETRY, Issue(code="B09", severity=Severity.ERROR))
             elif later := await self._ask_all(connection_id, due):
                 await _postpone(self._db, later, RETRY, await self._issue(connection_id, later[0]))
         except AWAY as trouble:

@@ -323,6 +323,22 @@ async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
     assert await books.db.one("SELECT 1 AS due FROM run WHERE parked_until <= now()"), "it would never end"
 
 
+async def test_who_connects_again_does_not_wait_long_for_what_was_uncertain(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    link = await sent(books)
+    await books.db.run(
+        "UPDATE connection SET state = 'reconnect' WHERE id = (SELECT connection_id FROM run WHERE id = %s)", books.run
+    )
+    settler = settling_with(tool := Tool(Absent()))
+
+    await settler.settle_due()
+
+    assert (tool.asked, (await books.link(link))["state"]) == (0, "intent")
+    row = await books.db.one("SELECT settle_due - now() < '2 minutes' AS soon FROM link WHERE id = %s", link)
+    assert row == {"soon": True}
+
+
 async def test_a_number_is_held_by_nothing_but_an_open_attempt(books: Books) -> None:
     await start_series(books.connection, *books.key, 41)
     (link,) = await books.links()
