@@ -39,7 +39,8 @@ them is also a method of `sandbox.control` with the same arguments; `dossier` is
                         status null: never answered; operation may have *
     GET  chains         token chains: app, user, when granted, whether ended
     GET  status         {"sandbox": "exact"}, by which a program knows that these are no real books, the operations
-                        that book a document, kinds of faults; divisions, clock, limits, faults that are on
+                        that book a document, kinds of faults that a client can be proof against (not repeated);
+                        divisions, clock, limits, faults that are on
     POST faults         {kind, operation, path, method, dossier, times, after, probability, seed, seconds, ...} switches
                         one on; {off: true} or {off: id} switches off; GET lists. Kinds:
                         latency (seconds) - timeout_before, timeout_after_commit (booked, then silence for `seconds`,
