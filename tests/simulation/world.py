@@ -153,7 +153,7 @@ class World:
         self.frozen_at = rng.choice(self.focus.frozen_at)
         """The intent at which its process is frozen, once; none where 0."""
         self.calm = True
-        """No process was killed, frozen or cut off."""
+        """No process was killed, frozen or cut off, and no topic made anew."""
         self.uncertain: set[str] = set()
         """Runs in which an attempt was uncertain."""
         self.plugins = _plugins()
@@ -540,6 +540,7 @@ class World:
     def _trouble_topic_anew(self) -> None:
         topic = self.rng.choice((Topic.DOCUMENTS, Topic.DOCUMENTS, Topic.COMMANDS))
         self.gaps = True
+        self.calm = False  # offsets of the old one are committed in the new one, and what is passed over comes again
         self.note("topic made anew", None, topic)
         self.log.make_anew(topic)
 

@@ -475,16 +475,17 @@ async def test_what_was_left_in_a_window_comes_before_the_windows_after_it(books
 async def test_what_follows_a_document_whose_party_comes_again_does_not_overtake_it(books: Books, lane: LaneOf) -> None:
     """Settling found that the party does not stand there, and put it back, after its window was on the log."""
     party = await planned(books, 0, THEIRS)
-    await books.db.run("UPDATE item SET generation = NULL, window_no = NULL WHERE sequence = 0")
+    await books.db.run("UPDATE item SET window_no = 2 WHERE sequence = 0")
+    await books.db.run("UPDATE run SET window_no = 2, admitted_no = 2")
     (known,) = await books.links(identity="p1:known", kind="party", state="booked", entry_id="r2")
     for sequence, of in ((1, "p1:item0"), (2, "p1:known")):
         await planned(books, sequence, document(number=f"F{sequence}"))
         await books.db.run("UPDATE item SET party_identity = %s WHERE sequence = %s", of, sequence)
     loop = lane(tool := Tool(parties_inside_documents=False))
 
-    done = await loop.work(event(books, 1), event(books, 2))
+    done = await loop.work(event(books, 1), event(books, 2, end=True), event(books, 2, end=True))
 
-    assert (done, tool.pushed) == ([1, 2], [])
+    assert (done, tool.pushed) == ([1, 2, 2], []), "not even where its event comes again, and the window is read anew"
     await again(books, 2)
     await loop.work(*(event(books, at, generation=2, party=at == 0) for at in range(3)))
     assert next(attempt.link_id for attempt in tool.pushed) == party

@@ -73,8 +73,10 @@ def _already_told(task: ItemTask) -> None:
 
 
 def _waits_for_others(task: ItemTask) -> bool:
-    window = task.window
-    return window.waits or (window.unsettled is not None and window.unsettled.position < task.item.component.position)
+    unsettled = task.window.unsettled
+    if unsettled is not None and unsettled.position < task.item.component.position:
+        return True
+    return not task.window.comes_next(task.item)
 
 
 async def _by_link(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
@@ -175,8 +177,7 @@ async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
     if party is not None and state == "booked" and party.refused_revision not in of_run.values():
         return True  # refused once, and not as it is now
     if state == "free" and await _party_comes_first(task):
-        task.window.waits = True
-        task.finished()  # its party comes again in this run, and so does it, with what follows
+        task.finished()  # its party comes again in this run, and so does it
         return False
     issue = Issue(code="D08", facts={"number": task.item.title})
     if ItemState.NOT_READY in of_run:  # it waits for a limit, and so does what needs it

@@ -1,7 +1,7 @@
 """What a lane needs of a window, read in one query when its first event is reached."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -88,9 +88,26 @@ class Window:
     unsettled: Component | None = None
     """A component of this run that has items to settle: later ones wait."""
     waits: bool = False
-    """Something before was left to come again: what follows comes after it, and is left as well."""
+    """Something of the windows before was left to come again: it comes first."""
     candidates: Mapping[str, Any] | None = None
     """Relations of the tool that the window's parties may be; asked once."""
+    _ahead: list[int] = field(default_factory=list)
+    """Sequences of what may be planned still, the first one last."""
+
+    def __post_init__(self) -> None:
+        self._ahead = sorted(self.items, reverse=True)
+
+    def comes_next(self, item: ItemSeen) -> bool:
+        """Whether nothing before the item was left planned: that comes again, and the item after it.
+
+        Told by what is stored, since a window may be read anew, and its events may come more than once.
+        """
+        while self._ahead and self._ahead[-1] < item.sequence:
+            before = self.items[self._ahead[-1]]
+            if before.state is ItemState.PLANNED and before.component not in self.held:
+                return False
+            self._ahead.pop()
+        return not self.waits
 
     @property
     def looked_up(self) -> bool:
