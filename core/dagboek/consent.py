@@ -72,14 +72,15 @@ async def pasted(oauth: OAuth, show: Callable[[str], None], ask: Callable[[], st
     return read_answer(await asyncio.to_thread(ask), state, oauth.redirect_uri)
 
 
-async def of_sandbox(oauth: OAuth) -> Consent:
-    """That of a server on this machine which asks nobody. NoConsent."""
+async def of_sandbox(oauth: OAuth, user: str | None = None) -> Consent:
+    """That of a server on this machine which asks nobody, or of its `user`, who fills in its page. NoConsent."""
     if urlsplit(oauth.authorise_url).hostname not in _LOOPBACK:
         raise NoConsent("Only a sandbox on this machine consents by itself.")
     state, redirect_uri = secrets.token_urlsafe(32), oauth.redirect_uri or f"http://127.0.0.1{PATH}"
+    method, form = ("GET", None) if user is None else ("POST", {"user": user, "answer": "consent"})
     async with (
         aiohttp.ClientSession() as session,
-        session.get(oauth.address(redirect_uri, state), allow_redirects=False) as answer,
+        session.request(method, oauth.address(redirect_uri, state), data=form, allow_redirects=False) as answer,
     ):
         return read_answer(answer.headers.get("Location", ""), state, redirect_uri)
 

@@ -10,7 +10,7 @@ from typing import Any
 from dagboek.chaos.audit import Asked, Audit, Wanted, audit
 from dagboek.chaos.told import Headers, told
 from dagboek.chaos.ubl import Ubl, UblLine
-from end_to_end.harness import Installation, octopus, write_files
+from end_to_end.harness import Installation, exact, exact_settings, octopus, write_files
 
 NUMBERS = ["A1", "A2", "A3", "A4"]
 TOTAL = Decimal("121.00")
@@ -112,6 +112,39 @@ async def test_what_waits_for_a_person_is_not_lost_if_the_reason_is_stated(
         assert (found.booked, found.waiting) == (3, ["1001 A2: skipped O20"])
         await dagboek.db.run("UPDATE item SET issues = '[]' WHERE title = 'A2'")
         assert (await audit(dagboek.db, asked, sandbox.books.entries(), heard)).faults() == {"lost": ["1001 A2"]}
+
+
+async def test_a_tool_that_gives_the_numbers_and_changes_no_entries(dagboek: Installation, tmp_path: Path) -> None:
+    numbers, books, before = ["A1", "A2", "A3"], "3100001", frozenset((TOTAL,))
+    async with exact() as sandbox:
+        write_files(tmp_path / "ubl", [Ubl(number, lines=(UblLine("100.00"),)) for number in numbers])
+        connection = await dagboek.connection(
+            sandbox, folder=tmp_path / "ubl", plugin="exact", settings=exact_settings()
+        )
+        dagboek.core()
+        dagboek.worker()
+        await dagboek.sync(connection)
+        write_files(tmp_path / "ubl", [Ubl("A2", lines=(UblLine("200.00"),))])
+        run = await dagboek.sync(connection)
+        await dagboek.told(run["id"])
+        heard = told(await asyncio.to_thread(dagboek.events))
+
+        async def found(changed: Wanted) -> Audit:
+            asked = Asked({books: [Wanted("A1", TOTAL), changed, Wanted("A3", TOTAL)]}, {connection: books})
+            return await audit(dagboek.db, asked, sandbox.books.entries(), heard)
+
+        right = await found(Wanted("A2", Decimal("242.00"), before))
+        assert (right.faults(), right.booked, right.waiting) == ({}, 3, [])
+        assert right.not_adapted == [f"{books} A2: skipped D07"]
+        wrong = await found(Wanted("A2", Decimal("242.00"), frozenset((Decimal("120.00"),))))
+        assert wrong.faults() == {"amounts": [f"{books} A2: 121.00, asked for 242.00"]}, "it was never asked for so"
+
+        first, second, _ = (entry["number"] for entry in sandbox.books.entries())
+        assert first > 1, "the tool's own numbers"
+        sandbox.control.delete_by_hand(int(books), journal="70", number=second)
+        gone = (await found(Wanted("A2", Decimal("242.00"), before))).faults()
+        assert gone["gaps"] == [f"{books} 70 2026"]
+        assert "database" in gone and "lost" not in gone, "a person was told of it, for another reason"
 
 
 def without(records: Sequence[Record], number: str) -> list[Record]:

@@ -78,6 +78,14 @@ async def test_a_server_that_was_given_is_never_killed(tmp_path: Path, victim: s
         assert sandbox.requests.total == 0
 
 
+async def test_a_sandbox_that_is_given_is_that_of_one_tool(tmp_path: Path) -> None:
+    async with octopus() as sandbox:
+        done = await chaos(tmp_path, sandbox.base_url, "--tool", "octopus", "--tool", "exact")
+        assert done.returncode == 2
+        assert "--sandbox tells of the sandbox of one --tool" in done.stderr
+        assert sandbox.requests.total == 0
+
+
 async def test_words_that_mean_nothing_are_named(tmp_path: Path) -> None:
     async with octopus() as sandbox:
         for option, word in (("--kill", "tool"), ("--faults", "fire")):

@@ -9,11 +9,16 @@ from dagboek_sdk.sandbox.faults import KINDS
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize(
-    ("documents", "connections", "minutes", "kills", "seed"),
-    [(500, 20, 1, 12, 20261125), (100, 5, 0.2, 4, 4)],
-    ids=["all", "small"],
+    ("tools", "documents", "connections", "minutes", "kills", "seed"),
+    [
+        (["octopus"], 500, 20, 1, 12, 20261125),
+        (["octopus"], 100, 5, 0.2, 4, 4),
+        (["octopus", "exact"], 300, 12, 0.5, 7, 20261126),
+    ],
+    ids=["all", "small", "exact mixed in"],
 )
 def test_nothing_is_lost_and_nothing_is_booked_twice(
+    tools: list[str],
     documents: int,
     connections: int,
     minutes: float,
@@ -22,6 +27,7 @@ def test_nothing_is_lost_and_nothing_is_booked_twice(
     record_property: Callable[[str, object], None],
 ) -> None:
     told = chaos(
+        *(word for tool in tools for word in ("--tool", tool)),
         *("--documents", str(documents)),
         *("--connections", str(connections)),
         *("--minutes", str(minutes)),
@@ -35,9 +41,11 @@ def test_nothing_is_lost_and_nothing_is_booked_twice(
     assert (told["twice"], told["lost"], told["foreign"], told["disagreements"], told["not_final"]) == (0, 0, 0, 0, 0)
     assert told["finished"] and told["faults_found"] == {}
     assert sum(told["kills"].values()) + told["kills_missed"] == kills
-    assert set(told["faults"]) <= set(KINDS)
+    assert told["tools"] == tools
+    assert set(told["faults"]) <= {*KINDS, *(("redirect", "login_page") if "exact" in tools else ())}
+    assert told["not_adapted"] > 0 or "exact" not in tools, "Exact's entries are not changed"
     assert f"--seed {seed}" in told["command"]
-    if documents > 300:
+    if documents >= 300:
         assert len(told["faults"]) > 5 and sum(told["faults"].values()) > 15, (
             "the tool did not misbehave enough for the test to mean something"
         )

@@ -14,15 +14,17 @@ import structlog
 from confluent_kafka import KafkaException
 from dagboek_schemas.statuses import Trigger
 from dagboek_sdk.errors import ToolError
+from dagboek_sdk.oauth import OAuth
+from dagboek_sdk.settings import LedgerRule
 
 from dagboek import connections, contexts, logins, proposals, sources, tenants
-from dagboek.chaos.audit import Asked, Wanted
+from dagboek.chaos.audit import NOT_ADAPTED, Asked, Wanted
 from dagboek.chaos.flow import Flow
-from dagboek.chaos.papers import SELLER, Paper
+from dagboek.chaos.papers import COMPANY, NAME, Paper
 from dagboek.chaos.sandboxes import Tool
 from dagboek.chaos.schedule import CALL_DEADLINE, Lot, Retry, Wishes, documents_of
-from dagboek.consent import NoConsent, of_sandbox
-from dagboek.database import AWAY, Database
+from dagboek.consent import Consent, NoConsent
+from dagboek.database import AWAY, Database, Jsonb
 from dagboek.plugins import Plugins
 from dagboek.publisher import Publisher
 from dagboek.resolve import CannotResolve, retry
@@ -33,6 +35,8 @@ log = structlog.get_logger()
 
 SOURCE: Final = "ubl"
 COUNTRY: Final = "BE"
+BOUGHT: Final = "610000"
+"""The ledger account of purchases, which a person chooses; the charts of all sandboxes have it."""
 AT_ONCE: Final = 8
 SHORT: Final = 3
 """Seconds after which a parked run goes on here, where it would wait for minutes for a tool that was away."""
@@ -47,6 +51,7 @@ class Customer:
     """One connection of the trial."""
 
     place: int
+    tool: Tool
     tenant_id: UUID
     entity_id: UUID
     connection_id: UUID
@@ -63,7 +68,7 @@ class Asking:
     publisher: Publisher
     plugins: Plugins
     vault: Vault
-    tool: Tool
+    tools: Sequence[Tool]
     wishes: Wishes
     folder: Path
     customers: list[Customer] = field(default_factory=list)
@@ -72,6 +77,8 @@ class Asking:
     flow: Flow = field(default_factory=Flow)
     due: set[int] = field(default_factory=set)
     """Connections of which a run is to be asked for."""
+    relations: Mapping[str, int] = field(default_factory=dict)
+    """In each set of books at the beginning: a tool may keep the company itself among them."""
     reconnected: int = 0
     """Logins that the tool refused, which a person had to make good."""
     _tasks: dict[Any, asyncio.Task[None]] = field(default_factory=dict)
@@ -80,23 +87,31 @@ class Asking:
     # set-up
 
     async def connect(self) -> None:
-        """Makes all connections, to new books of the sandbox."""
-        ids = await self.tool.add_books(self.wishes.connections)
+        """Makes all connections, to new books of the sandboxes in turn."""
+        places = range(self.wishes.connections)
+        ids: dict[int, str] = {}
+        for at, tool in enumerate(self.tools):
+            mine = places[at :: len(self.tools)]
+            ids.update(zip(mine, await tool.add_books(len(mine)) if mine else [], strict=True))
+        if len(set(ids.values())) < len(ids):
+            raise CannotAsk("Books of two sandboxes have the same id; start one of them anew with other ids.")
+        self.relations = await self._relations()
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one(place: int, books: str) -> Customer:
             async with gate:
-                return await self._connect(place, books)
+                return await self._connect(place, self.tools[place % len(self.tools)], books)
 
-        self.customers = list(await asyncio.gather(*(one(place, books) for place, books in enumerate(ids))))
+        self.customers = list(await asyncio.gather(*(one(place, ids[place]) for place in places)))
 
-    async def _connect(self, place: int, books: str) -> Customer:
+    async def _connect(self, place: int, tool: Tool, books: str) -> Customer:
         folder = self.folder / f"{place:04}"
         folder.mkdir(parents=True)
         tenant = await tenants.ensure_tenant(self.db, f"Chaos {place:04}")
-        entity = await tenants.ensure_entity(self.db, tenant.id, "Chaos BV", vat_number=SELLER)
+        entity = await tenants.ensure_entity(self.db, tenant.id, NAME, vat_number=COMPANY)
         await sources.ensure_source(self.db, self.plugins, tenant.id, SOURCE, "Chaos", {"folder": str(folder)})
-        connection_id, administration_id = await self._log_in(tenant.id, entity.id, books)
+        await tool.add_user(books)
+        connection_id, administration_id = await self._log_in(tool, tenant.id, entity.id, books)
         opened = await connections.open_tool(self.db, self.plugins, self.vault, connection_id)
         try:
             version = await contexts.refresh(self.db, connection_id, opened)
@@ -104,21 +119,27 @@ class Asking:
             await opened.close()
         context = await contexts.load(self.db, connection_id, version)
         settings = proposals.propose(context.lists, COUNTRY, check_vat_numbers=False).settings
+        bought = settings.purchases.model_copy(update={"ledger_accounts": (LedgerRule(account=BOUGHT),)})
+        settings = settings.model_copy(update={"purchases": bought})
         if faults := await connections.save_settings(self.db, self.plugins, connection_id, settings):
-            raise CannotAsk(f"The settings that are proposed for {self.tool.name} do not fit: {faults[0]}")
-        return Customer(place, tenant.id, entity.id, connection_id, administration_id, books, folder)
+            raise CannotAsk(f"The settings that are proposed for {tool.name} do not fit: {faults[0]}")
+        return Customer(place, tool, tenant.id, entity.id, connection_id, administration_id, books, folder)
 
-    async def _log_in(self, tenant_id: UUID, entity_id: UUID, books: str) -> tuple[UUID, UUID]:
+    async def _log_in(self, tool: Tool, tenant_id: UUID, entity_id: UUID, books: str) -> tuple[UUID, UUID]:
         """Connects, or connects again; the connection and its administration."""
+
+        async def consented(oauth: OAuth) -> Consent:
+            return await tool.consent(oauth, books)
+
         begun = await connections.connect(
             self.db,
             self.plugins,
             self.vault,
             tenant_id=tenant_id,
             entity_id=entity_id,
-            plugin=self.tool.name,
-            given=self._login(),
-            consent=of_sandbox,
+            plugin=tool.name,
+            given=self._login(tool),
+            consent=consented,
         )
         chosen = next((one for one in begun.administrations if one.id == books), None)
         if chosen is None:
@@ -127,9 +148,9 @@ class Asking:
         assert row.administration_id is not None
         return row.id, row.administration_id
 
-    def _login(self) -> dict[str, Any]:
-        told = {**self.tool.credentials, "base_url": self.tool.base_url, "lift_limits": True}
-        model = self.plugins.tool(self.tool.name).about.settings
+    def _login(self, tool: Tool) -> dict[str, Any]:
+        told = {**tool.credentials, "base_url": tool.base_url, "lift_limits": True}
+        model = self.plugins.tool(tool.name).about.settings
         return logins.own_names(model, {**told, "call_deadline": CALL_DEADLINE})
 
     # what is asked
@@ -181,13 +202,27 @@ class Asking:
         except (AlreadyRunning, KafkaException, *AWAY):
             self.due.add(place)
 
-    async def _reconnect(self, customer: Customer) -> None:
+    async def consent_again(self) -> None:
+        """Where a login by consent cannot be renewed for minutes, a person does not wait for that.
+
+        A token that ended before its time, and a lost answer to its renewal: the tool gives no other so soon.
+        """
+        rows = await self.db.all(
+            """SELECT connection_id FROM run WHERE state = 'parked' AND park_reason = 'tool_unavailable'
+               AND nullif(park_issue -> 'facts' ->> 'until', '?')::timestamptz > now() + interval '20 seconds'"""
+        )
+        waiting = {row["connection_id"] for row in rows}
+        for one in self.customers:
+            if one.connection_id in waiting and one.tool.consents:
+                await self._reconnect(one, refused=False)
+
+    async def _reconnect(self, customer: Customer, *, refused: bool = True) -> None:
         """A login that the tool refused is a person's business, who is here."""
         try:
             row = await connections.find(self.db, customer.connection_id)
-            if row.state is not connections.State.RECONNECT:
+            if refused and row.state is not connections.State.RECONNECT:
                 return  # a run of it ended at this moment
-            await self._log_in(customer.tenant_id, customer.entity_id, customer.books)
+            await self._log_in(customer.tool, customer.tenant_id, customer.entity_id, customer.books)
             self.reconnected += 1
         except (ToolError, NoConsent, aiohttp.ClientError, TimeoutError, OSError, *AWAY) as trouble:
             log.info("chaos.not_reconnected", error=type(trouble).__name__)
@@ -231,10 +266,14 @@ class Asking:
         return {row["slot"]: frozenset(row["books"]) for row in rows}
 
     async def latest(self) -> dict[int, Mapping[str, Any]]:
-        """The latest whole run of each connection."""
+        """The latest whole run of each connection; `done` when nothing of it could be done by another one."""
         rows = await self.db.all(
-            """SELECT DISTINCT ON (connection_id) connection_id, id, state, status, requested_at FROM run
-               WHERE NOT small ORDER BY connection_id, requested_at DESC"""
+            """SELECT l.*, l.status = 'Success' OR (l.status = 'Warning' AND NOT EXISTS (
+                          SELECT 1 FROM item i WHERE i.run_id = l.id AND i.state NOT IN ('synced', 'unchanged')
+                          AND NOT i.issues @> %s)) AS done
+               FROM (SELECT DISTINCT ON (connection_id) connection_id, id, state, status, requested_at FROM run
+                     WHERE NOT small ORDER BY connection_id, requested_at DESC) l""",
+            Jsonb([{"code": NOT_ADAPTED}]),
         )
         by_id = {row["connection_id"]: row for row in rows}
         return {one.place: by_id[one.connection_id] for one in self.customers if one.connection_id in by_id}
@@ -267,11 +306,26 @@ class Asking:
             span = row["requested_at"].timestamp(), row["finished_at"].timestamp()
             self.flow.runs[books[row["connection_id"]]].append(span)
 
+    async def doubled(self) -> list[str]:
+        """Books with more relations than there are parties: one was made twice."""
+        now, parties = await self._relations(), dict[str, set[int]]()
+        for paper in self.papers.values():
+            parties.setdefault(self.customers[paper.connection].books, set()).add(paper.party)
+        made = {books: now[books] - self.relations[books] for books in parties}
+        return [
+            f"{books}: {made[books]} relations of {len(mine)} parties"
+            for books, mine in parties.items()
+            if made[books] > len(mine)
+        ]
+
+    async def _relations(self) -> dict[str, int]:
+        return {books: number for tool in self.tools for books, number in (await tool.relations()).items()}
+
     def asked(self) -> Asked:
         """What must stand in the books."""
         documents: dict[str, list[Wanted]] = {one.books: [] for one in self.customers}
         for (place, _), paper in sorted(self.papers.items()):
-            documents[self.customers[place].books].append(Wanted(paper.number, paper.total))
+            documents[self.customers[place].books].append(Wanted(paper.number, paper.total, paper.earlier))
         return Asked(documents, {one.connection_id: one.books for one in self.customers})
 
     @property

@@ -22,6 +22,9 @@ Key = tuple[str, str]
 
 SHOWN: Final = 20
 
+NOT_ADAPTED: Final = "D07"
+"""The issue of a document that changed after booking, where entries are not changed."""
+
 _GONE_WELL: Final = ("synced", "unchanged")
 _FINAL: Final = (*_GONE_WELL, "skipped", "not_ready", "needs_person", "not_tried")
 
@@ -33,6 +36,8 @@ class Wanted:
     number: str
     total: Decimal | None = None
     """Without its sign; None: whatever it is."""
+    earlier: frozenset[Decimal] = frozenset()
+    """As it was asked for before; what an entry shows of which a person was told that it was not adapted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Audit:
     """Not in the books, and nobody was told why."""
     foreign: list[str] = field(default_factory=list)
     """Entries that nobody asked for."""
+    parties: list[str] = field(default_factory=list)
+    """Books in which a party stands twice."""
     amounts: list[str] = field(default_factory=list)
     """Entries of another amount than was asked for last."""
     order: list[str] = field(default_factory=list)
@@ -77,6 +84,8 @@ class Audit:
     """Booking numbers on the results topic that the books do not have for that document."""
     waiting: list[str] = field(default_factory=list)
     """What waits for a person, each with the reason; no fault."""
+    not_adapted: list[str] = field(default_factory=list)
+    """Changed after booking in a tool whose entries are not changed, and a person was told so; no fault."""
     not_tried: list[str] = field(default_factory=list)
     """Items that a run which was broken off did not come to; no fault, as a later run did."""
 
@@ -86,6 +95,7 @@ class Audit:
             "twice",
             "lost",
             "foreign",
+            "parties",
             "amounts",
             "order",
             "gaps",
@@ -180,12 +190,17 @@ def _compare_books(
         elif len(given) > 1:
             found.twice.append(f"{' '.join(key)} as {', '.join(given)}")
     found.lost += [" ".join(key) for key in wanted if key not in numbers and key not in reasons]
-    found.waiting += [f"{' '.join(key)}: {reasons[key]}" for key in wanted if key in reasons]
+    for key in wanted:
+        if key in reasons:
+            told = found.not_adapted if key in numbers and NOT_ADAPTED in reasons[key].split() else found.waiting
+            told.append(f"{' '.join(key)}: {reasons[key]}")
     for entry in entries:
         key = _key(entry)
-        total = wanted[key].total if key in wanted else None
-        if total is not None and abs(Decimal(str(entry["total"]))) != total and key not in reasons:
-            found.amounts.append(f"{' '.join(key)}: {entry['total']}, asked for {total}")
+        one, reason = wanted.get(key), reasons.get(key, "")
+        if one is None or one.total in (None, stands := abs(Decimal(str(entry["total"])))):
+            continue
+        if not (stands in one.earlier if NOT_ADAPTED in reason.split() else reason):
+            found.amounts.append(f"{' '.join(key)}: {entry['total']}, asked for {one.total}")
 
 
 def _disturbed(links: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, Any]]) -> set[Key]:

@@ -18,6 +18,7 @@ _WORDS = {
     "twice": "booked twice",
     "lost": "lost",
     "foreign": "booked, and nobody asked for it",
+    "parties": "relations that were made twice",
     "amounts": "booked with another amount than was asked for last",
     "order": "journals in another order than that of the documents",
     "gaps": "journals with a gap in their numbers",
@@ -34,7 +35,7 @@ class Report:
 
     seed: int
     command: str
-    tool: str
+    tools: Sequence[str]
     ok: bool
     seconds: float
     finished: bool
@@ -44,6 +45,8 @@ class Report:
     twice: int
     lost: int
     waiting_for_a_person: int
+    not_adapted: int
+    """Changed after booking, which a person was told, as the tool's entries are not changed."""
     foreign: int
     disagreements: int
     """Of the results topic with the books and with the database."""
@@ -95,7 +98,7 @@ def report(
     return Report(
         seed=wishes.seed,
         command=command(wishes),
-        tool=wishes.tool,
+        tools=wishes.tools,
         ok=not wrong and finished,
         seconds=round(seconds, 1),
         finished=finished,
@@ -104,6 +107,7 @@ def report(
         twice=len(found.twice),
         lost=len(found.lost),
         waiting_for_a_person=len(found.waiting),
+        not_adapted=len(found.not_adapted),
         foreign=len(found.foreign),
         disagreements=len(found.untold) + len(found.told_wrong),
         not_final=len(found.not_final),
@@ -138,18 +142,18 @@ def _pause(longest: Pause, begun: float) -> dict[str, Any]:
 
 def command(wishes: Wishes) -> str:
     """What replays a trial: the same schedule of documents, kills and faults."""
-    words = {
-        "documents": wishes.documents,
-        "connections": wishes.connections,
-        "minutes": f"{wishes.minutes:g}",
-        "workers": wishes.workers,
-        "seed": wishes.seed,
-        "tool": wishes.tool,
-        "kill": ",".join(wishes.kill) or "none",
-        "kills": wishes.kills,
-        "faults": ",".join(wishes.faults) or "none",
-    }
-    return "dagboek chaos " + " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in words.items())
+    words = [
+        ("documents", wishes.documents),
+        ("connections", wishes.connections),
+        ("minutes", f"{wishes.minutes:g}"),
+        ("workers", wishes.workers),
+        ("seed", wishes.seed),
+        *(("tool", tool) for tool in wishes.tools),
+        ("kill", ",".join(wishes.kill) or "none"),
+        ("kills", wishes.kills),
+        ("faults", ",".join(wishes.faults) or "none"),
+    ]
+    return "dagboek chaos " + " ".join(f"--{name} {shlex.quote(str(value))}" for name, value in words)
 
 
 def show(out: Console, told: Report) -> None:
@@ -186,6 +190,7 @@ def _numbers(out: Console, told: Report) -> None:
         ("booked twice", told.twice, told.twice > 0),
         ("lost", told.lost, told.lost > 0),
         ("waiting for a person", told.waiting_for_a_person, False),
+        ("changed after booking, told and not adapted", told.not_adapted, False),
         ("foreign entries", told.foreign, told.foreign > 0),
         ("results topic disagrees", told.disagreements, told.disagreements > 0),
         ("without an end", told.not_final, told.not_final > 0),

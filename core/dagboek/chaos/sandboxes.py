@@ -1,15 +1,19 @@
-"""The tool of a trial: a sandbox of our own, or one that is given, and never anything else."""
+"""The tools of a trial: sandboxes of our own, or one that is given, and never anything else."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.oauth import OAuth, OAuthPlugin
 
+from dagboek import consent
+from dagboek.chaos.schedule import Target
 from dagboek.demo.books import Books, SandboxTrouble
 from dagboek.plugins import Plugins
 
@@ -39,15 +43,20 @@ class Tool:
     base_url: str
     credentials: Mapping[str, Any]
     books: Books
-    booking: str
-    """The operation that books a document."""
-    fault_kinds: tuple[str, ...]
-    by_consent: bool = False
-    """Whether a person at a browser lets us in, whom the sandbox plays."""
+    target: Target
+    consents: bool
+    """Whether a login is made by a person's consent."""
 
     async def counts(self) -> dict[str, int]:
         """Documents in each set of books."""
-        return {str(row["id"]): int(row["bookings"]) for row in (await self.books.look("status"))["dossiers"]}
+        return await self._told("bookings")
+
+    async def relations(self) -> dict[str, int]:
+        """Relations in each set of books."""
+        return await self._told("relations")
+
+    async def _told(self, what: str) -> dict[str, int]:
+        return {str(row["id"]): int(row[what]) for row in (await self.books.look("status"))["dossiers"]}
 
     async def entries(self, ids: list[str]) -> list[Mapping[str, Any]]:
         """All that is booked in these sets of books."""
@@ -55,11 +64,17 @@ class Tool:
 
     async def add_books(self, number: int) -> list[str]:
         """New sets of books, empty, with what a Belgian company has: their ids."""
-        if self.by_consent:
-            # A tool's user belongs to one tenant, so that each of ours is another person.
-            await self.books.do("browser", user="*")
         made = await self.books.do("dossiers", name="Chaos", years=[2025, 2027], copies=number)
         return [str(one) for one in made["ids"]]
+
+    async def add_user(self, books: str) -> None:
+        """A user of their own for these books, where logins are made by consent: each tenant needs another one."""
+        if self.consents:
+            await self.books.do("logins", user=_user_of(books), divisions=[int(books)], current_division=int(books))
+
+    async def consent(self, oauth: OAuth, books: str) -> consent.Consent:
+        """The user of these books consents, as a person at a browser would."""
+        return await consent.of_sandbox(oauth, _user_of(books))
 
 
 def given(file: Path) -> Given:
@@ -73,20 +88,31 @@ def given(file: Path) -> Given:
         ) from None
 
 
+def _user_of(books: str) -> str:
+    return f"chaos-{books}"
+
+
 @asynccontextmanager
-async def sandbox_of(plugins: Plugins, name: str, file: Path | None) -> AsyncIterator[Tool]:
-    """The sandbox of the tool `name`: the one that `file` tells of, else one of our own. NoSandbox."""
+async def sandboxes_of(plugins: Plugins, names: Sequence[str], file: Path | None) -> AsyncIterator[Sequence[Tool]]:
+    """The sandboxes of the tools `names`: the one that `file` tells of, else some of our own. NoSandbox."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_sandbox_of(plugins, name, file)) for name in names]
+
+
+@asynccontextmanager
+async def _sandbox_of(plugins: Plugins, name: str, file: Path | None) -> AsyncIterator[Tool]:
     running: Any = given(file) if file else await plugins.sandbox(name).start(host="127.0.0.1", port=0)
     books = Books(running)
     try:
-        yield await asked(name, running.base_url, running.credentials, books)
+        yield await asked(plugins.tool(name), running.base_url, running.credentials, books)
     finally:
         await books.close()
         await running.stop()
 
 
-async def asked(name: str, base_url: str, credentials: Mapping[str, Any], books: Books) -> Tool:
+async def asked(plugin: type[AccountingPlugin], base_url: str, credentials: Mapping[str, Any], books: Books) -> Tool:
     """Asks whether it is the sandbox of this tool; whatever does not say so is taken for real books."""
+    name = plugin.about.name
     parts = urlsplit(base_url)
     place = f"{parts.scheme}://{parts.netloc}"
     try:
@@ -102,8 +128,8 @@ async def asked(name: str, base_url: str, credentials: Mapping[str, Any], books:
         raise NoSandbox(_refusal(name, place, f"it does not answer as one ({type(error).__name__})")) from None
     if not isinstance(told, dict) or told.get("sandbox") != name:
         raise NoSandbox(_refusal(name, place, "it does not say that it is one"))
-    kinds = tuple(told["faults_known"])
-    return Tool(name, base_url, credentials, books, str(told["booking"]), kinds, "browser" in told)
+    target = Target(name, str(told["booking"]), tuple(told["faults_known"]))
+    return Tool(name, base_url, credentials, books, target, issubclass(plugin, OAuthPlugin))
 
 
 def _refusal(name: str, place: str, why: str) -> str:

@@ -22,6 +22,8 @@ BUSY: Final = 0.3
 SLOWEST: Final = 0.5
 CREDIT_NOTE: Final = 8
 """Each document of this place is a credit note."""
+PURCHASE: Final = 3
+"""Each document of this place comes from a supplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,28 @@ class Wishes:
     minutes: float
     workers: int
     seed: int
-    tool: str
+    tools: tuple[str, ...]
+    """Whose sandboxes; connections go to them in turn."""
     kill: tuple[str, ...]
     faults: tuple[str, ...]
-    """Kinds that the sandbox knows."""
+    """Kinds that a sandbox knows."""
     kills: int
 
     @property
     def seconds(self) -> float:
         """How long documents are given out and processes are killed."""
         return self.minutes * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A tool that can be misled."""
+
+    tool: str
+    booking: str
+    """The operation that books a document."""
+    faults: tuple[str, ...]
+    """Kinds that its sandbox knows."""
 
 
 def usual_kills(minutes: float) -> int:
@@ -94,6 +108,7 @@ class Kill:
 class Fault:
     """How the tool misbehaves: the n-th call of `operation` is struck or not by the seed alone."""
 
+    tool: str
     kind: str
     operation: str
     probability: float
@@ -123,15 +138,15 @@ class Schedule:
         return sum(kill.times for kill in self.kills)
 
 
-def schedule(wishes: Wishes, booking: str) -> Schedule:
-    """The schedule of these wishes; `booking` is the tool's operation that books a document."""
+def schedule(wishes: Wishes, targets: Sequence[Target]) -> Schedule:
+    """The schedule of these wishes."""
     share = wishes.seconds * wishes.connections * BUSY / wishes.documents
     lots = tuple(sorted(_lots(wishes), key=lambda lot: (lot.at, lot.connection)))
     return Schedule(
         lots=lots,
         retries=_retries(wishes, lots),
         kills=_kills(wishes),
-        faults=tuple(_faults(wishes, booking)),
+        faults=tuple(fault for target in targets for fault in _faults(wishes, target)),
         latency=round(min(SLOWEST, max(0.02, share)), 3),
     )
 
@@ -202,15 +217,16 @@ def _away(chance: random.Random, kind: str, *, alone: bool) -> float:
     return round(chance.uniform(0.1, 2), 2)
 
 
-def _faults(wishes: Wishes, booking: str) -> Iterable[Fault]:
-    chance = _chance(wishes, "faults")
-    each = STRUCK / max(1, len(wishes.faults))
-    for kind in wishes.faults:
-        for operation, probability in ((booking, each), ("*", each / 4)):
+def _faults(wishes: Wishes, target: Target) -> Iterable[Fault]:
+    chance, tool = _chance(wishes, f"faults/{target.tool}"), target.tool
+    kinds = [kind for kind in wishes.faults if kind in target.faults]
+    each = STRUCK / max(1, len(kinds))
+    for kind in kinds:
+        for operation, probability in ((target.booking, each), ("*", each / 4)):
             details = tuple(_DETAILS.get(kind, {}).items())
-            yield Fault(kind, operation, round(probability, 6), chance.randrange(2**31), details)
-    if "rate_limited" in wishes.faults:  # the same, and the tool says until when
-        yield Fault("rate_limited", "*", round(each / 4, 6), chance.randrange(2**31), (("seconds", 1),))
+            yield Fault(tool, kind, operation, round(probability, 6), chance.randrange(2**31), details)
+    if "rate_limited" in kinds:  # the same, and the tool says until when
+        yield Fault(tool, "rate_limited", "*", round(each / 4, 6), chance.randrange(2**31), (("seconds", 1),))
 
 
 _DETAILS: Final[dict[str, dict[str, Any]]] = {

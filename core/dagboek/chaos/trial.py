@@ -16,7 +16,7 @@ from dagboek.chaos.asking import Asking
 from dagboek.chaos.audit import audit
 from dagboek.chaos.processes import Killer
 from dagboek.chaos.report import Report, report
-from dagboek.chaos.sandboxes import Tool, sandbox_of
+from dagboek.chaos.sandboxes import Tool, sandboxes_of
 from dagboek.chaos.schedule import Kill, Schedule, Wishes, schedule
 from dagboek.chaos.told import records, told
 from dagboek.cli.children import Child, child_environment
@@ -61,7 +61,7 @@ class Trial:
 
     wishes: Wishes
     plan: Schedule
-    tool: Tool
+    tools: Sequence[Tool]
     asking: Asking
     killer: Killer
     show: Show
@@ -108,10 +108,11 @@ class Trial:
         """No more faults, no more kills, all processes there: how often each fault struck."""
         self.phase = "healing"
         struck = Counter[str]()
-        for fault in (await self.tool.books.look("faults"))["faults"]:
-            if fault["probability"] < 1:  # else it is how slow the tool is
-                struck[fault["kind"]] += fault["struck"]
-        await self.tool.books.do("faults", off=True)
+        for tool in self.tools:
+            for fault in (await tool.books.look("faults"))["faults"]:
+                if fault["probability"] < 1:  # else it is how slow the tool is
+                    struck[fault["kind"]] += fault["struck"]
+            await tool.books.do("faults", off=True)
         await self.killer.done()
         await self.asking.settled()
         return struck
@@ -126,12 +127,13 @@ class Trial:
             latest = await self.asking.latest()
             for place in range(self.wishes.connections):
                 run = latest.get(place)
-                done = run is not None and run["requested_at"] > healed and run["status"] == "Success"
+                done = run is not None and run["requested_at"] > healed and run["done"]
                 if (run is None or run["state"] == "ended") and not done and tries[place] < AGAIN:
                     tries[place] += 1
                     self.asking.due.add(place)
             self.asking.ask()
             await self.asking.settled()
+            await self.asking.consent_again()
             now = await self.asking.left_open()
             if now == (0, 0) and not self.asking.due:
                 return True
@@ -145,7 +147,7 @@ class Trial:
         """Looks into the books, moves what is parked, and shows how far it is; servers may be away."""
         while True:
             with suppress(aiohttp.ClientError, TimeoutError):
-                self.counts = await self.tool.counts()
+                self.counts = {books: count for tool in self.tools for books, count in (await tool.counts()).items()}
             self.show(
                 Progress(
                     self.seconds,
@@ -180,8 +182,8 @@ async def trial(
 ) -> Report:
     """One trial on services that answer; nothing of it runs afterwards. `ended` collects what the supervisor tells."""
     plugins = Plugins()
-    async with sandbox_of(plugins, wishes.tool, sandbox) as tool:
-        plan = schedule(wishes, tool.booking)
+    async with sandboxes_of(plugins, wishes.tools, sandbox) as tools:
+        plan = schedule(wishes, [tool.target for tool in tools])
         # what a killed process leaves goes with the rest
         environment = {**child_environment(settings, services), "TMPDIR": str(settings.data_dir)}
         await asyncio.gather(
@@ -194,30 +196,37 @@ async def trial(
             working(children, environment),
             Database(services.database_url, size=10) as db,
             _publisher(settings, services) as publisher,
-            _limits_lifted(tool),
+            _limits_lifted(tools),
         ):
-            asking = Asking(db, publisher, plugins, vault_for(settings), tool, wishes, settings.data_dir / "documents")
+            asking = Asking(db, publisher, plugins, vault_for(settings), tools, wishes, settings.data_dir / "documents")
             show(Progress(0, "connecting", wishes.documents, 0, 0, 0))
             await asking.connect()
             lanes: dict[str, frozenset[str]] = {}
             killer = Killer(children, services.embedded, lambda slot: lanes.get(slot, frozenset()))
-            one = Trial(wishes, plan, tool, asking, killer, show, lanes=lanes)
+            one = Trial(wishes, plan, tools, asking, killer, show, lanes=lanes)
             return await _perform(one, settings, services, ended)
 
 
 async def _perform(one: Trial, settings: Settings, services: Services, ended: Sequence[str]) -> Report:
-    for fault in one.plan.faults:
-        await one.tool.books.do("faults", **fault.body())
-    await one.tool.books.do("faults", kind="latency", operation=one.tool.booking, seconds=one.plan.latency)
+    for tool in one.tools:
+        for fault in one.plan.faults:
+            if fault.tool == tool.name:
+                await tool.books.do("faults", **fault.body())
+        await tool.books.do("faults", kind="latency", operation=tool.target.booking, seconds=one.plan.latency)
     begun = time.time()
     async with _beside(one.watch(), one.look_after()):
         await one.chaos()
         struck = await one.heal()
         finished = await one.finish()
-    entries = await one.tool.entries([customer.books for customer in one.asking.customers])
+    entries = [
+        row
+        for tool in one.tools
+        for row in await tool.entries([mine.books for mine in one.asking.customers if mine.tool is tool])
+    ]
     topic = Topic.RESULTS.named(settings.topic_prefix)
     heard = await asyncio.to_thread(lambda: told(records(services, topic)))
     found = await audit(one.asking.db, one.asking.asked(), entries, heard)
+    found.parties += await one.asking.doubled()
     await one.asking.finish(entries)
     return report(
         one.wishes,
@@ -257,13 +266,15 @@ async def _publisher(settings: Settings, services: Services) -> AsyncIterator[Pu
 
 
 @asynccontextmanager
-async def _limits_lifted(tool: Tool) -> AsyncIterator[None]:
+async def _limits_lifted(tools: Sequence[Tool]) -> AsyncIterator[None]:
     """A trial is not about how many calls a day are allowed; faults that it switched on go with it."""
-    before = await tool.books.look("limits")
-    await tool.books.do("limits", on=False)
+    before = [(await tool.books.look("limits"))["on"] for tool in tools]
+    for tool in tools:
+        await tool.books.do("limits", on=False)
     try:
         yield
     finally:
-        with suppress(aiohttp.ClientError):
-            await tool.books.do("limits", on=before["on"])
-            await tool.books.do("faults", off=True)
+        for tool, on in zip(tools, before, strict=True):
+            with suppress(aiohttp.ClientError):
+                await tool.books.do("limits", on=on)
+                await tool.books.do("faults", off=True)

@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
         minutes: Annotated[float, typer.Option(min=0.05, help="how long the chaos lasts")] = 3,
         workers: Annotated[int, typer.Option(min=1, max=64, help="worker processes")] = 2,
         seed: Annotated[int | None, typer.Option(help="the same seed does the same again")] = None,
-        tool: Annotated[str, typer.Option(help="whose sandbox")] = "octopus",
+        tool: Annotated[
+            list[str] | None, typer.Option(help="whose sandbox, octopus by default; repeated: connections in turn")
+        ] = None,
         kill: Annotated[
             str | None, typer.Option(help="of workers,core,kafka,postgres; none. Default: all that are our own")
         ] = None,
@@ -61,7 +63,10 @@ def register(app: typer.Typer) -> None:
             raise typer.BadParameter(
                 "each connection needs a document: --documents must not be less than --connections"
             )
-        wishes = _wishes(base, documents, connections, minutes, workers, seed, tool, kill, kills, faults, sandbox)
+        tools = tuple(dict.fromkeys(tool or ("octopus",)))
+        if sandbox and len(tools) > 1:
+            raise typer.BadParameter("--sandbox tells of the sandbox of one --tool")
+        wishes = _wishes(base, documents, connections, minutes, workers, seed, tools, kill, kills, faults, sandbox)
         raise typer.Exit(_perform(wishes, base, sandbox, as_json, keep_logs=keep_logs))
 
 
@@ -72,7 +77,7 @@ def _wishes(
     minutes: float,
     workers: int,
     seed: int | None,
-    tool: str,
+    tools: tuple[str, ...],
     kill: str | None,
     kills: int | None,
     faults: str,
@@ -86,9 +91,9 @@ def _wishes(
         minutes=minutes,
         workers=workers,
         seed=secrets.randbelow(1_000_000) if seed is None else seed,
-        tool=tool,
+        tools=tools,
         kill=_victims(base, kill),
-        faults=_kinds(faults, asyncio.run(_known_faults(tool, sandbox))),
+        faults=_kinds(faults, asyncio.run(_known_faults(tools, sandbox))),
         kills=usual_kills(minutes) if kills is None else kills,
     )
 
@@ -132,13 +137,13 @@ def _words(given: str) -> list[str]:
     return [] if given == "none" else [word.strip() for word in given.split(",") if word.strip()]
 
 
-async def _known_faults(tool: str, sandbox: Path | None) -> tuple[str, ...]:
+async def _known_faults(tools: tuple[str, ...], sandbox: Path | None) -> tuple[str, ...]:
     """Asked before anything is started: what is no sandbox is refused at once."""
-    from dagboek.chaos.sandboxes import sandbox_of  # noqa: PLC0415
+    from dagboek.chaos.sandboxes import sandboxes_of  # noqa: PLC0415
     from dagboek.plugins import Plugins  # noqa: PLC0415
 
-    async with sandbox_of(Plugins(), tool, sandbox) as found:
-        return found.fault_kinds
+    async with sandboxes_of(Plugins(), tools, sandbox) as found:
+        return tuple(dict.fromkeys(kind for one in found for kind in one.target.faults))
 
 
 def _perform(wishes: "Wishes", base: Settings, sandbox: Path | None, as_json: bool, *, keep_logs: bool) -> int:
