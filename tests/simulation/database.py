@@ -72,11 +72,13 @@ def server() -> Iterator[str]:
         running = EmbeddedPostgres(Path(folder) / "postgres", port=port, progress=lambda _: None)
         try:
             running.start()
+        finally:  # whatever else this process starts must keep what it is told
+            postgres.SETTINGS.clear()
+            postgres.SETTINGS.update(before)
+        try:
             yield re.sub(r"@[^/]*(/[^/]*)$", rf"@\1?host={sockets}&port={port}", running.url)
         finally:
             running.stop()
-            postgres.SETTINGS.clear()
-            postgres.SETTINGS.update(before)
 
 
 class Server:

@@ -20,6 +20,7 @@ BREAKS = {
     "result-before-ack": ACKED,
     "reported-mark": {"a result is delivered before its event is acked", *TOLD},
     "generation": {"in order per administration", "one entry per document"},
+    "window-order": {"in order per administration"},
 }
 """What each of them keeps, one of which is seen first."""
 
