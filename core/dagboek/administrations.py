@@ -34,8 +34,8 @@ async def find_or_create(
         return UUID(str(row["id"]))
     others = await connection.execute(
         """SELECT count(*) AS number, coalesce(bool_and(shared), true) AS shared FROM administration
-           WHERE plugin = %s AND host = %s AND tool_id = %s""",
-        (plugin, host, chosen.id),
+           WHERE plugin = %s AND host = %s AND tool_id = %s AND tenant_id <> %s""",
+        (plugin, host, chosen.id, tenant_id),  # the tenant's own may have come just now
     )
     other = await others.fetchone()
     assert other is not None
