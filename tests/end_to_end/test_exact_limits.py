@@ -1,4 +1,4 @@
-"""300 documents through the 60 calls a minute of Exact Online: clocks are moved on while the run waits; no 429."""
+"""Documents through the calls that Exact Online allows: clocks are moved on while the run waits; no 429."""
 
 import asyncio
 from collections import Counter
@@ -12,8 +12,6 @@ from dagboek.chaos.ubl import Ubl
 from dagboek.history import run_details
 from dagboek_schemas.statuses import RunStatus
 from end_to_end.harness import Installation, exact, exact_settings, write_files
-
-DOCUMENTS = 300
 
 
 async def moved_on(house: Installation, books: Any, run: UUID, wait: timedelta) -> None:
@@ -38,11 +36,11 @@ async def waits_and_ends(house: Installation, books: Any, run: UUID) -> list[dic
     return parked
 
 
-@pytest.mark.timeout(400)
-async def test_300_documents_pass_through_60_calls_a_minute(house: Installation, tmp_path: Path) -> None:
-    folder = tmp_path / "ubl"
-    write_files(folder, [Ubl(f"2026/{number:03}") for number in range(1, DOCUMENTS + 1)])
+async def passed(house: Installation, folder: Path, documents: int, **app: int) -> list[dict[str, Any]]:
+    """The parkings of a run of so many documents, which was a success without one call that was refused for a limit."""
+    write_files(folder, [Ubl(f"2026/{number:03}") for number in range(1, documents + 1)])
     async with exact(limits=True) as books:
+        books.control.apps(client_id=books.credentials["client_id"], **app)
         connection = await house.connection(
             books, tenant="Exact limits", folder=folder, plugin="exact", settings=exact_settings(), lift_limits=False
         )
@@ -55,9 +53,28 @@ async def test_300_documents_pass_through_60_calls_a_minute(house: Installation,
     ended = await house.db.one("SELECT * FROM run WHERE id = %s", run)
     assert ended is not None
     assert (ended["status"], ended["parked_seconds"]) == ("Success", 0)
-    assert len(booked) == len(set(booked)) == DOCUMENTS
+    assert len(booked) == len(set(booked)) == documents
     assert Counter(row["status"] for row in asked)[429] == 0
-    assert len(parked) >= 4
     assert {(row["park_reason"], row["park_issue"]["code"]) for row in parked} == {("limit", "B05")}
     assert {status for status, _ in (row["shown"] for row in parked)} == {RunStatus.IN_PROGRESS}
     assert all(step.startswith("goes on at") for _, step in (row["shown"] for row in parked))
+    return parked
+
+
+@pytest.mark.timeout(400)
+async def test_300_documents_pass_through_60_calls_a_minute(house: Installation, tmp_path: Path) -> None:
+    parked = await passed(house, tmp_path / "ubl", 300)
+
+    assert len(parked) >= 4
+
+
+@pytest.mark.timeout(400)
+async def test_the_calls_of_a_day_are_waited_for_until_midnight_utc(house: Installation, tmp_path: Path) -> None:
+    parked = await passed(house, tmp_path / "ubl", 150, minutely=5000, daily=200)
+
+    assert len(parked) >= 1
+    for row in parked:  # the first by the day's real end; clocks are moved to midnight then, and a day is left
+        left = row["parked_until"] - row["moved_at"]
+        assert timedelta(0) < left <= timedelta(days=1, minutes=1)
+    midnight = (parked[0]["moved_at"] + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert abs(parked[0]["parked_until"] - midnight) < timedelta(minutes=1)

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,18 @@ def test_budgets_are_read_from_the_headers() -> None:
     (hit,) = quotas.budgets(Answer(429, {"X-RateLimit-Reset": in_ms(reset)}, b""))
     assert (hit.window, hit.remaining) == (Window.DAY, 0)
     assert quotas.budgets(Answer(200, {}, b"")) == []
+
+
+def test_the_ends_of_limits_are_read_by_the_clock_of_the_answer() -> None:
+    """Ours may be ahead or behind: the next minute would begin too early, and its calls be refused."""
+    there = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    headers = {"X-RateLimit-Minutely-Reset": in_ms(there + timedelta(seconds=40)), "Date": format_datetime(there, True)}
+    (hit,) = quotas.budgets(Answer(429, headers, b""))
+    assert hit.seconds == 40
+    found = classify(Answer(429, headers, b""))
+    assert isinstance(found, Throttled)
+    assert found.until is not None
+    assert timedelta(seconds=35) < found.until - datetime.now(UTC) <= timedelta(seconds=40)
 
 
 @pytest.mark.parametrize(("status", "counts"), [(400, True), (401, True), (403, True), (404, True), (500, True),

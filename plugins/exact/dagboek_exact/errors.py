@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -310,15 +311,23 @@ def _reason(answer: Answer) -> str | None:
 
 def _reset(answer: Answer) -> datetime:
     """When a spent limit is given back: only the headers of the one that was hit are there, in milliseconds."""
-    now = clock.now()
+    there = now_there(answer)
     found = [
         moment
         for name in ("X-RateLimit-Minutely-Reset", "X-RateLimit-Reset")
-        if (moment := milliseconds(answer.headers.get(name))) is not None and moment > now
+        if (moment := milliseconds(answer.headers.get(name))) is not None and moment > there
     ]
-    if found and not answer.headers.get("X-RateLimit-Reset"):
-        return min(found)
-    return max(found, default=now + LONG_WAIT)
+    last = min if found and not answer.headers.get("X-RateLimit-Reset") else max
+    return clock.now() + (last(found, default=there + LONG_WAIT) - there)
+
+
+def now_there(answer: Answer) -> datetime:
+    """What time it was by the tool's clock, to the second, which ours may differ from; ours where it does not tell."""
+    try:
+        told = parsedate_to_datetime(answer.headers["Date"])
+    except (KeyError, ValueError, TypeError):
+        return clock.now()
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def milliseconds(value: str | None) -> datetime | None:

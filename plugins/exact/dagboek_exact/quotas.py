@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from dagboek_sdk import clock
 from dagboek_sdk.http import Answer
 from dagboek_sdk.limits import ALL, FREE, Budget, Limit, Window
 from dagboek_sdk.oauth import GROUP as TOKEN
@@ -43,7 +42,7 @@ def limits(settings: ExactSettings, division: str) -> list[Limit]:
 
 def budgets(answer: Answer) -> Sequence[Budget]:
     """What the headers say: those of both limits as a rule, on a 429 only those of the one that was hit."""
-    found = []
+    found, there = [], errors.now_there(answer)
     for window, name in _HEADERS:
         left = answer.headers.get(f"{name}Remaining", "")
         if not left.strip().isdecimal():
@@ -52,7 +51,7 @@ def budgets(answer: Answer) -> Sequence[Budget]:
             left = "0"
         most = answer.headers.get(f"{name}Limit", "")
         reset = errors.milliseconds(answer.headers.get(f"{name}Reset"))
-        seconds = None if reset is None else max((reset - clock.now()) / timedelta(seconds=1), 0.0)
+        seconds = None if reset is None else max((reset - there) / timedelta(seconds=1), 0.0)
         amount = int(most) if most.strip().isdecimal() else None
         found.append(Budget(window, 0 if answer.status == 429 else int(left), amount, seconds))
     return found

@@ -1,5 +1,7 @@
 """Budgets of a minute and a day, their headers, and the block after ten errors."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 from dagboek_exact.sandbox import Rules
 
@@ -28,6 +30,7 @@ async def test_every_answer_says_what_is_left(limited: Client) -> None:
     minute, day = _numbers(answer, "X-RateLimit-Minutely"), _numbers(answer, "X-RateLimit")
     assert minute == [60, 59, int((now // 60 + 1) * 60_000)]
     assert day == [5000, 4999, int((now // 86_400 + 1) * 86_400_000)]
+    assert 0 <= parsedate_to_datetime(answer.headers["Date"]).timestamp() - int(now) <= 2, "the clock that was moved"
     refused = await limited.get("crm/Accounts", filter="x")
     assert _numbers(refused, "X-RateLimit-Minutely")[1] == 58
 

@@ -7,6 +7,7 @@ for an hour, and for one hour more each time it happens again within a day.
 
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from .books import App
 from .rules import Rules
@@ -41,9 +42,9 @@ class Limits:
         self._turn(now)
         key = app.client_id, division
         if self.on and self.minutes[key] >= app.minutely:
-            return self._minutely(app, key)
+            return self._minutely(app, key) | _date(now)
         if self.on and self.days[key] >= app.daily:
-            return self._daily(app, key)
+            return self._daily(app, key) | _date(now)
         self.minutes[key] += 1
         self.days[key] += 1
         return None
@@ -52,7 +53,7 @@ class Limits:
         """What every answer with a division in its address tells."""
         self._turn(now)
         key = app.client_id, division
-        return self._minutely(app, key) | self._daily(app, key)
+        return self._minutely(app, key) | self._daily(app, key) | _date(now)
 
     def is_blocked(self, endpoint: Endpoint, now: float, rules: Rules) -> bool:
         """Whether the endpoint, or the whole division, is blocked for this app and user."""
@@ -107,6 +108,11 @@ class Limits:
 
     def _daily(self, app: App, key: tuple[str, int]) -> dict[str, str]:
         return _headers("X-RateLimit", app.daily, self.days[key], (self._day + 1) * DAY)
+
+
+def _date(now: float) -> dict[str, str]:
+    """The clock's own time, by which the ends of limits are to be read."""
+    return {"Date": formatdate(now, usegmt=True)}
 
 
 def _headers(prefix: str, limit: int, used: int, reset: float) -> dict[str, str]:
