@@ -1,6 +1,7 @@
 """What one item needs, by what its link says: nothing, a booking, an update, an adoption, or a person."""
 
 import asyncio
+from typing import Any
 
 from dagboek.catalogue import UNEXPECTED
 from dagboek.connections import ConnectionProblem
@@ -174,40 +175,30 @@ async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
         task.finished()  # stays planned, and comes again when its party is settled
         return False
     of_run = await _party_in_run(task)
-    if party is not None and state == "booked" and party.refused_revision not in of_run.values():
+    if party is not None and state == "booked" and party.refused_revision not in {row["revision"] for row in of_run}:
         return True  # refused once, and not as it is now
-    if state == "free" and await _party_comes_first(task):
+    # a customer may be a supplier too, later on, which is not waited for
+    if state == "free" and any(
+        row["state"] == ItemState.PLANNED and row["sequence"] < task.item.sequence for row in of_run
+    ):
         task.finished()  # its party comes again in this run, and so does it
         return False
     issue = Issue(code="D08", facts={"number": task.item.title})
-    if ItemState.NOT_READY in of_run:  # it waits for a limit, and so does what needs it
+    if any(row["state"] == ItemState.NOT_READY for row in of_run):  # it waits for a limit, and so does what needs it
         task.tell(ItemState.NOT_READY, [issue.model_copy(update={"severity": Severity.INFORMATION})])
     else:
         task.tell(ItemState.SKIPPED, [issue])
     return False
 
 
-async def _party_in_run(task: ItemTask) -> dict[str, str | None]:
-    """States in which the other party is an item of this run, with its revision there."""
+async def _party_in_run(task: ItemTask) -> list[dict[str, Any]]:
+    """Items of this run that are the other party, once for each role: state, revision, sequence."""
     await task.loop.recorder.written()
-    rows = await task.loop.db.all(
-        "SELECT state, revision FROM item WHERE run_id = %s AND identity = %s AND kind = 'party'",
+    return await task.loop.db.all(
+        "SELECT state, revision, sequence FROM item WHERE run_id = %s AND identity = %s AND kind = 'party'",
         task.window.run["id"],
         task.item.party_identity,
     )
-    return {row["state"]: row["revision"] for row in rows}
-
-
-async def _party_comes_first(task: ItemTask) -> bool:
-    """Whether the other party is still to be worked on before the item: a customer may be a supplier too, later on."""
-    rows = await task.loop.db.all(
-        "SELECT 1 FROM item WHERE run_id = %s AND identity = %s AND kind = 'party' AND state = %s AND sequence < %s",
-        task.window.run["id"],
-        task.item.party_identity,
-        ItemState.PLANNED,
-        task.item.sequence,
-    )
-    return bool(rows)
 
 
 async def _mapped(task: ItemTask, tool: AccountingPlugin) -> Booking | None:
