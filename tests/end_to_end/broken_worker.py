@@ -19,7 +19,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import dagboek_octopus.issues
 import dagboek_ubl.hooks
 from dagboek.logs import configure
 from dagboek.plugins import Plugins
@@ -29,6 +28,7 @@ from dagboek_octopus.plugin import OctopusPlugin
 from dagboek_schemas.documents import Document
 from dagboek_sdk.accounting import AccountingPlugin, MappingContext
 from dagboek_sdk.attempt import Accepted, Attempt, Booked, Booking
+from dagboek_sdk.catalogue import read_catalogue
 from dagboek_sdk.hooks import hookimpl
 from dagboek_workers import blocked
 from dagboek_workers.app import WorkerOptions, run_worker
@@ -133,7 +133,7 @@ def plugins() -> Plugins:
 @hookimpl(specname="dagboek_issue_catalogue")
 def octopus_catalogue() -> Any:
     """The texts of Octopus' own issues."""
-    return dagboek_octopus.issues.catalogue()
+    return read_catalogue("dagboek_octopus", tool="octopus")
 
 
 def start_broken_worker(dagboek: "Installation", log: Path, **environment: str) -> subprocess.Popen[bytes]:

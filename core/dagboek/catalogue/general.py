@@ -4,18 +4,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-from dagboek_schemas.issues import Severity
-from dagboek_sdk.hooks import CatalogueEntry, CatalogueText, hookimpl
-
-_LANGUAGES = ("nl", "fr", "en")
+from dagboek_sdk.catalogue import read_catalogue
+from dagboek_sdk.hooks import CatalogueEntry, hookimpl
 
 
 @hookimpl
 def dagboek_issue_catalogue() -> Sequence[CatalogueEntry]:
     """The entries of `general.toml`."""
-    return _entries()
+    return read_catalogue("dagboek.catalogue", file="general.toml")
 
 
 def words(fact: str, value: str, language: str) -> str | None:
@@ -25,23 +22,5 @@ def words(fact: str, value: str, language: str) -> str | None:
 
 
 @cache
-def _entries() -> tuple[CatalogueEntry, ...]:
-    return tuple(_entry(code, table) for code, table in _read("general.toml").items())
-
-
-def _entry(code: str, table: Mapping[str, Any]) -> CatalogueEntry:
-    return CatalogueEntry(
-        code=code,
-        texts={language: CatalogueText(**table[language]) for language in _LANGUAGES},
-        severity=Severity(table.get("severity", Severity.WARNING)),
-        link=table.get("link"),
-    )
-
-
-@cache
 def _words() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    return _read("words.toml")
-
-
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("dagboek.catalogue").joinpath(name).read_text(encoding="utf-8"))
+    return tomllib.loads(files("dagboek.catalogue").joinpath("words.toml").read_text(encoding="utf-8"))

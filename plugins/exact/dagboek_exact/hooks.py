@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.catalogue import read_catalogue
 from dagboek_sdk.hooks import CatalogueEntry, hookimpl
 from dagboek_sdk.sandbox import RunningSandbox, SandboxCommand
 
-from dagboek_exact import issues
 from dagboek_exact.plugin import ExactPlugin
 
 
@@ -20,7 +20,7 @@ def dagboek_accounting_plugins() -> Sequence[type[AccountingPlugin]]:
 @hookimpl
 def dagboek_issue_catalogue() -> Sequence[CatalogueEntry]:
     """The issues of Exact Online, X01 to X92."""
-    return issues.catalogue()
+    return read_catalogue("dagboek_exact", tool="exact")
 
 
 @hookimpl

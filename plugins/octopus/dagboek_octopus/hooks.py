@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.catalogue import read_catalogue
 from dagboek_sdk.hooks import CatalogueEntry, hookimpl
 from dagboek_sdk.sandbox import RunningSandbox, SandboxCommand
 
-from dagboek_octopus import issues
 from dagboek_octopus.plugin import OctopusPlugin
 
 
@@ -20,7 +20,7 @@ def dagboek_accounting_plugins() -> Sequence[type[AccountingPlugin]]:
 @hookimpl
 def dagboek_issue_catalogue() -> Sequence[CatalogueEntry]:
     """The issues of Octopus, O01 to O91."""
-    return issues.catalogue()
+    return read_catalogue("dagboek_octopus", tool="octopus")
 
 
 @hookimpl

@@ -1,26 +1,11 @@
 """What can be wrong with a UBL file: `issues.toml`, read once."""
 
-import tomllib
-from importlib.resources import files
 from typing import Final
 
-from dagboek_schemas.issues import Issue, Severity
-from dagboek_sdk.hooks import CatalogueEntry, CatalogueText
+from dagboek_schemas.issues import Issue
+from dagboek_sdk.catalogue import read_catalogue
 
-
-def _catalogue() -> tuple[CatalogueEntry, ...]:
-    found = tomllib.loads(files("dagboek_ubl").joinpath("issues.toml").read_text(encoding="utf-8"))
-    return tuple(
-        CatalogueEntry(
-            code=code,
-            texts={language: CatalogueText(**table[language]) for language in ("nl", "fr", "en")},
-            severity=Severity(table.get("severity", Severity.WARNING)),
-        )
-        for code, table in found.items()
-    )
-
-
-CATALOGUE: Final = _catalogue()
+CATALOGUE: Final = read_catalogue("dagboek_ubl")
 _LONGEST_FACT = 200
 _SEVERITY = {entry.code: entry.severity for entry in CATALOGUE}
 

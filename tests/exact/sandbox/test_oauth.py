@@ -103,18 +103,6 @@ async def test_the_person_may_refuse_or_be_asked_on_a_page(client: Client) -> No
     assert [chain["user"] for chain in client.tell("chains")] == ["voorbeeld", "piet"]
 
 
-async def test_somebody_new_may_be_at_the_browser_each_time(client: Client) -> None:
-    first = client.tokens["refresh_token"]
-    client.tell("browser", user="*")
-    for _ in range(2):
-        assert (await client.log_in()).status == 200
-    users = [chain["user"] for chain in client.tell("chains")]
-    assert len(set(users)) == 3
-    assert not any(chain["ended"] for chain in client.tell("chains"))
-    client.tell("clock", advance_seconds=571)
-    assert (await client.refresh(first)).status == 200
-
-
 async def test_access_ends_after_600_seconds(client: Client) -> None:
     client.tell("clock", advance_seconds=595)
     assert await _me(client) == 200

@@ -58,8 +58,8 @@ them is also a method of `sandbox.control` with the same arguments; `dossier` is
     POST clock          {advance_seconds}; GET tells the time
     POST limits         {on, retry_after, clear}; GET shows what is used and blocked
     POST rules          fields of `Rules`; GET shows them
-    POST browser        {user, answer, divisions}: who is at the browser ("*": somebody new each time), and whether they
-                        consent, refuse, or ask on a page; which divisions they let the app see. GET shows it
+    POST browser        {user, answer, divisions}: who is at the browser, and whether they consent, refuse, or ask on a
+                        page; which divisions they let the app see. GET shows it
     POST reset          books, users, apps, tokens, faults and counts as at the start
     POST dossiers       a division's options, `copies`: n for many -> {ids}; {change: id, licensed, blocking, status,
                         name, sales_condition, purchase_condition, differences} for one that is there

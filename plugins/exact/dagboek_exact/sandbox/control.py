@@ -17,7 +17,7 @@ from dagboek_sdk.sandbox.requests import Requests, utc_text
 from .books import Books
 from .edm import Json
 from .limits import Limits
-from .oauth import ANYBODY, Browser
+from .oauth import Browser
 from .refusal import Refused
 from .rules import Rules
 
@@ -148,11 +148,11 @@ class Control:
         return {each.name: getattr(self._books.rules, each.name) for each in fields(Rules)}
 
     def browser(self, user: str | None = None, answer: str | None = None, divisions: Any = ()) -> Json:
-        """Who is at the browser (*: somebody new each time), and how they answer: consent, refuse, or ask on a page."""
+        """Who is at the browser, and how they answer: consent, refuse, or ask on a page."""
         if answer is not None and answer not in ("consent", "refuse", "ask"):
             raise ValueError("the answer is consent, refuse or ask")
         if user is not None:
-            self._browser.user = user if user == ANYBODY else self._books.user(user).name
+            self._browser.user = self._books.user(user).name
         self._browser.answer = answer or self._browser.answer
         if divisions != ():
             self._browser.divisions = None if divisions is None else [int(each) for each in divisions]

@@ -20,14 +20,12 @@ from .limits import Limits
 from .tokens import Denied
 
 AUTHORISE, TOKEN = "/api/oauth2/auth", "/api/oauth2/token"
-ANYBODY = "*"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass
 class Browser:
-    """Who is logged in at the browser ("*": somebody new each time), and how they answer: "consent", "refuse" or "ask"
-    on a page."""
+    """Who is logged in at the browser, and how they answer: "consent", "refuse" or "ask" on a page."""
 
     user: str
     answer: str = "consent"
@@ -51,7 +49,7 @@ def authorise(books: Books, browser: Browser, query: Mapping[str, str], form: Ma
         return _back(target, query, {"error": "access_denied"})
     body = {
         "app": app.client_id,
-        "user": form.get("user") or _person(books, browser),
+        "user": form.get("user") or browser.user,
         "redirect_uri": target,
         "divisions": browser.divisions,
     }
@@ -122,14 +120,6 @@ def _credentials(request: web.BaseRequest, form: Mapping[str, str]) -> tuple[str
             return "", ""
         return unquote_plus(name), unquote_plus(secret)
     return form.get("client_id", ""), form.get("client_secret", "")
-
-
-def _person(books: Books, browser: Browser) -> str:
-    if browser.user != ANYBODY:
-        return browser.user
-    name = f"persoon {len(books.users) + 1}"
-    books.apply("set_login", None, {"user": name})
-    return name
 
 
 def _back(target: str, query: Mapping[str, str], answer: dict[str, str]) -> web.Response:

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from dagboek_sdk.sandbox.requests import utc_text
+from dagboek_sdk.sandbox.trial_balance import trial_balance
 
 from .division import Division
 from .edm import ZERO, Row
@@ -111,34 +111,12 @@ def _posting(division: Division, posting: Posting) -> dict[str, Any]:
 
 def ledger(division: Division, bookyear: int | None = None) -> dict[str, Any]:
     """Debit, credit and balance (debit - credit) of each account that was booked on, and of all together."""
-    debit: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    credit: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    names: dict[str, str] = {}
+    postings = []
     for row in division.entries():
         if bookyear not in (None, row["ReportingYear"]):
             continue
         for posting in row["postings"]:
             account = division.tables["gl_accounts"].get(posting.account, {})
-            code = str(account.get("Code", posting.account))
-            (debit if posting.amount > 0 else credit)[code] += abs(posting.amount)
-            names[code] = str(account.get("Description", ""))
-    rows = [
-        {
-            "account": code,
-            "name": names[code],
-            "debit": debit[code],
-            "credit": credit[code],
-            "balance": debit[code] - credit[code],
-        }
-        for code in sorted(names)
-    ]
-    total_debit, total_credit = sum(debit.values(), ZERO), sum(credit.values(), ZERO)
-    return {
-        "dossier": division.code,
-        "bookyear": bookyear,
-        "accounts": rows,
-        "debit": total_debit,
-        "credit": total_credit,
-        "difference": total_debit - total_credit,
-        "balanced": total_debit == total_credit,
-    }
+            code, name = str(account.get("Code", posting.account)), str(account.get("Description", ""))
+            postings.append((code, name, posting.amount))
+    return trial_balance(division.code, bookyear, postings)

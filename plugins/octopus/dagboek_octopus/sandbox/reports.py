@@ -1,10 +1,9 @@
 """How the books are looked into: entries with their journal lines, and the ledger. Amounts are Decimal."""
 
-from collections import defaultdict
-from decimal import Decimal
 from typing import Any
 
 from dagboek_sdk.sandbox.requests import utc_text
+from dagboek_sdk.sandbox.trial_balance import trial_balance
 
 from .booking import Booking, Posting
 from .dossier import Dossier
@@ -91,35 +90,12 @@ def _posting(posting: Posting) -> dict[str, Any]:
 
 def ledger(dossier: Dossier, bookyear: int | None = None) -> dict[str, Any]:
     """Debit, credit and balance (debit - credit) of each account that was booked on, and of all together."""
-    debit: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    credit: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    names: dict[int, str] = {}
+    postings = []
     for booking in dossier.bookings.values():
         if bookyear not in (None, booking.bookyear):
             continue
         accounts = dossier.bookyears[booking.bookyear].accounts
         for posting in booking.postings:
-            side = debit if posting.amount > 0 else credit
-            side[posting.account] += abs(posting.amount)
             account = accounts.get(posting.account)
-            names[posting.account] = account.names.get("nl", "") if account else ""
-    rows = [
-        {
-            "account": number,
-            "name": names[number],
-            "debit": debit[number],
-            "credit": credit[number],
-            "balance": debit[number] - credit[number],
-        }
-        for number in sorted(names)
-    ]
-    total_debit, total_credit = sum(debit.values(), ZERO), sum(credit.values(), ZERO)
-    return {
-        "dossier": dossier.id,
-        "bookyear": bookyear,
-        "accounts": rows,
-        "debit": total_debit,
-        "credit": total_credit,
-        "difference": total_debit - total_credit,
-        "balanced": total_debit == total_credit,
-    }
+            postings.append((posting.account, account.names.get("nl", "") if account else "", posting.amount))
+    return trial_balance(dossier.id, bookyear, postings)
