@@ -230,20 +230,21 @@ def held_back(errors: Iterable[str]) -> list[str]:
     return [component for component in Component if component in stopped or DEPENDS_ON.get(component) in stopped]
 
 
-async def advance(db: Database, run_id: UUID, generation: int, window: int) -> Step:
-    """What is next for a run whose lane reached the end of `window`.
+async def advance(db: Database, run_id: UUID, generation: int, window: int, *, lost: bool = False) -> Step:
+    """What is next for a run whose lane reached the end of `window`, or whose events up to there are `lost`.
 
     Items of that window that are still planned were let go or lost: they come again in a new generation, once
-    nothing of the run waits to be settled.
+    nothing of the run waits to be settled. After a generation that was worked on and of which nothing came that is not
+    at once, and it counts as trouble without a known end: it might go on like this for ever.
     """
     async with db.transaction() as connection:
-        step = await _step(connection, run_id, generation, window)
+        step = await _step(connection, run_id, generation, window, lost=lost)
     if step.next is Next.ENDED:
         reached("run_finished")
     return step
 
 
-async def _step(connection: Connection, run_id: UUID, generation: int, window: int) -> Step:
+async def _step(connection: Connection, run_id: UUID, generation: int, window: int, *, lost: bool) -> Step:
     found = await connection.execute(
         "SELECT * FROM run WHERE id = %s AND generation = %s AND state = 'active' AND selected FOR UPDATE",
         (run_id, generation),
@@ -259,6 +260,9 @@ async def _step(connection: Connection, run_id: UUID, generation: int, window: i
     if waits or party_due:
         until = clock.now() + (party_due or left["due"] or timedelta()) + ASKING
         await park(connection, run_id, generation, until=until, reason="settling", known_end=True)
+        return Step(Next.NOTHING)
+    if left["gap"] and not lost and not await _moved(connection, run):
+        await park(connection, run_id, generation, until=clock.now() + ASKING, reason="settling")
         return Step(Next.NOTHING)
     if left["gap"]:
         fresh = await resume(connection, run_id, generation)
@@ -304,6 +308,15 @@ async def _left(connection: Connection, run: dict[str, Any], window: int) -> dic
         row = await same.fetchone()
         left["blocked"] = bool(row and row["components"] > 1 and left["first"] > left["unsettled"])
     return left
+
+
+async def _moved(connection: Connection, run: dict[str, Any]) -> bool:
+    """Whether anything came of this generation of a run."""
+    found = await connection.execute(
+        "SELECT 1 FROM item WHERE run_id = %s AND generation = %s AND state <> 'planned' LIMIT 1",
+        (run["id"], run["generation"]),
+    )
+    return await found.fetchone() is not None
 
 
 async def _party_due(connection: Connection, run: dict[str, Any]) -> timedelta | None:

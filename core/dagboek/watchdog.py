@@ -131,7 +131,7 @@ class Watchdog:
         await self._each([row for row in rows if _is_passed(row, passed)], self._advance)
 
     async def _advance(self, row: Row) -> None:
-        step = await advance(self._db, row["id"], row["generation"], row["window_no"])
+        step = await advance(self._db, row["id"], row["generation"], row["window_no"], lost=True)
         if step.next is Next.WINDOW:
             log.warning("run.resumed", run=str(row["id"]), generation=step.generation)
             await self._planner.publish_window(row["id"], step.generation, step.window)

@@ -419,6 +419,22 @@ async def test_documents_wait_for_a_party_that_another_run_has_sent(books: Books
     assert row == {"due": True}
 
 
+async def test_a_run_of_whose_generation_nothing_came_does_not_begin_anew_at_once(books: Books) -> None:
+    """Whatever keeps its items from being worked on: it would write its events again, without end."""
+    (link,) = await books.links()
+    await books.item(0, link_id=link, window_no=1, generation=1)
+    await books.item(1, window_no=1, generation=1)
+
+    step = await runs.advance(books.db, books.run, 1, 1)
+
+    run = await run_row(books)
+    assert (step.next, run["state"], run["generation"], run["parked_seconds"] > 0) == ("nothing", "parked", 1, True)
+    await books.db.run("UPDATE run SET state = 'active' WHERE id = %s", books.run)
+    await books.db.run("UPDATE item SET state = 'synced', outcome_at = now() WHERE sequence = 0")
+    step = await runs.advance(books.db, books.run, 1, 1)
+    assert (step.next, step.generation) == ("window", 2)
+
+
 # what nobody can say
 
 
