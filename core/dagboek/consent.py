@@ -17,19 +17,13 @@ import aiohttp
 from aiohttp import web
 from dagboek_sdk.oauth import OAuth
 
+from dagboek.consent_page import Outcome, consent_page
 from dagboek.tenants import Unusable
 
 SECONDS: Final = 600.0
 """That a person may take."""
 PATH: Final = "/callback"
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
-
-_PAGE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Dagboek</title><p>{}</p></html>"""
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 class NoConsent(Unusable):
@@ -117,17 +111,18 @@ async def _listening(wanted: str, state: str, answer: "asyncio.Future[Consent]")
     async def handle(request: web.BaseRequest) -> web.Response:
         if request.path != path or request.method != "GET":  # a browser asks for an icon too
             return web.Response(status=404)
+        spoken = request.headers.get("Accept-Language", "")
         try:
             consent = read_answer(request.raw_path, state, redirect_uri)
-        except NotOurs as problem:  # the right one may come yet
-            return _page(400, str(problem))
+        except NotOurs:  # the right one may come yet
+            return consent_page(Outcome.NOT_OURS, spoken)
         except NoConsent as problem:
             if not answer.done():
                 answer.set_exception(problem)
-            return _page(400, str(problem))
+            return consent_page(Outcome.NOT_GIVEN, spoken)
         if not answer.done():
             answer.set_result(consent)
-        return _page(200, "Thank you. You may close this page and go on in the terminal.")
+        return consent_page(Outcome.GIVEN, spoken)
 
     runner = web.ServerRunner(web.Server(handle))
     await runner.setup()
@@ -143,7 +138,3 @@ async def _listening(wanted: str, state: str, answer: "asyncio.Future[Consent]")
         yield redirect_uri
     finally:
         await runner.cleanup()
-
-
-def _page(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=_PAGE.format(text), content_type="text/html", headers=_HEADERS)
