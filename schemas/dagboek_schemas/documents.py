@@ -151,11 +151,10 @@ class Attachment(_Part):
     size: int | None = Field(None, description="bytes")
 
 
-class Document(_Part):
-    """An invoice or credit note, whichever side issued it."""
+class DocumentBody(_Part):
+    """What an invoice or credit note says."""
 
     kind: Kind
-    direction: Direction
     number: str = Field(description="BT-1")
     issue_date: date = Field(description="BT-2")
     due_date: date | None = None
@@ -180,9 +179,15 @@ class Document(_Part):
     vat_breakdown: tuple[VatSubtotal, ...] = ()
     totals: Totals
     payment: Payment = Payment()
-    attachments: tuple[Attachment, ...] = ()
     approval: Approval = Approval.NOT_REQUIRED
-    source_url: str | None = None
+    source_url: str | None = Field(None, description="where a person can look at it")
+
+
+class Document(DocumentBody):
+    """An invoice or credit note, whichever side issued it."""
+
+    direction: Direction
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def other_party(self) -> Party:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from dagboek_schemas import cloudevents, documents, events, issues
+from dagboek_schemas import cloudevents, documents, events, issues, sent
 from dagboek_schemas.samples import sample
 from dagboek_schemas.statuses import WARNED_STATES
 from dagboek_schemas.topics import Topic
@@ -34,6 +34,7 @@ _SCHEMAS: dict[str, tuple[str, tuple[type[BaseModel], ...]]] = {
         "Canonical documents, in the terms of EN 16931",
         (documents.Document, documents.Party, documents.LedgerAccount, documents.PaymentStatus),
     ),
+    "sent": ("What programs send in", (sent.SentDocument,)),
     "events": ("Data of the events on the topics", tuple(dict.fromkeys(events.MODELS.values()))),
     "issue": ("What a person must know about an item", (issues.Issue, issues.PublicIssue)),
 }

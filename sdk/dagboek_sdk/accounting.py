@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from dagboek_schemas.documents import Document, LedgerAccount, Party, PaymentStatus
 from dagboek_schemas.issues import Issue
-from dagboek_schemas.statuses import Component
+from dagboek_schemas.statuses import Component, ItemKind
 from pydantic import BaseModel
 
 from dagboek_sdk.attempt import Accepted, AttachedFile, Attempt, Booked, Booking, Candidate, Resolution
@@ -52,6 +52,9 @@ class About:
     updates_documents: bool = False
     updates_parties: bool = True
     batch_size: int = 1
+    """Documents that one call takes at most; more than one: core calls `push_batch`."""
+    batch_bytes: int = 4 * 1024 * 1024
+    """Bytes that the bookings of one call come to at most, with their files in base64; one alone may be longer."""
     attachments: bool = False
     """Files go inside the booking: they come with the attempt."""
     attaches: bool = False
@@ -59,6 +62,9 @@ class About:
     has_journals: bool = True
     parties_inside_documents: bool = False
     settling: Settling = Settling.NONE
+    """Of documents."""
+    component_settling: Mapping[Component, Settling] = field(default_factory=dict)
+    """Of documents of components that are settled in another way, such as uploads that are booked later."""
     party_settling: Settling = Settling.NONE
     call_deadline: float = 30.0
     """Seconds that one call may take."""
@@ -66,11 +72,17 @@ class About:
     """Seconds that `resolve` may take for a hundred attempts; None: as long as four calls."""
     settle_lag: float = 0.0
     """Seconds after which a booking is visible to a reader of the tool."""
+    poll_seconds: float = 3600.0
+    """How often core calls `poll` for all that a connection has accepted, at most."""
+    accepted_days: int = 14
+    """Days after which what was accepted and is not booked becomes a person's business."""
     keeps_connections: bool = False
     """Whether calls may share a connection: only where each answer names what it answers for, and the plugin looks.
 
     Else an answer that comes twice could be taken for that of the next call.
     """
+    reads_periods: bool = False
+    """Whether `entries_of` lists what stands in the books for a period: then our push record can be audited."""
     keep_alive_days: int | None = None
     """A login by consent (`oauth`) dies when it is not used for this long; core uses it before, with `prepare`."""
 
@@ -78,6 +90,12 @@ class About:
     def settle_seconds(self) -> float:
         """Time after an intent in which its request may still arrive (design section 6)."""
         return 5.0 + self.call_deadline + self.settle_lag
+
+    def settling_of(self, kind: ItemKind, component: Component | None) -> Settling:
+        """How an uncertain attempt of this kind and component is settled."""
+        if kind is ItemKind.PARTY:
+            return self.party_settling
+        return self.settling if component is None else self.component_settling.get(component, self.settling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,11 @@ class Administration:
     country: str | None = None
     currency: str = "EUR"
     disabled: bool = False
+    domain: str = ""
+    """The tool's own id of what holds this and other administrations and has limits, or sessions, of its own.
+
+    Core stores it and gives it back in `Link.domain` and to `limits`. Empty where the tool has no such thing.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +170,9 @@ class Link:
     administration: str
     """The tool's own id of the books; empty while none is chosen."""
     secrets: Secrets
+    """Of the login, which may reach several administrations and domains: what belongs to one of them bears its name."""
+    domain: str = ""
+    """`Administration.domain` of the books; empty while none is chosen."""
     permits: Permits = field(default_factory=NoLimits)
     client_options: dict[str, Any] = field(default_factory=dict)
     """Passed to `http.Client`: a shared session, a recorder."""
@@ -166,6 +192,29 @@ class Attaching:
     """It was begun before: what stands there is looked up first, and not written a second time."""
     step: Callable[[], Awaitable[Attempt]]
     """Asked for before each write, which takes the attempt that it gives: until then nobody else begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Days of the books, both included."""
+
+    first: date
+    last: date
+
+    def holds(self, day: date | None) -> bool:
+        """Whether a day is one of them."""
+        return day is not None and self.first <= day <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesPage:
+    """A part of what stands in the books for a period."""
+
+    entries: Sequence[Candidate]
+    cursor: str | None = None
+    """Where the next part begins; None: this was the last. It is stored, so it holds no secret."""
+    remarks: tuple[Issue, ...] = ()
+    """What a person should know of the whole, such as what the tool does not tell."""
 
 
 class AccountingPlugin(ABC):
@@ -218,8 +267,12 @@ class AccountingPlugin(ABC):
 
     @classmethod
     @abstractmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
-        """The tool's limits for this connection; none when the settings lift them."""
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
+        """The tool's limits for this connection; none when the settings lift them.
+
+        `administration` and `domain` are empty while none is chosen. What is shared has the same key everywhere, with
+        the tool's host in it.
+        """
 
     def budgets(self, answer: Answer) -> Sequence[Budget]:
         """What the headers of any answer say of the limits; core corrects its own count by it."""
@@ -248,6 +301,15 @@ class AccountingPlugin(ABC):
     def map_document(self, document: Document, component: Component, context: MappingContext) -> Booking:
         """What to book for an invoice or credit note. Refused for what the tool cannot take."""
 
+    @classmethod
+    def number_once(cls, document: Document) -> str | None:
+        """The number under which the tool keeps the document, where it keeps one for all of an administration.
+
+        Of two documents that have the same, such as those of two entities, or an invoice and a credit note, the second
+        is not sent. None: journals keep them apart, or the tool numbers.
+        """
+        return None
+
     # parties and what is there already
 
     async def match_parties(self, parties: Mapping[str, Party]) -> Mapping[str, Sequence[Candidate]]:
@@ -258,6 +320,29 @@ class AccountingPlugin(ABC):
         """All document entries in the journals of this connection, for the first run on an administration."""
         return ()
 
+    # audit: reads alone, where `about.reads_periods`
+
+    async def entries_of(self, period: Period, cursor: str | None) -> EntriesPage:
+        """Sales and purchases that are dated in a period by whoever booked them, in parts of a call or two.
+
+        Every entry once, with all fields that the tool gives; two of one `entry_id` where the tool has two. Entries
+        around the period may come along: what was moved is found by them. `cursor` is that of the part before, also
+        in another process. Amounts are totals with VAT, in `currency`.
+        """
+        raise NotImplementedError
+
+    def calls_of(self, period: Period, booked: int) -> int:
+        """How many calls `entries_of` takes at least, where we have booked so many documents in it."""
+        return 2
+
+    async def entries_with(self, entry_ids: Sequence[str]) -> Sequence[Candidate]:
+        """Where entries of ours stand that the period does not hold, for tools that can be asked for them by id."""
+        return ()
+
+    def may_hide(self, booking: Booking) -> bool:
+        """Whether this may be booked where `entries_of` does not look: that it is not found proves nothing."""
+        return False
+
     # push
 
     @abstractmethod
@@ -265,11 +350,22 @@ class AccountingPlugin(ABC):
         """Writes the item with one `client.write(attempt, ...)`, an update when `attempt.op` says so."""
 
     async def push_batch(self, attempts: Sequence[Attempt]) -> Mapping[int, Booked | Accepted | ToolError]:
-        """Writes several in one call; the outcome of each by `link_id`. One that is missing is uncertain."""
+        """Writes several new documents with one `client.write_batch(attempts, ...)`, in their order.
+
+        The outcome of each by `link_id`, an error as a value: what a good answer says of one counts for that one.
+        What it says was not looked at is `NotProcessed`: it goes out again in a call that follows. One that is
+        missing is uncertain. Raised is what holds for the whole call: `Refused` says that nothing of it was processed
+        and that something in it is why. Core halves it, until the bad one is alone.
+
+        One document alone, an update and a number series go to `push`.
+        """
         raise NotImplementedError
 
-    async def poll(self, token: str) -> Booked | None:
-        """Whether an accepted item was booked by now."""
+    async def poll(self, tokens: Sequence[str]) -> Mapping[str, Booked | ToolError]:
+        """What became of accepted items, by token; one that is missing is not booked yet.
+
+        Refused: the tool has rejected it since. Asked for all of a connection at once, seldom: as few calls as can be.
+        """
         raise NotImplementedError
 
     async def attach(self, attaching: "Attaching") -> None:

@@ -1,7 +1,7 @@
 """One try to write an item into a tool, and what came of it (design section 6)."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
@@ -85,6 +85,8 @@ class Accepted:
     """The tool took it and books it later; `poll` asks with this token."""
 
     token: str
+    remarks: tuple[Issue, ...] = ()
+    """Information for people about what was sent, such as files that the tool does not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ class Unknown:
     why: str = ""
 
 
-Resolution = Found | Absent | Unknown
+Resolution = Found | Absent | Unknown | Accepted
+"""Accepted: the tool has it, and will book it; from then on it is polled."""
 
 
 @dataclass(slots=True)
@@ -159,6 +162,8 @@ class Attempt:
     """What an update changes."""
     entry_number: str | None = None
     run_id: UUID | None = None
+    begun: datetime | None = None
+    """When its intent was written, where it is asked about later: nothing of it is older in the tool."""
     group: str | None = None
     """Operation group whose permit was taken for its write."""
     attachments: tuple[AttachedFile, ...] = ()

@@ -10,7 +10,7 @@ from dagboek_schemas.statuses import Component
 
 from dagboek_sdk.accounting import AccountingPlugin, MappingContext
 from dagboek_sdk.sandbox import SandboxCommand
-from dagboek_sdk.source import DocumentSource
+from dagboek_sdk.source import DocumentReader, DocumentSource
 
 PROJECT = "dagboek"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -48,6 +48,12 @@ def dagboek_accounting_plugins() -> Sequence[type[AccountingPlugin]]:
 @hookspec
 def dagboek_sources() -> Sequence[type[DocumentSource]]:
     """Sources that this distribution can read documents from."""
+    return ()
+
+
+@hookspec
+def dagboek_readers() -> Sequence[type[DocumentReader]]:
+    """Formats of documents that this distribution can read, for documents that are sent in."""
     return ()
 
 

@@ -32,7 +32,7 @@ _LOOKED_AT = 200_000
 
 _SECRET_HEADERS = {"authorization", "token", "dossiertoken", "softwarehouseuuid", "cookie", "set-cookie", "x-api-key"}
 
-_writing: ContextVar[Attempt | None] = ContextVar("_writing", default=None)
+_writing: ContextVar[Sequence[Attempt]] = ContextVar("_writing", default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Exchange:
     answer_body: str | None
     trouble: str | None = None
     link_id: int | None = None
-    """The link that was written, where it was a write."""
+    """The link that was written, where it was a write of one."""
 
 
 Classify = Callable[[Answer], ToolError | None]
@@ -98,14 +98,13 @@ class _Spoilt(Exception):
 
 
 def _check_deadline() -> None:
-    attempt = _writing.get()
-    if attempt is None:
-        return
-    if attempt.sent:  # the HTTP library repeats a call whose kept-alive connection was closed
+    attempts = _writing.get()
+    if any(one.sent for one in attempts):  # the HTTP library repeats a call whose kept-alive connection was closed
         raise Uncertain("a second send of one write was held back")
-    if not attempt.may_start:
+    if not all(one.may_start for one in attempts):
         raise NotProcessed("too late to send: the attempt's send deadline has passed")
-    attempt.sent = True
+    for one in attempts:
+        one.sent = True
 
 
 def _socket_factory(call_deadline: float) -> Callable[[Any], socket.socket]:
@@ -185,8 +184,8 @@ class Client:
         if error := self.classify(answer):
             self._recorded(method, url, request, answer, error)
             if isinstance(error, Uncertain):
-                told = f"answer {answer.status}"
-                raise ToolUnavailable(told, trouble=_trouble_of(answer), tool_words=error.tool_words)
+                kind = error.trouble or _trouble_of(answer)
+                raise ToolUnavailable(str(error), trouble=kind, tool_words=error.tool_words) from error
             raise error
         return answer
 
@@ -196,18 +195,29 @@ class Client:
         The permit for `group` must have been taken before the intent; pass the group only for calls outside the
         push loop. Raises NotProcessed while nothing has been sent, the tool's own recognised answer, or Uncertain.
         """
-        if attempt.sent:
+        return await self.write_batch((attempt,), method, url, group=group, **request)
+
+    async def write_batch(
+        self, attempts: Sequence[Attempt], method: str, url: str, *, group: str | None, **request: Any
+    ) -> Answer:
+        """The one call of all these attempts that may write, as `write` is of one.
+
+        It starts while every one of them may. What is raised holds for all: the answer was recognised as a whole.
+        """
+        if not attempts:
+            raise ValueError("a write without an attempt")
+        if any(one.sent for one in attempts):
             raise Uncertain("a second write in one attempt was held back")
         if group is not None:
             await self.permits.take(group)
-        token = _writing.set(attempt)
+        token = _writing.set(attempts)
         try:
             answer = await self._exchange(method, url, request)
         except (NotProcessed, Uncertain):
             raise
         except BaseException as trouble:
-            self._recorded(method, url, request, None, trouble, attempt)
-            if attempt.sent:
+            self._recorded(method, url, request, None, trouble, attempts)
+            if attempts[0].sent:
                 if isinstance(trouble, Exception):
                     unknown = Uncertain(f"{self._told(trouble, url)}, after sending")
                     unknown.trouble = _trouble(trouble)
@@ -220,9 +230,9 @@ class Client:
         finally:
             _writing.reset(token)
         try:
-            return self._judged(attempt, method, url, request, answer)
+            return self._judged(attempts, method, url, request, answer)
         finally:
-            await self._count(group or attempt.group, answer)
+            await self._count(group or attempts[0].group, answer)
 
     async def _count(self, group: str | None, answer: Answer) -> None:
         """Has the limits know what the answer says of them; never at the cost of the answer itself."""
@@ -235,19 +245,23 @@ class Client:
                 if budgets := self.budgets(answer):
                     await self.permits.correct(group, budgets)
 
-    def _judged(self, attempt: Attempt, method: str, url: str, request: dict[str, Any], answer: Answer) -> Answer:
+    def _judged(
+        self, attempts: Sequence[Attempt], method: str, url: str, request: dict[str, Any], answer: Answer
+    ) -> Answer:
         try:
             verdict = self.classify(answer)
         except Exception as bug:
             verdict = Uncertain(f"the answer {answer.status} could not be read: {type(bug).__name__}")
         if verdict is None:
-            attempt.answer_ok = True
+            for one in attempts:
+                one.answer_ok = True
             return answer
-        self._recorded(method, url, request, answer, verdict, attempt)
+        self._recorded(method, url, request, answer, verdict, attempts)
         if isinstance(verdict, Uncertain):
             verdict.trouble = verdict.trouble or _trouble_of(answer)
         else:
-            attempt.verdict = verdict
+            for one in attempts:
+                one.verdict = verdict
         raise verdict
 
     async def _exchange(self, method: str, url: str, request: dict[str, Any]) -> Answer:
@@ -302,7 +316,7 @@ class Client:
         request: dict[str, Any],
         answer: Answer | None,
         trouble: BaseException | None,
-        attempt: Attempt | None = None,
+        attempts: Sequence[Attempt] = (),
     ) -> None:
         if self.record is None:
             return
@@ -317,7 +331,7 @@ class Client:
                 request_body=self._struck(shown[:_LOOKED_AT])[:20_000] if shown else None,
                 answer_body=self._struck(answer.beginning)[:20_000] if answer else None,
                 trouble=self._struck(f"{type(trouble).__name__}: {trouble}") if trouble else None,
-                link_id=attempt.link_id if attempt else None,
+                link_id=attempts[0].link_id if len(attempts) == 1 else None,
             )
         )
 

@@ -22,6 +22,7 @@ from dagboek_sdk.accounting import AccountingPlugin, Link, Secrets
 from dagboek_sdk.attempt import Attempt
 from dagboek_sdk.errors import Later, LoginBroken, Throttled, TokenRefused, ToolError, ToolUnavailable, Trouble
 from dagboek_sdk.http import Answer, Client
+from dagboek_sdk.settings import Words, words
 
 NAME: Final = "oauth"
 """Of the tokens among the secrets of a login; they end there when the refresh token does."""
@@ -41,8 +42,15 @@ _ANY_STATUS: Final = frozenset(range(100, 600))
 class OAuthSettings(BaseModel):
     """Settings of an app at the tool; a plugin's own settings derive from it."""
 
-    client_id: str = Field(min_length=1, title="Client id of the app")
-    client_secret: SecretStr = Field(title="Client secret of the app")
+    client_id: str = Field(
+        min_length=1,
+        title="Client id of the app",
+        json_schema_extra=words(nl=Words("Client-id van de app"), fr=Words("Identifiant client de l'app")),
+    )
+    client_secret: SecretStr = Field(
+        title="Client secret of the app",
+        json_schema_extra=words(nl=Words("Client-geheim van de app"), fr=Words("Secret client de l'app")),
+    )
     redirect_uri: str = Field(
         "",
         title="Redirect address of the app",

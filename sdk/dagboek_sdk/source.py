@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from dagboek_schemas.documents import Document, PaymentStatus
+from dagboek_schemas.documents import Document, Party, PaymentStatus
 from dagboek_schemas.issues import Issue
 from pydantic import BaseModel
 
@@ -92,6 +92,41 @@ class DocumentSource(ABC):
 
     async def record_payment(self, origin_id: str, status: PaymentStatus) -> None:
         """Writes the payment state back, where the source keeps one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderAbout:
+    """What a reader says of itself."""
+
+    name: str
+    """As it is stored with what it read: `ubl`. It never changes."""
+    title: str
+    media_types: tuple[str, ...]
+    """In which such documents come, such as `application/xml`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """A document as its seller sees it, or why it cannot be read. Beside a document, `issues` are remarks."""
+
+    document: Document | None = None
+    seller: Party | None = None
+    buyer: Party | None = None
+    issues: tuple[Issue, ...] = ()
+
+
+class DocumentReader(ABC):
+    """Reads documents of one format, whoever brings them: for those that are sent in."""
+
+    about: ClassVar[ReaderAbout]
+
+    @abstractmethod
+    def read(self, data: bytes, name: str) -> ReadDocument:
+        """What a file says. Never raises; the n-th file within it has `NAME#n` as its `ref`, from 1."""
+
+    @abstractmethod
+    def attachment(self, data: bytes, number: int) -> bytes:
+        """The bytes of the n-th file within it. FileNotFoundError when there is no such one."""
 
 
 class SourceUnavailable(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from dagboek_sdk.errors import (
 )
 from dagboek_sdk.samples import THEIRS, document, line
 from exact_books import BOOKS, COMPONENTS, Division, attempt, context
+from period_rules import period_rules
 
 Start = Callable[..., Awaitable[Division]]
 
@@ -670,3 +672,27 @@ async def test_many_processes_renew_one_login_once(division: Division) -> None:
         plugin.client.call_deadline = 5.0
     await asyncio.gather(*(plugin.identity() for plugin in plugins))
     assert await division.calls("token") <= 2
+
+
+async def test_a_period_is_read_by_the_rules(division: Division) -> None:
+    await period_rules(
+        division.plugin,
+        lambda day: division.tell("book_by_hand", dossier=int(division.code), journal="70", date=day, vat_code="V21"),
+        lambda: division.get("entries", dossier=division.code),
+        partial(requests_of, division),
+        more=60,
+    )
+
+
+async def requests_of(division: Division) -> int:
+    return int((await division.get("requests"))["total"])
+
+
+async def test_entries_that_were_moved_are_found_by_their_ids(division: Division) -> None:
+    plugin = await division.plugin()
+    sale = {"dossier": int(division.code), "journal": "70", "vat_code": "V21"}
+    made = [await division.tell("book_by_hand", **sale, date=day) for day in ("2025-02-03", "2026-04-01")]
+
+    found = await plugin.entries_with([f"sales/{one['id']}" for one in made])
+
+    assert sorted(str(one.day) for one in found) == ["2025-02-03", "2026-04-01"]

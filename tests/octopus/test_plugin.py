@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from dagboek_sdk.errors import (
 )
 from dagboek_sdk.samples import THEIRS, document, line
 from octopus_books import COMPONENTS, CONNECTION, Dossier, attempt, context
+from period_rules import period_rules
 
 Start = Callable[..., Awaitable[Dossier]]
 
@@ -524,9 +526,25 @@ async def test_accounts_that_were_read_twice_today_are_information(start_dossier
 
 async def test_limits_are_those_of_the_dossier_and_can_be_lifted(dossier: Dossier) -> None:
     settings = dossier.plugin(lift_limits=False).settings
-    limits = {limit.group: limit for limit in OctopusPlugin.limits(settings, "1001")}
+    limits = {limit.group: limit for limit in OctopusPlugin.limits(settings, "1001", "")}
     assert limits["bookings.create"].amount == 400
     assert limits["bookings.update"].amount == 10
     assert limits["accounts"].amount == 2
     assert len({limit.key for limit in limits.values()}) == 2
-    assert OctopusPlugin.limits(dossier.plugin().settings, "1001") == ()
+    assert OctopusPlugin.limits(dossier.plugin().settings, "1001", "") == ()
+
+
+async def test_a_period_is_read_by_the_rules(dossier: Dossier) -> None:
+    async def plugin() -> OctopusPlugin:
+        return dossier.plugin()
+
+    await period_rules(
+        plugin,
+        lambda day: dossier.tell("book_by_hand", dossier=1001, journal="V1", date=day, amount="121.00"),
+        lambda: dossier.get("entries", dossier=1001),
+        partial(requests_of, dossier),
+    )
+
+
+async def requests_of(dossier: Dossier) -> int:
+    return int((await dossier.get("requests"))["total"])

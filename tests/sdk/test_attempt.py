@@ -58,6 +58,24 @@ def test_only_what_a_tool_takes_once_may_be_sent_again_unasked(settling: Settlin
     assert settling.repeatable is repeatable
 
 
+def test_a_component_may_be_settled_in_a_way_of_its_own() -> None:
+    """Such as uploads that the tool books later, beside invoices that bear a number."""
+    about = About(
+        name="x",
+        title="X",
+        countries=frozenset(),
+        components=(),
+        settings=ConnectionSettings,
+        settling=Settling.NUMBER,
+        component_settling={Component.PURCHASE_INVOICES: Settling.LOOK_UP},
+        party_settling=Settling.KEY,
+    )
+    assert about.settling_of(ItemKind.DOCUMENT, Component.PURCHASE_INVOICES) is Settling.LOOK_UP
+    assert about.settling_of(ItemKind.DOCUMENT, Component.SALES_INVOICES) is Settling.NUMBER
+    assert about.settling_of(ItemKind.DOCUMENT, None) is Settling.NUMBER
+    assert about.settling_of(ItemKind.PARTY, Component.CUSTOMERS) is Settling.KEY
+
+
 def test_a_plugin_that_says_nothing_of_settling_is_taken_for_one_that_cannot() -> None:
     about = About(name="x", title="X", countries=frozenset(), components=(), settings=ConnectionSettings)
     assert about.settling is Settling.NONE

@@ -260,6 +260,66 @@ async def test_a_second_write_is_held_back_after_a_refusal_as_well() -> None:
     assert len(server.seen) == 1
 
 
+# one write for many attempts
+
+
+async def test_a_write_of_many_is_one_request_that_marks_each() -> None:
+    attempts = [an_attempt() for _ in range(3)]
+    async with tool(web.Response(status=201)) as server, client() as http_client:
+        answer = await http_client.write_batch(attempts, "POST", server.url, group=None, data=b"three")
+        with pytest.raises(Uncertain, match="second write"):
+            await http_client.write(attempts[2], "POST", server.url, group=None)
+    assert answer.status == 201
+    assert [body for _, _, body in server.seen] == [b"three"]
+    assert [(one.sent, one.answer_ok, one.verdict) for one in attempts] == [(True, True, None)] * 3
+
+
+async def test_a_refusal_of_many_is_the_verdict_of_each() -> None:
+    attempts = [an_attempt() for _ in range(3)]
+    async with tool(web.Response(status=422)) as server, client() as http_client:
+        with pytest.raises(Refused) as raised:
+            await http_client.write_batch(attempts, "POST", server.url, group=None)
+    assert [one.verdict for one in attempts] == [raised.value] * 3
+    assert not any(one.answer_ok for one in attempts)
+
+
+@pytest.mark.parametrize("late", range(3))
+async def test_a_write_of_many_starts_while_each_of_them_may(late: int) -> None:
+    attempts = [an_attempt(late=at == late) for at in range(3)]
+    async with tool(web.Response()) as server, client() as http_client:
+        with pytest.raises(NotProcessed, match="too late"):
+            await http_client.write_batch(attempts, "POST", server.url, group=None)
+    assert server.seen == []
+    assert not any(one.sent for one in attempts)
+
+
+async def test_a_write_of_many_is_held_back_where_one_of_them_was_written() -> None:
+    written, fresh = an_attempt(), an_attempt()
+    async with tool(web.Response()) as server, client() as http_client:
+        await http_client.write(written, "POST", server.url, group=None)
+        with pytest.raises(Uncertain):
+            await http_client.write_batch([fresh, written], "POST", server.url, group=None)
+    assert len(server.seen) == 1
+    assert not fresh.sent
+
+
+async def test_a_write_of_many_without_an_answer_leaves_each_uncertain() -> None:
+    attempts = [an_attempt() for _ in range(3)]
+    async with raw_server(keep_the_first_close_the_second) as server, client() as http_client:
+        with pytest.raises(Uncertain):
+            await http_client.write_batch(attempts, "PUT", server.url, group=None, data=b"entries")
+    assert len(server.requests) == 1
+    assert [(one.sent, one.answer_ok, one.verdict) for one in attempts] == [(True, False, None)] * 3
+
+
+async def test_a_write_without_an_attempt_is_none() -> None:
+    """Else anything could be written, with no intent and no deadline."""
+    async with tool(web.Response()) as server, client() as http_client:
+        with pytest.raises(ValueError, match="without an attempt"):
+            await http_client.write_batch([], "POST", server.url, group=None)
+    assert server.seen == []
+
+
 async def keep_the_first_close_the_second(server: RawServer, request: bytes, writer: asyncio.StreamWriter) -> bool:
     """Answers reads and keeps the connection; closes it as soon as a PUT has been read on it."""
     if request.startswith(b"PUT"):
@@ -519,6 +579,20 @@ async def test_trouble_of_the_server_is_uncertain_unless_the_plugin_knows_better
             await http_client.read("GET", server.url, group="read")
     assert attempt.verdict is None
     assert not attempt.answer_ok
+
+
+async def test_what_a_plugin_says_of_an_answer_that_is_none_is_told_to_who_reads() -> None:
+    def says(answer: Answer) -> ToolError | None:
+        odd = Uncertain("an answer that is empty", tool_words="Oops")
+        odd.trouble = Trouble.PAGE
+        return odd
+
+    async with tool(web.Response(status=500)) as server, client(classify=says) as http_client:
+        with pytest.raises(ToolUnavailable, match="an answer that is empty") as unavailable:
+            await http_client.read("GET", server.url, group="read")
+    told = unavailable.value
+    assert (told.trouble, told.tool_words) == (Trouble.PAGE, "Oops")
+    assert isinstance(told.__cause__, Uncertain)
 
 
 async def test_a_plugin_that_stumbles_over_the_answer_leaves_it_uncertain() -> None:

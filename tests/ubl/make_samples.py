@@ -1,7 +1,7 @@
 """Writes the sample documents of the package: `uv run python tests/ubl/make_samples.py`.
 
-All companies, numbers and texts are invented. Two tenants: `north/` (entities Noordzee Koffie BV and Noordzee
-Catering BV) and `south/` (entity Zuiderlicht Drukkerij BV); and `broken/`, what is never booked.
+All companies, numbers and texts are invented. Two tenants: `north/` (entities Noordzee Koffie BV, Noordzee Catering BV
+and Noordzee Verhuur BV) and `south/` (entity Zuiderlicht Drukkerij BV); and `broken/`, what is never booked.
 """
 
 import base64
@@ -23,6 +23,7 @@ def belgian(name: str, number: str, city: str, zone: str, street: str, iban: str
 
 KOFFIE = belgian("Noordzee Koffie BV", "0999100196", "Oostende", "8400", "Visserskaai 12", "BE49999000000171")
 CATERING = belgian("Noordzee Catering BV", "0999100295", "Oostende", "8400", "Visserskaai 14", "BE38999000000272")
+VERHUUR = belgian("Noordzee Verhuur BV", "0999100394", "Oostende", "8400", "Visserskaai 16", "BE69999000000878")
 DRUKKERIJ = belgian("Zuiderlicht Drukkerij BV", "0999400106", "Hasselt", "3500", "Inktstraat 5", "BE80999000000777")
 
 VUURTOREN = belgian("Bistro De Vuurtoren BV", "0999200166", "Nieuwpoort", "8620", "Dijk 3")
@@ -51,6 +52,8 @@ MAASHAVEN = Company(
     iban="NL78ABNA0999000119",
 )
 SANTOS = Company("Santos Verde Export Ltda", "BR", None, None, None, "Rua do Porto 15", "Santos", "11010-000")
+GARAGE = belgian("Garage Polderwind BV", "0999300631", "Diksmuide", "8600", "Molenweg 21", "BE58999000000979")
+DUINRAND = belgian("Verzekeringen Duinrand NV", "0999300730", "Brugge", "8000", "Gistelsteenweg 90")
 PAPIER = belgian("Papierhandel Denderland NV", "0999300532", "Ninove", "9400", "Denderkaai 4", "BE91999000000676")
 DE_VAART = Company(
     "Uitgeverij De Vaart B.V.", "NL", "NL999002107B01", "99900210", "0106", "Vaartweg 1", "Breda", "4811"
@@ -214,6 +217,85 @@ def north_catering() -> list[Paper]:
     ]
 
 
+def north_rental() -> list[Paper]:
+    """Sales, a credit note and purchases of the third company."""
+
+    def let(number: str, day: str, buyer: Company, *rows: Row, **more: object) -> Paper:
+        return Paper(number, day, VERHUUR, buyer, rows, **more)  # type: ignore[arg-type]
+
+    tent = service("Partytent 6 x 12 m, per dag", "245.00", "3")
+    return [
+        let("VH26-0001", "2026-02-06", ZANDBANK, tent, attachment=pdf("VH26-0001.pdf"), due="2026-03-08"),
+        let(
+            "VH26-0002",
+            "2026-03-13",
+            VUURTOREN,
+            service("Koelwagen, weekend", "180.00", discount=D("18.00")),
+            service("Gekoeld water, krat", "7.35", "12", rate=D(6)),
+            due="2026-04-12",
+        ),
+        let(
+            "VH26-0003",
+            "2026-04-24",
+            DUINHOEK,
+            service("Werfcontainer, plaatsing en huur", "1125.00", category="AE", rate=D(0)),
+            reasons=REVERSE,
+            due="2026-05-24",
+        ),
+        let("VH26-0004", "2026-06-19", PRIVATE, service("Statafel", "6.61", "20"), rounding=D("0.03")),
+        let(
+            "VH26-0005",
+            "2026-07-03",
+            DE_VAART,
+            Row("Gebruikte tapinstallatie", D(1), D("860.00"), "K", D(0)),
+            reasons=WITHIN_EU,
+            delivery="2026-07-02",
+            due="2026-08-02",
+        ),
+        let(
+            "VH26-C01",
+            "2026-02-20",
+            ZANDBANK,
+            service("Partytent 6 x 12 m, een dag te veel", "245.00"),
+            credit=True,
+            preceding="VH26-0001",
+        ),
+    ]
+
+
+def north_rental_purchases() -> list[Paper]:
+    def bought(number: str, day: str, seller: Company, *rows: Row, **more: object) -> Paper:
+        return Paper(number, day, seller, VERHUUR, rows, **more)  # type: ignore[arg-type]
+
+    return [
+        bought(
+            "P-260218",
+            "2026-02-18",
+            GARAGE,
+            service("Onderhoud koelwagen", "312.50"),
+            service("Olie, 5 l", "9.95", "5"),
+            attachment=pdf("P-260218.pdf"),
+            due="2026-03-20",
+        ),
+        bought(
+            "DR26/5512",
+            "2026-03-02",
+            DUINRAND,
+            service("Verzekering koelwagen, jaar", "684.20", category="E", rate=D(0)),
+            reasons={"E": ("VATEX-EU-135-1", "Verzekering, vrijgesteld van btw")},
+            due="2026-04-01",
+        ),
+        bought(
+            "P-260218C",
+            "2026-03-04",
+            GARAGE,
+            service("Olie, 5 l, niet geleverd", "9.95", "2"),
+            credit=True,
+            preceding="P-260218",
+        ),
+    ]
+
+
 def north_purchases() -> list[Paper]:
     def bought(number: str, day: str, seller: Company, *rows: Row, **more: object) -> Paper:
         return Paper(number, day, seller, KOFFIE, rows, **more)  # type: ignore[arg-type]
@@ -363,9 +445,11 @@ def broken() -> dict[str, bytes]:
 
 
 def main() -> None:
+    sales = (*north_sales(), *north_credits(), *north_catering(), *north_rental())
+    purchases = (*north_purchases(), *north_rental_purchases())
     written = {
-        **{f"north/sales/{paper.number}.xml": paper for paper in (*north_sales(), *north_credits(), *north_catering())},
-        **{f"north/purchases/{paper.number.replace('/', '-')}.xml": paper for paper in north_purchases()},
+        **{f"north/sales/{paper.number}.xml": paper for paper in sales},
+        **{f"north/purchases/{paper.number.replace('/', '-')}.xml": paper for paper in purchases},
         **{f"south/{paper.number}.xml": paper for paper in south()},
     }
     for name, paper in written.items():

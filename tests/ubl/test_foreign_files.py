@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from dagboek_schemas.documents import Direction, Document, Kind, Party
 from dagboek_schemas.issues import Severity
+from dagboek_sdk.sides import entity_of
 from dagboek_sdk.source import EntityRef, Fetched
 from dagboek_ubl import amounts
-from dagboek_ubl.entity import entity_of
 from dagboek_ubl.reader import read_file
 from dagboek_ubl.source import UblFolder, UblSettings, entities_in
 from stdnum.be import ogm_vcs

@@ -16,6 +16,7 @@ from stdnum.be import iban, ogm_vcs, vat
 SAMPLES = Path(issues.__file__).parent / "samples"
 KOFFIE = EntityRef("Noordzee Koffie BV", vat_number="BE 0999.100.196")
 CATERING = EntityRef("Noordzee Catering BV", company_number="0999100295")
+VERHUUR = EntityRef("Noordzee Verhuur BV", vat_number="BE0999100394")
 DRUKKERIJ = EntityRef("Zuiderlicht Drukkerij BV", vat_number="BE0999400106")
 
 BROKEN = {
@@ -92,8 +93,9 @@ async def test_ten_consecutive_sales_of_which_the_seventh_has_another_rate() -> 
 
 
 async def test_what_the_samples_cover() -> None:
-    koffie, catering, south = [
-        await documents(*one) for one in (("north", KOFFIE), ("north", CATERING), ("south", DRUKKERIJ))
+    koffie, catering, rental, south = [
+        await documents(*one)
+        for one in (("north", KOFFIE), ("north", CATERING), ("north", VERHUUR), ("south", DRUKKERIJ))
     ]
     kinds: dict[tuple[Direction, Kind], int] = defaultdict(int)
     for document in [*koffie.values(), *catering.values(), *south.values()]:
@@ -108,7 +110,8 @@ async def test_what_the_samples_cover() -> None:
     assert koffie["CAT-26-002"].direction is Direction.PURCHASE
     assert catering["CAT-26-002"].direction is Direction.SALES
     assert catering["CAT-26-C01"].kind is Kind.CREDIT_NOTE
-    assert not koffie.keys() & south.keys()
+    assert {(one.direction, one.kind) for one in rental.values()} == kinds.keys()
+    assert not koffie.keys() & south.keys() and not rental.keys() & (koffie.keys() | catering.keys())
 
 
 async def test_numbers_that_have_check_digits_have_the_right_ones() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from dagboek_schemas.documents import Approval, Direction, Party
 from dagboek_sdk import hooks as sdk_hooks
+from dagboek_sdk.sides import Side, entity_of, side_of
 from dagboek_sdk.source import EntityRef, Fetched, Listed, SourceUnavailable
 from dagboek_ubl import hooks
-from dagboek_ubl.entity import Side, entity_of, side_of
 from dagboek_ubl.issues import CATALOGUE
 from dagboek_ubl.source import UblFolder, UblSettings, entities_in
 from ubl.make_samples import DE_VAART, DRUKKERIJ, KOFFIE, MAASHAVEN, PRIVATE, VUURTOREN, beans

@@ -70,6 +70,16 @@ class Exact:
         """All rows, page by page. Throttled part of the way: the next call goes on from there."""
         return await self._rows(f"{self._division}/{resource}", resource, select, where, settling=settling)
 
+    async def page(
+        self, resource: str, select: str, where: str, following: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """One page, and the address of the next: `following` in a call to come, which may be of another process."""
+        reading = _Reading(f"{self._division}/{resource}", {"$select": select, "$filter": where})
+        if following is not None:
+            reading = _Reading(following, None)
+        await self._read_page(reading, resource, settling=False)
+        return reading.rows, reading.following
+
     async def first(self, resource: str, select: str) -> None:
         """Reads one row, to see whether it may be read."""
         parameters = {"$select": select, "$top": "1"}
@@ -113,13 +123,22 @@ class Exact:
 
     async def _read_on(self, reading: _Reading, resource: str, *, settling: bool) -> list[dict[str, Any]]:
         while reading.following is not None:
-            answer = await self._get(reading.following, reading.parameters, resource, resource, settling=settling)
-            rows, following = self._read(answer, odata.page)
-            if following is not None and not following.startswith(f"{self._address}/"):
-                raise ToolUnavailable("a next page that is not Exact's own", trouble=Trouble.PAGE)
-            reading.rows += rows
-            reading.following, reading.parameters = following, None
+            await self._read_page(reading, resource, settling=settling)
         return reading.rows
+
+    async def _read_page(self, reading: _Reading, resource: str, *, settling: bool) -> None:
+        assert reading.following is not None
+        self._refuse_foreign(reading.following)
+        answer = await self._get(reading.following, reading.parameters, resource, resource, settling=settling)
+        rows, following = self._read(answer, odata.page)
+        if following is not None:
+            self._refuse_foreign(following)
+        reading.rows += rows
+        reading.following, reading.parameters = following, None
+
+    def _refuse_foreign(self, address: str) -> None:
+        if not address.startswith(f"{self._address}/"):
+            raise ToolUnavailable("a next page that is not Exact's own", trouble=Trouble.PAGE)
 
     async def _get(
         self, address: str, parameters: Mapping[str, str] | None, group: str, scope: str, *, settling: bool = False

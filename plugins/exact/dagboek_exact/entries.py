@@ -14,7 +14,7 @@ from dagboek_exact.mapping import SIDES
 
 CREDIT_NOTES = (21, 31)
 _FIELDS = "EntryID,EntryNumber,Type,Journal,EntryDate,AmountFC,Currency,YourRef,Description,PaymentReference"
-SELECT = {direction: f"{_FIELDS},{side.party}" for direction, side in SIDES.items()}
+SELECT = {direction: f"{_FIELDS},{side.party},{side.party}Name" for direction, side in SIDES.items()}
 OF = {side.resource: direction for direction, side in SIDES.items()}
 
 
@@ -51,6 +51,7 @@ def candidate(row: Mapping[str, Any], direction: Direction) -> Candidate | None:
         day=day(row.get("EntryDate")),
         gross=_effect(row),
         currency=text(row.get("Currency")) or None,
+        name=text(row.get(f"{SIDES[direction].party}Name")) or None,
         texts=texts,
     )
 

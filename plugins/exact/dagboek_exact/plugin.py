@@ -14,9 +14,11 @@ from dagboek_sdk.accounting import (
     About,
     Administration,
     Attaching,
+    EntriesPage,
     Link,
     Lists,
     MappingContext,
+    Period,
     Row,
     Settling,
 )
@@ -40,6 +42,9 @@ DOCUMENTS, FILES, DOCUMENT_TYPES = "documents/Documents", "documents/DocumentAtt
 YEARS_BACK = 3
 """Years whose closed periods are read, beside this one and later ones; Exact itself refuses what is older."""
 
+PAGE = 60
+"""Rows of a page (api.md section 4)."""
+
 ACTIVE = 1
 """Status of a division that can be used; others are inactive or archived."""
 
@@ -61,6 +66,7 @@ class ExactPlugin(OAuthPlugin):
         party_settling=Settling.KEY,
         resolve_deadline=300.0,
         settle_lag=5.0,
+        reads_periods=True,
         keep_alive_days=30,
     )
 
@@ -124,7 +130,7 @@ class ExactPlugin(OAuthPlugin):
         return tuple(found.values())
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
         """Calls a minute and a day, and errors an hour, of the app in the division."""
         return () if settings.lift_limits else quotas.limits(settings, administration)
 
@@ -197,6 +203,37 @@ class ExactPlugin(OAuthPlugin):
         found: list[Candidate] = []
         for direction, side in mapping.SIDES.items():
             rows = await self.exact.rows(side.resource, entries.SELECT[direction], since)
+            found += entries.candidates(rows, direction)
+        return found
+
+    # audit
+
+    async def entries_of(self, period: Period, cursor: str | None) -> EntriesPage:
+        """Pages of sales entries, then of purchase entries; amounts in the currency of each."""
+        side, _, following = (cursor or Direction.SALES).partition(" ")
+        direction = Direction(side)
+        after = period.last + timedelta(days=1)
+        where = f"EntryDate ge {odata.moment(period.first)} and EntryDate lt {odata.moment(after)}"
+        resource = mapping.SIDES[direction].resource
+        rows, following_ = await self.exact.page(resource, entries.SELECT[direction], where, following or None)
+        found = entries.candidates(rows, direction)
+        if following_ is not None:
+            return EntriesPage(found, f"{direction} {following_}")
+        return EntriesPage(found, Direction.PURCHASE if direction is Direction.SALES else None)
+
+    def calls_of(self, period: Period, booked: int) -> int:
+        """Pages of each side."""
+        return 2 + booked // PAGE
+
+    async def entries_with(self, entry_ids: Sequence[str]) -> Sequence[Candidate]:
+        """Entries by their ids, wherever they were moved to."""
+        wanted: dict[Direction, list[str]] = defaultdict(list)
+        for one in map(EntryId.parse, entry_ids):
+            wanted[one.direction].append(f"EntryID eq {odata.guid(one.guid)}")
+        found: list[Candidate] = []
+        for direction, conditions in wanted.items():
+            resource = mapping.SIDES[direction].resource
+            rows = await self.exact.any_of(resource, entries.SELECT[direction], conditions)
             found += entries.candidates(rows, direction)
         return found
 

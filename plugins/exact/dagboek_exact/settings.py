@@ -1,12 +1,10 @@
 """Settings of a connection to Exact Online: which site, which app, and what the tenant chooses."""
 
-import os
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from dagboek_sdk.oauth import OAuthSettings
+from dagboek_sdk.settings import CallDeadline, LiftLimits, Words, sandbox_address, words
 from pydantic import AfterValidator, Field
 
 Site = Literal["nl", "be", "de", "fr", "es", "co.uk", "com", "us"]
@@ -26,40 +24,63 @@ class ByName(StrEnum):
     """A new relation is made."""
 
 
-def _sandbox(value: str | None) -> str | None:
-    """Tokens and documents go to this address: it must be this machine's, or one that an operator allows."""
-    if value is None or not value.strip():
-        return None
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address that begins with http:// or https://")
-    allowed = {host.strip() for host in os.environ.get(ALLOWED, "").split(",")}
-    if not (_loopback(parts.hostname) or parts.hostname in allowed):
-        raise ValueError(f"must be an address of this machine; an operator may allow others with {ALLOWED}")
-    return value.strip().rstrip("/")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class ExactSettings(OAuthSettings):
     """What it takes to reach Exact Online. The division is chosen afterwards, it is the administration."""
 
-    site: Site = Field("be", title="Site", description="the country site that you log in to, start.exactonline....")
-    base_url: Annotated[str | None, AfterValidator(_sandbox)] = Field(
-        None, title="Address of a sandbox", description="instead of Exact's own"
+    site: Site = Field(
+        "be",
+        title="Site",
+        description="the country site that you log in to, start.exactonline....",
+        json_schema_extra=words(
+            nl=Words("Site", "de site waarop u zich aanmeldt: start.exactonline. en dan dit"),
+            fr=Words("Site", "le site où vous vous connectez : start.exactonline. suivi de ceci"),
+        ),
     )
-    by_name: ByName = Field(ByName.ASK, title="Relations that only the name fits")
+    base_url: Annotated[str | None, AfterValidator(sandbox_address(ALLOWED))] = Field(
+        None,
+        title="Address of a sandbox",
+        description="instead of Exact's own",
+        json_schema_extra=words(
+            nl=Words("Adres van een proefomgeving", "in plaats van dat van Exact"),
+            fr=Words("Adresse d'un environnement d'essai", "au lieu de celle d'Exact"),
+        ),
+    )
+    by_name: ByName = Field(
+        ByName.ASK,
+        title="Relations that only the name fits",
+        json_schema_extra=words(
+            nl=Words(
+                "Relaties waarvan alleen de naam past",
+                choices={"ask": "aan mij vragen", "take": "deze relatie nemen", "never": "een nieuwe relatie maken"},
+            ),
+            fr=Words(
+                "Relations dont seul le nom correspond",
+                choices={
+                    "ask": "me demander",
+                    "take": "prendre cette relation",
+                    "never": "créer une nouvelle relation",
+                },
+            ),
+            en=Words(
+                "Relations that only the name fits",
+                choices={"ask": "ask me", "take": "take that relation", "never": "make a new relation"},
+            ),
+        ),
+    )
     default_payment_condition: str | None = Field(
         None,
         title="Default payment condition",
         description="code in Exact, for credit notes and terms that Exact does not have; empty: Exact's default",
+        json_schema_extra=words(
+            nl=Words(
+                "Standaard betalingsconditie",
+                "code in Exact, voor creditnota's en termijnen die Exact niet heeft; leeg: de standaard van Exact",
+            ),
+            fr=Words(
+                "Condition de paiement par défaut",
+                "code dans Exact, pour les notes de crédit et les délais qu'Exact n'a pas ; vide : celle d'Exact",
+            ),
+        ),
     )
     first_relation_code: int = Field(
         1_000_000_000,
@@ -67,16 +88,48 @@ class ExactSettings(OAuthSettings):
         le=10**17,
         title="First relation code",
         description="codes of relations that we make start after it, so as not to meet those that people give",
+        json_schema_extra=words(
+            nl=Words(
+                "Eerste relatiecode",
+                "codes van relaties die wij maken beginnen daarna, om geen codes van mensen te kruisen",
+            ),
+            fr=Words(
+                "Premier code de relation",
+                "les codes des relations que nous créons commencent après, pour éviter ceux que l'on donne à la main",
+            ),
+        ),
     )
-    document_type: int = Field(55, title="Document type", description="of files that are attached; 55: miscellaneous")
-    calls_per_minute: int = Field(60, ge=1, title="Calls a minute", description="that Exact allows the app")
-    calls_per_day: int = Field(5000, ge=1, title="Calls a day", description="that Exact allows the app")
-    call_deadline: float = Field(
-        30.0, gt=0, le=300, title="Seconds that a call may take", description="what takes longer is looked up later"
+    document_type: int = Field(
+        55,
+        title="Document type",
+        description="of files that are attached; 55: miscellaneous",
+        json_schema_extra=words(
+            nl=Words("Documenttype", "van bestanden die worden bijgevoegd; 55: diversen"),
+            fr=Words("Type de document", "des fichiers joints ; 55 : divers"),
+        ),
     )
-    lift_limits: bool = Field(
-        False, title="No limits", description="for sandboxes and benches only: Exact itself counts calls"
+    calls_per_minute: int = Field(
+        60,
+        ge=1,
+        title="Calls a minute",
+        description="that Exact allows the app",
+        json_schema_extra=words(
+            nl=Words("Oproepen per minuut", "die Exact de app toestaat"),
+            fr=Words("Appels par minute", "qu'Exact permet à l'app"),
+        ),
     )
+    calls_per_day: int = Field(
+        5000,
+        ge=1,
+        title="Calls a day",
+        description="that Exact allows the app",
+        json_schema_extra=words(
+            nl=Words("Oproepen per dag", "die Exact de app toestaat"),
+            fr=Words("Appels par jour", "qu'Exact permet à l'app"),
+        ),
+    )
+    call_deadline: CallDeadline = 30.0
+    lift_limits: LiftLimits = False
 
     @property
     def address(self) -> str:

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -15,9 +15,11 @@ from dagboek_sdk.accounting import (
     About,
     AccountingPlugin,
     Administration,
+    EntriesPage,
     Link,
     Lists,
     MappingContext,
+    Period,
     Settling,
 )
 from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Op, Resolution
@@ -65,6 +67,7 @@ class OctopusPlugin(AccountingPlugin):
         party_settling=Settling.KEY,
         resolve_deadline=600.0,  # a list of all bookings, of each journal and book year that is asked about
         settle_lag=5.0,
+        reads_periods=True,
     )
 
     def __init__(self, link: Link) -> None:
@@ -113,7 +116,7 @@ class OctopusPlugin(AccountingPlugin):
         await self.octopus.tokens.dossier()
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
         """Calls a day of each kind of call."""
         if settings.lift_limits:
             return ()
@@ -196,6 +199,28 @@ class OctopusPlugin(AccountingPlugin):
                 params = {"bookyearId": _id(year), "modifiedTimeStamp": BEGINNING}
                 found += entries.candidates(await self._modified(params, settling=False))
         return found
+
+    # audit
+
+    async def entries_of(self, period: Period, cursor: str | None) -> EntriesPage:
+        """All bookings of a book year in a call, of each that the period touches, also of a closed one.
+
+        Amounts are in the currency of each booking. What was deleted is not in the list.
+        """
+        if cursor is None:
+            touched = [year for year in await self._book_years() if _touches(year, period)]
+            years = [_id(year) for year in touched]
+        else:
+            years = cursor.split(",")
+        if not years:
+            return EntriesPage(())
+        params = {"bookyearId": years[0], "modifiedTimeStamp": BEGINNING}
+        found = entries.candidates(await self._modified(params, settling=False))
+        return EntriesPage(found, ",".join(years[1:]) or None)
+
+    def calls_of(self, period: Period, booked: int) -> int:
+        """The book years, and each of them."""
+        return 2 + period.last.year - period.first.year
 
     # push
 
@@ -488,6 +513,11 @@ class OctopusPlugin(AccountingPlugin):
 
 def _id(year: Mapping[str, Any]) -> str:
     return str(year["bookyearKey"]["id"])
+
+
+def _touches(year: Mapping[str, Any], period: Period) -> bool:
+    first, last = (date.fromisoformat(str(year[name])[:10]) for name in ("startDate", "endDate"))
+    return first <= period.last and period.first <= last
 
 
 def _newest_first(years: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

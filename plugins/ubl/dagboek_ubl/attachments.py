@@ -1,15 +1,13 @@
 """Files embedded in a UBL document (BG-24). What a document only points to is not fetched."""
 
 import binascii
-import re
 from collections.abc import Iterator
 
 from dagboek_schemas.documents import Attachment
+from dagboek_sdk.file_names import harmless
 
 from dagboek_ubl.findings import Element, Findings, attribute, leaf, part, parts, text
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-"""Also what does not show or turns the direction of writing: `x<U+202E>fdp.exe` would be seen as `xexe.pdf`."""
 _EXTENSIONS = {
     "application/pdf": "pdf",
     "image/png": "png",
@@ -51,11 +49,10 @@ def _embedded(root: Element) -> Iterator[tuple[Element, Element]]:
 
 def _file_name(reference: Element, binary: Element, number: int) -> str:
     """The name that the document gives, without what may lead out of a folder."""
-    written = (binary.get("filename") or "").replace("\\", "/").rpartition("/")[2]
-    name = _UNSAFE.sub("_", " ".join(written.split())).strip(". ")
-    if name:
-        return name[-150:]
-    stem = _UNSAFE.sub("_", text(reference, "ID") or "").strip(". ")[:100] or f"attachment-{number}"
+    if name := harmless(binary.get("filename")):
+        return name
+    written = (text(reference, "ID") or "").replace("/", "_").replace("\\", "_")  # a number, of which all counts
+    stem = harmless(written)[:100] or f"attachment-{number}"
     return f"{stem}.{_EXTENSIONS.get(_media_type(binary), 'bin')}"
 
 

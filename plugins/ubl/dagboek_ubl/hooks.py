@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from dagboek_sdk.hooks import CatalogueEntry, hookimpl
-from dagboek_sdk.source import DocumentSource
+from dagboek_sdk.source import DocumentReader, DocumentSource
 
 from dagboek_ubl.issues import CATALOGUE
+from dagboek_ubl.sent import UblReader
 from dagboek_ubl.source import UblFolder
 
 
@@ -13,6 +14,12 @@ from dagboek_ubl.source import UblFolder
 def dagboek_sources() -> Sequence[type[DocumentSource]]:
     """The folder of UBL files."""
     return (UblFolder,)
+
+
+@hookimpl
+def dagboek_readers() -> Sequence[type[DocumentReader]]:
+    """UBL that is sent in."""
+    return (UblReader,)
 
 
 @hookimpl

@@ -69,11 +69,20 @@ def read_file(
     """Reads the file at `path`; `origin` is what it is called in issues and attachments. Never raises."""
     file = origin or path.name
     try:
-        return read_root(xml.parse(xml.read_bytes(path, max_bytes)), file, ledger_accounts=ledger_accounts)
+        data = xml.read_bytes(path, max_bytes)
+    except xml.Refused as refused:
+        return ReadResult(file, issues=(issues.issue(refused.code, file, **refused.facts),))
+    except OSError as error:
+        return ReadResult(file, issues=(issues.issue("U01", file, reason=error.strerror or type(error).__name__),))
+    return read_bytes(data, file, ledger_accounts=ledger_accounts)
+
+
+def read_bytes(data: bytes, file: str, *, ledger_accounts: bool = False) -> ReadResult:
+    """Reads what stands in a file; `file` is what it is called. Never raises."""
+    try:
+        return read_root(xml.parse(data), file, ledger_accounts=ledger_accounts)
     except xml.Refused as refused:
         found = issues.issue(refused.code, file, **refused.facts)
-    except OSError as error:
-        found = issues.issue("U01", file, reason=error.strerror or type(error).__name__)
     except Exception as error:  # a hostile file must not stop the others, whatever it has found in us
         found = issues.issue("U19", file, found=type(error).__name__)
     return ReadResult(file, issues=(found,))

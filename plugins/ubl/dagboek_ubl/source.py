@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from dagboek_schemas.documents import Approval, Direction, Document, Party
+from dagboek_sdk.sides import Side, entity_of, is_entity, marks, side_of
 from dagboek_sdk.source import DocumentSource, EntityRef, Fetched, Listed, SourceAbout, SourceUnavailable
 from pydantic import BaseModel, ConfigDict, Field
 
 from dagboek_ubl import xml
 from dagboek_ubl.attachments import attachment_bytes
-from dagboek_ubl.entity import Side, entity_of, is_entity, marks, side_of
 from dagboek_ubl.folder import approval_beside, locate, walk
 from dagboek_ubl.issues import issue
 from dagboek_ubl.reader import ReadResult, read_file, unwrapped

@@ -1,7 +1,8 @@
 """A sandbox server as `dagboek sandbox NAME` and the demo see it: any server that behaves as the tool does.
 
 The modules beside this page are what such servers have in common: a clock that can be moved, faults that can be
-switched on, the calls that came, and what becomes of a call that a fault strikes. They know nothing of any tool.
+switched on, the calls that came, what becomes of a call that a fault strikes, the calls below `/_sandbox`, and the file
+that brings the books back. They know nothing of any tool.
 """
 
 from collections.abc import Awaitable, Callable

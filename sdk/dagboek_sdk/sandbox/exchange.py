@@ -6,16 +6,21 @@ it.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from .clock import Clock
-from .faults import AFTER, Fault, Faults
-from .requests import Request, Requests
+from .faults import Fault
+from .requests import Request
+
+if TYPE_CHECKING:
+    from .listening import Listening
+
+logger = logging.getLogger(__name__)
 
 _NEVER = 3600.0
 _LARGE = 16_384
@@ -32,39 +37,42 @@ NOT_AVAILABLE = b"<html><head><title>Error</title></head><body>Service Unavailab
 class Exchange(ABC):
     """What a sandbox says of itself is abstract; what faults do to a call is the same for all."""
 
-    def __init__(
-        self,
-        request: web.BaseRequest,
-        raw: bytes,
-        *,
-        faults: Faults,
-        requests: Requests,
-        clock: Clock,
-        stopping: asyncio.Event,
-    ) -> None:
+    def __init__(self, sandbox: "Listening", request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> None:
+        self.sandbox = sandbox
         self.request = request
+        self.path = path
+        """Below the base, as faults and `requests` know it."""
+        self.query_text = query_text
         self.raw = raw
         self.operation: str | None = None
-        self.path = ""
-        """Below the base, as faults and `requests` know it."""
-        self.dossier: int | None = None
+        self.dossier: int | str | None = None
         self.fault: str | None = None
-        self._faults = faults
-        self._requests = requests
-        self._clock = clock
-        self._stopping = stopping
 
     @abstractmethod
     def route(self) -> web.Response | None:
         """Finds operation, path and dossier; an answer where there is no such call."""
 
     @abstractmethod
-    def execute(self) -> web.Response:
+    def perform(self) -> web.Response:
         """Does what the call asks for; never waits, so nothing comes in between."""
 
     @abstractmethod
     def instead(self, fault: Fault) -> web.Response:
         """The tool's own answer for rate_limited, token_expired, refuse_update, refuse, and kinds of its own."""
+
+    def garbled(self, fault: Fault, response: web.Response) -> web.Response:
+        """An answer that no client expects, in place of that of a call that took place: wrong_body, and the sandbox's
+        own kinds of this sort."""
+        text = fault.body if fault.body is not None else '{"unexpected": [1, 2'
+        return json_answer(response.status, text.encode())
+
+    def execute(self) -> web.Response:
+        """The same, where a fault of the sandbox itself does not pass for an answer of the tool."""
+        try:
+            return self.perform()
+        except Exception:
+            logger.exception("the sandbox failed in %s", self.operation)
+            return html(500, b"<html><body>The sandbox itself failed: see its log</body></html>")
 
     @property
     def shown(self) -> str:
@@ -75,13 +83,13 @@ class Exchange(ABC):
     async def run(self) -> web.StreamResponse:
         """The answer; the call is noted."""
         loop = asyncio.get_running_loop()
-        begun, at = loop.time(), self._clock.now()
+        begun, at = loop.time(), self.sandbox.clock.now()
         response: web.StreamResponse | None = None
         try:
             response = await self._answer()
         finally:
             status = response.status if response is not None and not isinstance(response, Unanswered) else None
-            self._requests.add(
+            self.sandbox.requests.add(
                 Request(
                     at,
                     self.request.method,
@@ -98,15 +106,15 @@ class Exchange(ABC):
     async def _answer(self) -> web.StreamResponse:
         if (unknown := self.route()) is not None:
             return unknown
-        struck = self._faults.strike(self.operation or "", self.request.method, self.path, self.dossier)
+        struck = self.sandbox.faults.strike(self.operation or "", self.request.method, self.path, self.dossier)
         for fault in struck:
-            if fault.kind not in AFTER and (response := await self._before(fault)) is not None:
+            if fault.kind not in self.sandbox.faults.after and (response := await self._before(fault)) is not None:
                 return response
         answer = self.execute()
         for fault in struck:
             if fault.kind == "repeated":
                 self.fault, answer = fault.kind, self.execute()
-            elif fault.kind in AFTER:
+            elif fault.kind in self.sandbox.faults.after:
                 answer = await self._after(fault, answer)
         return answer
 
@@ -142,25 +150,24 @@ class Exchange(ABC):
                 return cut(self.request, reset=True)
             case "error_503_after":
                 return html(503, NOT_AVAILABLE)
-            case "wrong_body":
-                text = fault.body if fault.body is not None else '{"unexpected": [1, 2'
-                return json_answer(response.status, text.encode())
             case "answered_twice":
                 seconds = 0.1 if fault.seconds is None else fault.seconds
                 asyncio.get_running_loop().call_later(seconds, _write_again, self.request.transport, response)
                 return response
-            case _:
+            case "slow_drip":
                 return _Dripping(response, fault.seconds or 5.0)
+            case _:
+                return self.garbled(fault, response)
 
     async def _hold(self, seconds: float) -> None:
         """Keeps the line open without an answer until time is up, the caller is gone or the sandbox stops."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
-        while loop.time() < ends and not self._stopping.is_set():
+        while loop.time() < ends and not self.sandbox.stopping.is_set():
             if self.request.transport is None or self.request.transport.is_closing():
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(0.25, ends - loop.time()))
+                await asyncio.wait_for(self.sandbox.stopping.wait(), min(0.25, ends - loop.time()))
 
 
 class Unanswered(web.Response):

@@ -27,7 +27,6 @@ KINDS = (
 )
 """What every sandbox can do; the pages of the sandboxes say how each of them answers."""
 
-# Done after the operation took place; all others come before it.
 AFTER = (
     "timeout_after_commit",
     "error_503_after",
@@ -37,6 +36,7 @@ AFTER = (
     "repeated",
     "answered_twice",
 )
+"""Done after the operation took place; all others come before it."""
 
 
 @dataclass(slots=True)
@@ -49,8 +49,8 @@ class Fault:
     path: str | None = None
     """Pattern of the path below the base."""
     method: str | None = None
-    dossier: int | None = None
-    """The set of books, by the tool's own number."""
+    dossier: int | str | None = None
+    """The set of books, by the tool's own number or id."""
     times: int | None = None
     """How often it strikes; None: until it is switched off."""
     after: int = 0
@@ -78,7 +78,7 @@ class Fault:
         if self.seed is not None:
             self.chance = random.Random(int(self.seed))  # noqa: S311 - chance that can be repeated
 
-    def matches(self, operation: str, method: str, path: str, dossier: int | None) -> bool:
+    def matches(self, operation: str, method: str, path: str, dossier: int | str | None) -> bool:
         """Whether the fault is meant for this call."""
         return (
             (self.operation is None or fnmatchcase(operation, self.operation))
@@ -91,12 +91,16 @@ class Fault:
 class Faults:
     """The faults that are on. Chance is seeded, so that a run can be repeated.
 
-    `updates`: the operations that `refuse_update` is meant for; `kinds`: all that the sandbox knows.
+    `updates`: the operations that `refuse_update` is meant for; `kinds`: all that the sandbox knows, `after` those of
+    them that let the operation take place first.
     """
 
-    def __init__(self, seed: int = 0, *, updates: Sequence[str], kinds: Sequence[str] = KINDS) -> None:
+    def __init__(
+        self, seed: int = 0, *, updates: Sequence[str], kinds: Sequence[str] = KINDS, after: Sequence[str] = AFTER
+    ) -> None:
         self.current: list[Fault] = []
         self.kinds = tuple(kinds)
+        self.after = tuple(after)
         self._updates = updates
         self._ids = count(1)
         self._chance = random.Random(seed)  # noqa: S311 - chance that can be repeated
@@ -114,7 +118,7 @@ class Faults:
         """Switches one fault off, or all."""
         self.current = [fault for fault in self.current if fault_id is not None and fault.id != fault_id]
 
-    def strike(self, operation: str, method: str, path: str, dossier: int | None) -> list[Fault]:
+    def strike(self, operation: str, method: str, path: str, dossier: int | str | None) -> list[Fault]:
         """The faults that strike this call; each is counted."""
         if not self.current:
             return []
@@ -122,7 +126,7 @@ class Faults:
         self.current = [fault for fault in self.current if fault.times is None or fault.times > 0]
         return struck
 
-    def _strikes(self, fault: Fault, operation: str, method: str, path: str, dossier: int | None) -> bool:
+    def _strikes(self, fault: Fault, operation: str, method: str, path: str, dossier: int | str | None) -> bool:
         if fault.kind == "refuse_update" and operation not in self._updates:
             return False
         if not fault.matches(operation, method, path, dossier):

@@ -2,14 +2,28 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from .exchange import base_request
+from .clock import Clock
+from .control_calls import ControlCalls
+from .exchange import Unanswered, base_request, json_answer
+from .faults import Faults
+from .requests import Requests
+from .state_file import KeptBooks
+
+_CONTROL = "/_sandbox"
 
 
 class Listening(ABC):
     """Listens at an address and stops listening; what is answered is the sandbox's own."""
+
+    books: KeptBooks
+    clock: Clock
+    control: ControlCalls
+    faults: Faults
+    requests: Requests
 
     def __init__(self) -> None:
         self.origin = ""
@@ -17,11 +31,20 @@ class Listening(ABC):
         self._runner: web.ServerRunner | None = None
 
     @abstractmethod
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers a request."""
+    async def answer(self, request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> web.StreamResponse:
+        """Answers a call of the tool's API; path and query as they came."""
 
-    def close(self) -> None:
-        """Closes what is open, when the sandbox has stopped."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers a call, of the API or below `/_sandbox`."""
+        path, _, query_text = request.raw_path.partition("?")
+        try:
+            raw = await request.read() if request.body_exists else b""
+        except ConnectionError:  # the caller left in the middle
+            return Unanswered()
+        if path.startswith(_CONTROL):
+            query = dict(parse_qsl(query_text, keep_blank_values=True))
+            return json_answer(*self.control.run(request.method, path[len(_CONTROL) + 1 :], query, raw))
+        return await self.answer(request, path, query_text, raw)
 
     async def start(self, host: str, port: int) -> None:
         """Listens; port 0 takes a free one."""
@@ -44,4 +67,4 @@ class Listening(ABC):
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        self.close()
+        self.books.close()

@@ -15,7 +15,7 @@ class Request(NamedTuple):
     status: int | None
     seconds: float
     operation: str | None
-    dossier: int | None
+    dossier: int | str | None
     fault: str | None
 
 
@@ -36,7 +36,9 @@ class Requests:
         self._last.clear()
         self.total = 0
 
-    def last(self, count: int = 100, operation: str | None = None, dossier: int | None = None) -> list[dict[str, Any]]:
+    def last(
+        self, count: int = 100, operation: str | None = None, dossier: int | str | None = None
+    ) -> list[dict[str, Any]]:
         """The last calls, oldest first; `operation` may have *."""
         rows = [
             {

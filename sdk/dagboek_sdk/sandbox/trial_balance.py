@@ -9,7 +9,7 @@ ZERO = Decimal(0)
 
 
 def trial_balance(
-    dossier: int, bookyear: int | None, postings: Iterable[tuple[int | str, str, Decimal]]
+    dossier: int | str, bookyear: int | None, postings: Iterable[tuple[int | str, str, Decimal]]
 ) -> dict[str, Any]:
     """Debit, credit and balance (debit - credit) of each account that was posted on, and of all together.
 

@@ -25,9 +25,9 @@ def test_it_imports_itself_aiohttp_and_what_sandboxes_share_only() -> None:
 
 
 def test_every_call_below_sandbox_stands_in_the_docstring() -> None:
-    from dagboek_exact.sandbox import control
+    from dagboek_exact.sandbox.control import Control
     from dagboek_exact.sandbox.server import Sandbox
 
     page = dagboek_exact.sandbox.__doc__ or ""
-    for name in (*control.LOOKING, *control.DOING, *Sandbox().faults.kinds):
+    for name in (*Control.looking, *Control.doing, *Sandbox().faults.kinds):
         assert name in page, f"{name} is not documented"

@@ -26,9 +26,9 @@ def test_it_imports_itself_aiohttp_and_what_sandboxes_share_only() -> None:
 
 
 def test_every_call_below_sandbox_stands_in_the_docstring() -> None:
-    from dagboek_octopus.sandbox import control
+    from dagboek_octopus.sandbox.control import Control
     from dagboek_sdk.sandbox import faults
 
     page = dagboek_octopus.sandbox.__doc__ or ""
-    for name in (*control.LOOKING, *control.DOING, *faults.KINDS):
+    for name in (*Control.looking, *Control.doing, *faults.KINDS):
         assert name in page, f"{name} is not documented"

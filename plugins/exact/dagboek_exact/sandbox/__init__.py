@@ -74,6 +74,7 @@ them is also a method of `sandbox.control` with the same arguments; `dossier` is
     POST relation       {dossier, ...} fields of crm/Accounts; with `code` a change, or {code, remove}
     POST book_by_hand   {dossier, journal, date, amount, vat_code, account, relation, name, comment, currency, rate,
                         document}: a person types an entry
+    POST alter_by_hand  {dossier, journal, number, bookyear, amount, date, comment}; the amount is without VAT
     POST delete_by_hand {dossier, journal, number, bookyear}: undoes an entry; the last number becomes free again
     POST pay            {dossier, journal, number, bookyear, amount, date, bank}: an entry in a bank's journal, matched
     POST unpay          {dossier, journal, number, bookyear}

@@ -1,22 +1,18 @@
 """All that the sandbox holds: divisions, users, apps and their tokens, in memory and (if wanted) in a file.
 
-Every change goes through `Books.apply`: a change by name, the division, who does it, and a JSON body. With a state file
-each accepted change is one appended line, written before the answer is sent; starting with the same file does the
-changes again in their order. The file is written without fsync: it outlives the process, not the machine.
+Every change goes through `Books.apply`: a change by name, the division, who does it, and a JSON body.
 """
 
 import hashlib
-import json
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 from dagboek_sdk.sandbox.clock import Clock
+from dagboek_sdk.sandbox.state_file import KeptBooks, recorded
 
 from . import reports
 from .division import Division
@@ -142,8 +138,11 @@ Change = Callable[[Turn, Json], Any]
 """Checks first and changes last; raises Refused with nothing changed."""
 
 
-class Books:
+class Books(KeptBooks):
     """The state of a sandbox. Changes only through `apply`; everything else may read."""
+
+    sandbox = "exact"
+    refusals = (Refused,)
 
     def __init__(
         self,
@@ -152,9 +151,9 @@ class Books:
         rules: Rules,
         changes: Mapping[str, Change],
         begin: Callable[["Turn", Json], Division],
-        state_file: Path | None = None,
+        state_file: str | Path | None = None,
     ) -> None:
-        self.clock = clock
+        super().__init__(clock, state_file)
         self.rules = rules
         self.divisions: dict[int, Division] = {}
         self.users: dict[str, User] = {}
@@ -162,18 +161,13 @@ class Books:
         self.codes: dict[str, Code] = {}
         self.chains: list[Chain] = []
         self.access: dict[str, Access] = {}
-        self.secret = secrets.token_hex(32)
         self.origin = ""
         """Where the sandbox answers; addresses in answers begin with it."""
         self._begin_division = begin
         self._start = start
         self._changes = changes
-        self._path = state_file
-        self._file: IO[bytes] | None = None
         self._ids = self._versions = 0
-        self._begin(clock.now())
-        if state_file is not None:
-            self._open(state_file)
+        self._open()
 
     # --- looking --------------------------------------------------------------------------------------------------
 
@@ -222,7 +216,7 @@ class Books:
         result = self._do(change, division, name, body, at)
         if self._file is not None:
             line = [change, division, name, at, ids, versions, body]
-            self._file.write(json.dumps(line, default=_recorded, separators=(",", ":")).encode() + b"\n")
+            self._file.write(recorded(line) + b"\n")
         return result
 
     def version(self) -> int:
@@ -237,20 +231,6 @@ class Books:
     def token(self, prefix: str) -> str:
         """A new token."""
         return prefix + self._random().hex() + self._random().hex()
-
-    def reset(self) -> None:
-        """Back to the beginning; all tokens end. The clock goes on."""
-        self._begin(self.clock.now())
-        if self._path is not None:
-            self.close()
-            self._path.unlink(missing_ok=True)
-            self._open(self._path)
-
-    def close(self) -> None:
-        """Closes the state file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def add_division(self, row: Json, at: float) -> Division:
         """A division from a row of options; raises ValueError or KeyError."""
@@ -297,47 +277,13 @@ class Books:
         for row in self._start.users:
             self.add_user(row)
 
-    def _open(self, path: Path) -> None:
-        if path.exists() and path.stat().st_size:
-            self._replay(path)
-            self._file = path.open("ab", buffering=0)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        begun = self.clock.now()
-        header = {
-            "sandbox": "exact",
-            "begun": begun,
-            "secret": self.secret,
-            "ids": self._ids,
-            "versions": self._versions,
-        }
-        self._begin(begun)
-        self._file.write(json.dumps(header).encode() + b"\n")
+    def _counters(self) -> Json:
+        return {"ids": self._ids, "versions": self._versions}
 
-    def _replay(self, path: Path) -> None:
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) != len(content):
-            # Killed while writing a line: that change was never answered, so it did not happen.
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        lines = whole.splitlines()
-        header = json.loads(lines[0])
-        self.secret, self._ids, self._versions = header["secret"], header["ids"], header["versions"]
-        self._begin(header["begun"])
-        at = header["begun"]
-        for number, line in enumerate(lines[1:], 2):
-            change, division, user, at, self._ids, self._versions, body = json.loads(line, parse_float=Decimal)
-            at = float(at)
-            try:
-                self._do(change, division, user, body, at)
-            except (Refused, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: {change} cannot be done again: {error}") from error
-        self.clock.not_before(at)
+    def _count_from(self, header: Json) -> None:
+        self._ids, self._versions = header["ids"], header["versions"]
 
-
-def _recorded(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(f"{type(value)} cannot be recorded")
+    def _do_again(self, line: list[Any]) -> float:
+        change, division, user, at, self._ids, self._versions, body = line
+        self._do(change, division, user, body, float(at))
+        return float(at)

@@ -257,6 +257,22 @@ def book_by_hand(turn: Turn, body: Json) -> Json:
     return _key(made)
 
 
+def alter_by_hand(turn: Turn, body: Json) -> Json:
+    """A person changes an entry `{journal, number, bookyear, amount, date, comment}`; the amount goes to one line."""
+    _only(body, "journal number bookyear amount date comment")
+    entry = _find(turn, body)
+    side = side_of(entry["Type"])
+    service, name = _address(side)
+    if "amount" in body:
+        line = turn.division.tables[side.line_table][entry["line_ids"][0]]
+        resource = RESOURCES[f"{service}/{side.lines}"]
+        entries.update_line(turn, side, resource, line, {"AmountFC": Decimal(str(body["amount"]))})
+    head = {field: str(body[key]) for key, field in (("date", "EntryDate"), ("comment", "YourRef")) if key in body}
+    if head:
+        entries.update(turn, side, RESOURCES[f"{service}/{name}"], entry, head)
+    return _key(entry)
+
+
 def delete_by_hand(turn: Turn, body: Json) -> Json:
     """A person undoes an entry `{journal, number, bookyear}`."""
     _only(body, "journal number bookyear")
@@ -347,6 +363,7 @@ BY_HAND: dict[str, Change] = {
     "set_cost_centre": set_cost_centre,
     "set_relation": set_relation,
     "book_by_hand": book_by_hand,
+    "alter_by_hand": alter_by_hand,
     "delete_by_hand": delete_by_hand,
     "pay": pay,
     "unpay": unpay,

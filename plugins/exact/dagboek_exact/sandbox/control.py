@@ -5,12 +5,10 @@ keyword arguments. The package's page lists them all. They are the calls that ev
 division.
 """
 
-import json
 from dataclasses import fields
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
+from dagboek_sdk.sandbox.control_calls import ControlCalls
 from dagboek_sdk.sandbox.faults import Faults
 from dagboek_sdk.sandbox.requests import Requests, utc_text
 
@@ -27,15 +25,31 @@ NOBODYS_FAULT = ("repeated",)
 """No client is proof against a gateway that repeats a call, where the tool takes the same sale twice."""
 
 
-class Control:
+class Control(ControlCalls):
     """Everything below `/_sandbox`, by name."""
 
+    looking = (
+        "entries", "ledger", "relations", "documents", "requests", "chains", "status", "faults", "limits", "clock",
+        "rules", "browser",
+    )  # fmt: skip
+    doing = (
+        "faults", "clock", "limits", "rules", "browser", "reset", "dossiers", "logins", "rights", "apps", "bookyears",
+        "journals", "accounts", "vat_codes", "conditions", "cost_centres", "relation", "book_by_hand",
+        "alter_by_hand", "delete_by_hand", "pay", "unpay",
+    )  # fmt: skip
+    numbers = ("dossier", *ControlCalls.numbers)
+    _books: Books
+
     def __init__(self, books: Books, faults: Faults, limits: Limits, requests: Requests, browser: Browser) -> None:
-        self._books = books
-        self._faults = faults
+        super().__init__(books, faults, requests)
         self._limits = limits
-        self._requests = requests
         self._browser = browser
+
+    def refusal(self, error: Exception) -> tuple[int, Json]:
+        """In English."""
+        if isinstance(error, Refused):
+            return error.status, {"error": error.value("en")}
+        return super().refusal(error)
 
     # --- looking (GET) -----------------------------------------------------------------------------------
 
@@ -72,10 +86,6 @@ class Control:
             }
             for row in division.rows("documents")
         ]
-
-    def requests(self, last: int = 100, operation: str | None = None, dossier: int | None = None) -> Json:
-        """The last calls, and how many there were in all."""
-        return {"total": self._requests.total, "requests": self._requests.last(last, operation, dossier)}
 
     def chains(self) -> list[Json]:
         """The token chains: app, user, when they were granted, whether they are at an end; no tokens."""
@@ -115,15 +125,6 @@ class Control:
 
     # --- faults, clock, limits, rules, reset ---------------------------------------------------------------
 
-    def faults(self, **conditions: Any) -> Json:
-        """Without arguments what is on; with `off` (true or an id) less; with `kind` and conditions one more."""
-        return self._faults.switch(conditions)
-
-    def clock(self, advance_seconds: float = 0) -> Json:
-        """Moves the clock forward."""
-        self._books.clock.advance(float(advance_seconds))
-        return {"now": utc_text(self._books.clock.now())}
-
     def limits(self, on: bool | None = None, retry_after: int | None = None, clear: bool = False) -> Json:
         """Switches all limits, a Retry-After; `clear` forgets what was used, and blocks."""
         limits = self._limits
@@ -160,11 +161,8 @@ class Control:
 
     def reset(self) -> Json:
         """Books, users, apps, tokens, faults, requests and limits as at the start. The clock goes on."""
-        self._books.reset()
-        self._faults.remove()
-        self._requests.clear()
         self._limits.clear()
-        return {}
+        return super().reset()
 
     # --- what a person does -----------------------------------------------------------------------------------
 
@@ -218,6 +216,10 @@ class Control:
         """A person types an entry; without a relation given, one called `name` is found or made."""
         return self._change("book_by_hand", dossier, options)
 
+    def alter_by_hand(self, dossier: int, **options: Any) -> Json:
+        """A person changes an entry."""
+        return self._change("alter_by_hand", dossier, options)
+
     def delete_by_hand(self, dossier: int, **options: Any) -> Json:
         """A person undoes an entry."""
         return self._change("delete_by_hand", dossier, options)
@@ -233,48 +235,3 @@ class Control:
     def _change(self, change: str, dossier: int | None, body: Json) -> Json:
         found: Json = self._books.apply(change, None if dossier is None else int(dossier), body)
         return found
-
-
-LOOKING = (
-    "entries", "ledger", "relations", "documents", "requests", "chains", "status", "faults", "limits", "clock", "rules",
-    "browser",
-)  # fmt: skip
-DOING = (
-    "faults", "clock", "limits", "rules", "browser", "reset", "dossiers", "logins", "rights", "apps", "bookyears",
-    "journals", "accounts", "vat_codes", "conditions", "cost_centres", "relation", "book_by_hand", "delete_by_hand",
-    "pay", "unpay",
-)  # fmt: skip
-
-_NUMBERS = ("dossier", "bookyear", "last")
-
-
-def run(control: Control, method: str, name: str, query: dict[str, str], raw: bytes) -> tuple[int, bytes]:
-    """Answers a call below `/_sandbox`: status and JSON body."""
-    name = name.replace("-", "_")
-    if name not in (LOOKING if method == "GET" else DOING) or method not in ("GET", "POST"):
-        return 404, _dump({"error": f"there is no {method} /_sandbox/{name}"})
-    try:
-        if method == "GET":
-            arguments: Json = {key: int(value) if key in _NUMBERS else value for key, value in query.items()}
-        else:
-            arguments = json.loads(raw, parse_float=Decimal) if raw.strip() else {}
-        return 200, _dump(getattr(control, name)(**arguments))
-    except Refused as refused:
-        return refused.status, _dump({"error": refused.value("en")})
-    except (ValueError, KeyError, TypeError) as error:
-        return 400, _dump({"error": f"{type(error).__name__}: {error}"})
-
-
-def _dump(value: Any) -> bytes:
-    """JSON with exact amounts as text ("121.00")."""
-
-    def exact(one: Any) -> Any:
-        if isinstance(one, Decimal):
-            return str(one)
-        if isinstance(one, date):
-            return one.isoformat()
-        if isinstance(one, frozenset | set | tuple):
-            return list(one)
-        raise TypeError(f"{type(one)} has no form in JSON")
-
-    return json.dumps(value, default=exact, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,6 +1,5 @@
 """The sandbox as a running server."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -9,12 +8,12 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 from dagboek_sdk.sandbox.clock import Clock
-from dagboek_sdk.sandbox.exchange import MAINTENANCE, Exchange, Unanswered, html, json_answer
+from dagboek_sdk.sandbox.exchange import MAINTENANCE, Exchange, html
 from dagboek_sdk.sandbox.faults import KINDS, Fault, Faults
 from dagboek_sdk.sandbox.listening import Listening
 from dagboek_sdk.sandbox.requests import Requests
 
-from . import access, address, control, oauth
+from . import access, address, oauth
 from .address import Address
 from .api import Call
 from .beginning import begin_division
@@ -26,8 +25,6 @@ from .limits import Limits
 from .oauth import Browser
 from .refusal import Refused, rejected, sentence
 from .rules import Rules
-
-logger = logging.getLogger(__name__)
 
 UPDATES = ("SalesEntries.put", "PurchaseEntries.put", "SalesEntryLines.*", "PurchaseEntryLines.*")
 
@@ -45,6 +42,9 @@ _NOT_FOUND = b"<html><head><title>404</title></head><body>The resource cannot be
 
 class Sandbox(Listening):
     """A running sandbox; made by `start_sandbox`."""
+
+    books: Books
+    control: Control
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class Sandbox(Listening):
         app = App(client_id, client_secret, None if redirect_uris is None else tuple(redirect_uris))
         self._address = address
         self.clock = Clock()
-        path = Path(state_file) if state_file is not None else None
-        self.books = Books(Start([app], people, rows), self.clock, rules or Rules(), CHANGES, begin_division, path)
+        self.books = Books(
+            Start([app], people, rows), self.clock, rules or Rules(), CHANGES, begin_division, state_file
+        )
         self.browser = Browser(str(people[0]["name"]))
         self.limits = Limits(limits)
         self.faults = Faults(seed, updates=UPDATES, kinds=(*KINDS, "redirect", "login_page"))
@@ -94,39 +95,18 @@ class Sandbox(Listening):
         await super().start(host, port)
         self.books.origin = self._address or self.origin
 
-    def close(self) -> None:
-        """Closes the state file."""
-        self.books.close()
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers a call, of the API or below `/_sandbox`."""
-        path, _, query_text = request.raw_path.partition("?")
-        try:
-            raw = await request.read() if request.body_exists else b""
-        except ConnectionError:  # the caller left in the middle
-            return Unanswered()
-        if path.startswith("/_sandbox"):
-            query = dict(parse_qsl(query_text, keep_blank_values=True))
-            status, body = control.run(self.control, request.method, path[10:], query, raw)
-            return json_answer(status, body)
+    async def answer(self, request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> web.StreamResponse:
+        """Answers a call of the API."""
         return await _Call(self, request, unquote(path), query_text, raw).run()
 
 
 class _Call(Exchange):
     """One call, with the faults that strike it."""
 
+    sandbox: Sandbox
+
     def __init__(self, sandbox: Sandbox, request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> None:
-        super().__init__(
-            request,
-            raw,
-            faults=sandbox.faults,
-            requests=sandbox.requests,
-            clock=sandbox.clock,
-            stopping=sandbox.stopping,
-        )
-        self.sandbox = sandbox
-        self.path = path
-        self.query_text = query_text
+        super().__init__(sandbox, request, path, query_text, raw)
         self.address = Address(None, None)
 
     @property
@@ -152,16 +132,8 @@ class _Call(Exchange):
             return html(404, _NOT_FOUND)
         return None
 
-    def execute(self) -> web.Response:
+    def perform(self) -> web.Response:
         """Does what the call asks for."""
-        try:
-            return self._execute()
-        except Exception:
-            # A fault of the sandbox itself: it must not pass for an answer of the tool.
-            logger.exception("the sandbox failed in %s", self.operation)
-            return html(500, b"<html><body>The sandbox itself failed: see its log</body></html>")
-
-    def _execute(self) -> web.Response:
         sandbox = self.sandbox
         asked = tuple(parse_qsl(self.query_text, keep_blank_values=True))
         if self.operation == "authorise":

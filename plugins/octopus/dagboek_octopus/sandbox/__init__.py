@@ -64,6 +64,7 @@ them is also a method of `sandbox.control` with the same arguments)
     POST book_by_hand   {dossier, journal, date, bookyear, amount, vat_code, account, relation, external_relation,
                         name, comment, reference, currency, rate, booking}: a person types a booking, which takes the
                         next number
+    POST alter_by_hand  {dossier, journal, number, bookyear, amount, date, comment}
     POST delete_by_hand {dossier, journal, number, bookyear}: undoes a booking; the last number becomes free again
     POST pay            {dossier, journal, number, bookyear, amount, date, bank}: a booking in F1 tied to the document
     POST unpay          {dossier, journal, number, bookyear}

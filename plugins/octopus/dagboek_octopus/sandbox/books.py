@@ -1,23 +1,20 @@
 """All that the sandbox holds: dossiers and logins, kept in memory and (if wanted) in a file.
 
-Every change goes through `Books.apply`: an operation by name, the dossier, a JSON body and a time. With a state
-file each accepted change is one appended line, written before the answer is sent; starting with the same file does
-the changes again in their order. The file is written without fsync: it outlives the process, not the machine.
+Every change goes through `Books.apply`: an operation by name, the dossier, a JSON body and a time.
 """
 
 import itertools
 import json
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dagboek_sdk.sandbox.clock import Clock
+from dagboek_sdk.sandbox.state_file import KeptBooks, recorded
 
-from . import reports, sample, wire
+from . import reports, sample
 from .balancing import Balancings
 from .booking import Rules
 from .dossier import (
@@ -27,7 +24,7 @@ from .dossier import (
     cost_centres_from,
     vat_codes_from,
 )
-from .wire import Json, Refused, Result
+from .wire import Json, Refused, Result, Unreadable
 
 DossierChange = Callable[["Books", Dossier, Json, float], Result]
 """A change of one dossier: books, dossier, body, time. Checks first and changes last."""
@@ -68,25 +65,28 @@ class Start:
     dossiers: list[Json]
 
 
-class Books:
+class Books(KeptBooks):
     """The state of a sandbox. Changes only through `apply`; everything else may read."""
 
+    sandbox = "octopus"
+    refusals = (Refused, Unreadable)
+
     def __init__(
-        self, start: Start, clock: Clock, rules: Rules, changes: Mapping[str, Change], state_file: Path | None = None
+        self,
+        start: Start,
+        clock: Clock,
+        rules: Rules,
+        changes: Mapping[str, Change],
+        state_file: str | Path | None = None,
     ) -> None:
-        self.clock = clock
+        super().__init__(clock, state_file)
         self.rules = rules
         self.dossiers: dict[int, Dossier] = {}
         self.users: dict[str, User] = {}
         self.software_house_on = True
         self._start = start
-        self._path = state_file
-        self._file: IO[bytes] | None = None
         self._changes = changes
-        self.secret = secrets.token_hex(32)
-        self._begin(clock.now())
-        if state_file is not None:
-            self._open(state_file)
+        self._open()
 
     @property
     def software_house(self) -> str:
@@ -101,23 +101,9 @@ class Books:
         at = self.clock.now()
         result = self._do(change, dossier, body, at)
         if self._file is not None:
-            text = raw.replace(b"\n", b" ").replace(b"\r", b" ") if raw is not None else _recorded(body)
+            text = raw.replace(b"\n", b" ").replace(b"\r", b" ") if raw is not None else recorded(body)
             self._file.write(f'["{change}",{json.dumps(dossier)},{at!r},'.encode() + text + b"]\n")
         return result
-
-    def reset(self) -> None:
-        """Back to the beginning: sample dossiers and logins, nothing booked. The clock goes on."""
-        self._begin(self.clock.now())
-        if self._path is not None:
-            self.close()
-            self._path.unlink(missing_ok=True)
-            self._open(self._path)
-
-    def close(self) -> None:
-        """Closes the state file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def dossier(self, dossier_id: int) -> Dossier:
         """A dossier; raises Refused (404)."""
@@ -157,36 +143,10 @@ class Books:
         for row in self._start.dossiers:
             self.add_dossier(row, at)
 
-    def _open(self, path: Path) -> None:
-        if path.exists() and path.stat().st_size:
-            self._replay(path)
-            self._file = path.open("ab", buffering=0)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        begun = self.clock.now()
-        self._begin(begun)
-        self._file.write(json.dumps({"sandbox": "octopus", "begun": begun, "secret": self.secret}).encode() + b"\n")
-
-    def _replay(self, path: Path) -> None:
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) != len(content):
-            # Killed while writing a line: that change was never answered, so it did not happen.
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        lines = whole.splitlines()
-        header = json.loads(lines[0])
-        self.secret = header["secret"]
-        self._begin(header["begun"])
-        at = header["begun"]
-        for number, line in enumerate(lines[1:], 2):
-            change, dossier, at, body = wire.parse(line)
-            try:
-                self._do(change, dossier, body, float(at))
-            except (Refused, wire.Unreadable) as error:
-                raise ValueError(f"{path}, line {number}: {change} cannot be done again: {error}") from error
-        self.clock.not_before(float(at))
+    def _do_again(self, line: list[Any]) -> float:
+        change, dossier, at, body = line
+        self._do(change, dossier, body, float(at))
+        return float(at)
 
     # --- dossiers -----------------------------------------------------------------------------------------
 
@@ -234,12 +194,3 @@ def _belgian_vat(seed: int) -> str:
     """An invented number with a right check (97 - the first eight digits modulo 97)."""
     body = 4_000_000 + seed
     return f"BE0{body // 10_000:03}.{body % 10_000 // 10:03}.{body % 10}{97 - body % 97:02}"
-
-
-def _recorded(body: Json) -> bytes:
-    def number(value: Any) -> Any:
-        if isinstance(value, Decimal):
-            return float(value)
-        raise TypeError(f"{type(value)} cannot be recorded")
-
-    return json.dumps(body, default=number, separators=(",", ":")).encode()

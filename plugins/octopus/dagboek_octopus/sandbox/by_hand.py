@@ -12,9 +12,9 @@ from typing import Any
 
 from . import wire
 from .balancing import ItemKey, find_item, items_of, open_amount, open_document_amount, tie
-from .booking import DOCUMENT_LINE, HUNDRED, Booking, Rules, read_buy_sell, read_money
+from .booking import DOCUMENT_LINE, HUNDRED, Booking, Rules, buy_sell_wire, read_buy_sell, read_money
 from .books import Books, BooksChange, DossierChange, User
-from .changes import keep
+from .changes import keep, update
 from .dossier import (
     Bookyear,
     CostCentre,
@@ -228,6 +228,27 @@ def _relation(dossier: Dossier, body: Json) -> int:
     return relation.id
 
 
+def alter_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
+    """A person changes a booking `{journal, number, bookyear, amount, date, comment}`; an amount goes to one line."""
+    _only(body, "journal number bookyear amount date comment")
+    booking = _find(dossier, body)
+    day = date.fromisoformat(str(body["date"])) if "date" in body else booking.document_date
+    period = dossier.bookyears[booking.bookyear].period_of(day)
+    if period is None:
+        raise ValueError(f"bookyear {booking.bookyear} does not have {day}")
+    data = buy_sell_wire(dossier, booking) | {
+        "documentDate": day.isoformat(),
+        "expiryDate": (booking.expiry or day).isoformat(),
+        "bookyearPeriodeNr": period.number,
+        "comment": str(body.get("comment", booking.comment)),
+    }
+    if "amount" in body:
+        line = booking.lines[0]
+        one = {"amount": body["amount"], "vat_code": line.vat_code, "account": line.account}
+        data |= _amounts(dossier, one, books.rules, sale=booking.letter == "V")
+    return update(dossier, read_buy_sell(dossier, data, books.rules, at=at, replaces=True), books.rules, at)
+
+
 def delete_by_hand(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """A person undoes a booking: `{journal, number, bookyear}`. The last number of a journal becomes free again."""
     _only(body, "journal number bookyear")
@@ -349,6 +370,7 @@ DOSSIER_CHANGES: dict[str, DossierChange] = {
     "set_vat_code": set_vat_code,
     "set_cost_centre": set_cost_centre,
     "book_by_hand": book_by_hand,
+    "alter_by_hand": alter_by_hand,
     "delete_by_hand": delete_by_hand,
     "pay": pay,
     "unpay": unpay,

@@ -32,13 +32,13 @@ def insert_money(books: Books, dossier: Dossier, body: Json, at: float) -> Resul
 def update_buy_sell(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """A bare BuySellBookingServiceData takes the place of the booking with its key."""
     booking = read_buy_sell(dossier, body, books.rules, at=at, replaces=True)
-    return _update(dossier, booking, books.rules, at)
+    return update(dossier, booking, books.rules, at)
 
 
 def update_money(books: Books, dossier: Dossier, body: Json, at: float) -> Result:
     """A bare FinancialDiversBookingServiceData takes the place of the booking with its key."""
     booking = read_money(dossier, body, books.rules, at=at, replaces=True)
-    return _update(dossier, booking, books.rules, at)
+    return update(dossier, booking, books.rules, at)
 
 
 def keep(dossier: Dossier, booking: Booking, at: float) -> None:
@@ -60,7 +60,8 @@ def _insert(dossier: Dossier, booking: Booking, body: Json, at: float) -> Result
     return Result(201)
 
 
-def _update(dossier: Dossier, booking: Booking, rules: Rules, at: float) -> Result:
+def update(dossier: Dossier, booking: Booking, rules: Rules, at: float) -> Result:
+    """Puts a checked booking in the place of the one with its key."""
     earlier = dossier.bookings[booking.key]
     journal = dossier.bookyears[earlier.bookyear].journals[earlier.journal]
     if not period_open(journal, earlier.period, rules):

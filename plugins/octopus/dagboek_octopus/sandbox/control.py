@@ -6,23 +6,35 @@ keyword arguments. The package's page lists them all.
 
 from typing import Any
 
+from dagboek_sdk.sandbox.control_calls import ControlCalls
 from dagboek_sdk.sandbox.faults import Faults
 from dagboek_sdk.sandbox.requests import Requests, utc_text
 
-from . import wire
 from .books import Books
 from .limits import ANSWERS, Limits
-from .wire import Json
+from .wire import Json, Refused
 
 
-class Control:
+class Control(ControlCalls):
     """Everything below `/_sandbox`, by name."""
 
+    looking = ("entries", "ledger", "relations", "requests", "status", "faults", "limits", "clock")
+    doing = (
+        "faults", "clock", "limits", "reset", "dossiers", "logins", "bookyears", "journals", "accounts", "vat_codes",
+        "cost_centres", "book_by_hand", "alter_by_hand", "delete_by_hand", "pay", "unpay",
+    )  # fmt: skip
+    numbers = ("dossier", *ControlCalls.numbers)
+    _books: Books
+
     def __init__(self, books: Books, faults: Faults, limits: Limits, requests: Requests) -> None:
-        self._books = books
-        self._faults = faults
+        super().__init__(books, faults, requests)
         self._limits = limits
-        self._requests = requests
+
+    def refusal(self, error: Exception) -> tuple[int, Json]:
+        """With a code, where Octopus has one."""
+        if isinstance(error, Refused):
+            return error.status, {"error": error.info, "errorCode": error.code}
+        return super().refusal(error)
 
     # --- looking (GET) -----------------------------------------------------------------------------------
 
@@ -39,10 +51,6 @@ class Control:
     def relations(self, dossier: int) -> list[Json]:
         """All relations of a dossier, as on the wire."""
         return [relation.wire() for relation in self._books.dossier(dossier).relations.by_id.values()]
-
-    def requests(self, last: int = 100, operation: str | None = None, dossier: int | None = None) -> Json:
-        """The last calls, and how many there were in all."""
-        return {"total": self._requests.total, "requests": self._requests.last(last, operation, dossier)}
 
     def status(self) -> Json:
         """What this is, dossiers, clock, limits, faults. `booking`: the operation that books a document."""
@@ -66,15 +74,6 @@ class Control:
         }
 
     # --- faults, clock, limits, reset -----------------------------------------------------------------------
-
-    def faults(self, **conditions: Any) -> Json:
-        """Without arguments what is on; with `off` (true or an id) less; with `kind` and conditions one more."""
-        return self._faults.switch(conditions)
-
-    def clock(self, advance_seconds: float = 0) -> Json:
-        """Moves the clock forward."""
-        self._books.clock.advance(float(advance_seconds))
-        return {"now": utc_text(self._books.clock.now())}
 
     def limits(
         self,
@@ -103,11 +102,8 @@ class Control:
 
     def reset(self) -> Json:
         """Books, logins, faults, requests and limits as at the start. Clock and tokens go on."""
-        self._books.reset()
-        self._faults.remove()
-        self._requests.clear()
         self._limits.used.clear()
-        return {}
+        return super().reset()
 
     # --- what a person does -----------------------------------------------------------------------------------
 
@@ -147,6 +143,10 @@ class Control:
             options["relation"] = self._relation_called(dossier, name, client=journal.startswith("V"))
         return self._change("book_by_hand", dossier, {"journal": journal, **options})
 
+    def alter_by_hand(self, dossier: int, **options: Any) -> Json:
+        """A person changes a booking."""
+        return self._change("alter_by_hand", dossier, options)
+
     def delete_by_hand(self, dossier: int, **options: Any) -> Json:
         """A person undoes a booking."""
         return self._change("delete_by_hand", dossier, options)
@@ -176,29 +176,3 @@ class Control:
         }
         made = self._books.apply("upsert_relation", int(dossier), body).value
         return int(made["relationIdentificationServiceData"]["relationKey"]["id"])
-
-
-LOOKING = ("entries", "ledger", "relations", "requests", "status", "faults", "limits", "clock")
-DOING = (
-    "faults", "clock", "limits", "reset", "dossiers", "logins", "bookyears", "journals", "accounts", "vat_codes",
-    "cost_centres", "book_by_hand", "delete_by_hand", "pay", "unpay",
-)  # fmt: skip
-
-_NUMBERS = ("dossier", "bookyear", "last")
-
-
-def run(control: Control, method: str, name: str, query: dict[str, str], raw: bytes) -> tuple[int, bytes]:
-    """Answers a call below `/_sandbox`: status and JSON body."""
-    name = name.replace("-", "_")
-    if name not in (LOOKING if method == "GET" else DOING) or method not in ("GET", "POST"):
-        return 404, wire.dump_exact({"error": f"there is no {method} /_sandbox/{name}"})
-    try:
-        if method == "GET":
-            arguments: Json = {key: int(value) if key in _NUMBERS else value for key, value in query.items()}
-        else:
-            arguments = wire.parse_object(raw) if raw.strip() else {}
-        return 200, wire.dump_exact(getattr(control, name)(**arguments))
-    except wire.Refused as refused:
-        return refused.status, wire.dump_exact({"error": refused.info, "errorCode": refused.code})
-    except (ValueError, KeyError, TypeError, wire.Unreadable) as error:
-        return 400, wire.dump_exact({"error": f"{type(error).__name__}: {error}"})

@@ -1,6 +1,5 @@
 """The sandbox as a running server."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from dagboek_sdk.sandbox.clock import Clock
-from dagboek_sdk.sandbox.exchange import Exchange, Unanswered, html, json_answer
+from dagboek_sdk.sandbox.exchange import Exchange, html, json_answer
 from dagboek_sdk.sandbox.faults import Fault, Faults
 from dagboek_sdk.sandbox.listening import Listening
 from dagboek_sdk.sandbox.requests import Requests
 
-from . import api, control, routes, wire
+from . import api, routes, wire
 from .api import Call, Operation
 from .booking import Rules
 from .books import Books, Change, Start
@@ -26,8 +25,6 @@ from .control import Control
 from .limits import Limits
 from .tokens import Tokens
 from .wire import Json, Refused, Unreadable
-
-logger = logging.getLogger(__name__)
 
 UPDATES = ("updateBuySellBooking", "updateFinancialDiversBooking")
 
@@ -46,6 +43,9 @@ _NOT_FOUND = b"<html><head><title>Error</title></head><body>Not Found</body></ht
 
 class Sandbox(Listening):
     """A running sandbox; made by `start_sandbox`."""
+
+    books: Books
+    control: Control
 
     def __init__(
         self,
@@ -72,9 +72,8 @@ class Sandbox(Listening):
             for row in dossiers or [first]
         ]
         users = users or {str(SAMPLE_CREDENTIALS["user"]): str(SAMPLE_CREDENTIALS["password"])}
-        path = Path(state_file) if state_file is not None else None
         self.clock = Clock()
-        self.books = Books(Start(software_house.lower(), users, rows), self.clock, rules, _all_changes(), path)
+        self.books = Books(Start(software_house.lower(), users, rows), self.clock, rules, _all_changes(), state_file)
         self.tokens = Tokens(self.clock, self.books.secret)
         self.limits = Limits(ZoneInfo(rules.time_zone), limits, str(limit_answer))
         self.faults = Faults(seed, updates=UPDATES)
@@ -93,43 +92,23 @@ class Sandbox(Listening):
         """Where a client is pointed at; ends in /octopus-rest-api/v1."""
         return self.origin + routes.BASE
 
-    def close(self) -> None:
-        """Closes the state file."""
-        self.books.close()
-
     # --- a call ----------------------------------------------------------------------------------------------
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers a call, of the API or below `/_sandbox`."""
-        path, _, query_text = request.raw_path.partition("?")
-        try:
-            raw = await request.read() if request.body_exists else b""
-        except ConnectionError:  # the caller left in the middle
-            return Unanswered()
-        if path.startswith("/_sandbox"):
-            query = dict(parse_qsl(query_text, keep_blank_values=True))
-            status, body = control.run(self.control, request.method, path[10:], query, raw)
-            return json_answer(status, body)
+    async def answer(self, request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> web.StreamResponse:
+        """Answers a call of the API."""
         if not path.startswith(routes.BASE):
             return html(404, _NOT_FOUND)
-        return await _Call(self, request, path[len(routes.BASE) :], query_text, raw).run()
+        return await _Call(self, request, unquote(path[len(routes.BASE) :]), query_text, raw).run()
 
 
 class _Call(Exchange):
     """One call of the API."""
 
+    sandbox: Sandbox
+    dossier: int | None
+
     def __init__(self, sandbox: Sandbox, request: web.BaseRequest, path: str, query_text: str, raw: bytes) -> None:
-        super().__init__(
-            request,
-            raw,
-            faults=sandbox.faults,
-            requests=sandbox.requests,
-            clock=sandbox.clock,
-            stopping=sandbox.stopping,
-        )
-        self.sandbox = sandbox
-        self.path = unquote(path) if "%" in path else path
-        self.query_text = query_text
+        super().__init__(sandbox, request, path, query_text, raw)
         self._known: Operation | None = None
         self._changing: tuple[str, ...] = ()
 
@@ -143,7 +122,7 @@ class _Call(Exchange):
             self.dossier, self._changing = _number(self._changing[0]), self._changing[1:]
         return None
 
-    def execute(self) -> web.Response:
+    def perform(self) -> web.Response:
         """Does what the call asks for."""
         operation = self._known
         assert operation is not None
@@ -164,10 +143,6 @@ class _Call(Exchange):
             return self._refusal(refused, call.language)
         except Unreadable:
             return html(500, _SERVER_ERROR)
-        except Exception:
-            # A fault of the sandbox itself: it must not pass for an answer of the tool.
-            logger.exception("the sandbox failed in %s", operation.name)
-            return html(500, b"<html><body>The sandbox itself failed: see its log</body></html>")
         if value is None:
             return web.Response(status=status)
         if isinstance(value, str):

@@ -224,21 +224,3 @@ def _wire_value(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     return value
-
-
-def exact(value: Any) -> Any:
-    """The value for `/_sandbox` answers: amounts as exact text ("121.00"), dates and times as text."""
-    if isinstance(value, dict):
-        return {str(name): exact(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [exact(item) for item in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return value
-
-
-def dump_exact(value: Any) -> bytes:
-    """JSON of `exact`."""
-    return _encode(exact(value)).encode()

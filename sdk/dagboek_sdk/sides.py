@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from dagboek_schemas.documents import Party
 from dagboek_schemas.identity import normal_number, normal_text
+
 from dagboek_sdk.source import EntityRef
 
 Numbers = dict[str, set[str]]
