@@ -1,0 +1,1 @@
+"""Yuki (Netherlands and Belgium), and a sandbox that behaves as it does."""
