@@ -24,6 +24,7 @@ PARTS = (
             "pushing.py",
             "deciding.py",
             "attempting.py",
+            "batching.py",
             "sending.py",
             "outcomes.py",
             "item_task.py",

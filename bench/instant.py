@@ -50,7 +50,7 @@ class InstantTool(AccountingPlugin):
         return [Administration(str(number), f"Books {number}") for number in range(2000)]
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
         return ()
 
     async def lists(self) -> Lists:

@@ -44,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="where Kafka and PostgreSQL for the tests come from (default: embedded)",
     )
+    parser.addoption("--pictures", action="store_true", help="take the pictures of the guide for bookkeepers anew")
     parser.addoption(
         "--seeds", type=int, default=2000, help="seeds of the simulation, as far as a minute goes (default: 2000)"
     )

@@ -207,7 +207,7 @@ class ConsentTool(OAuthPlugin):
         return [Administration(str(row["code"]), row["name"]) for row in rows]
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
         """None."""
         return ()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID, uuid4
 
 from dagboek.database import Jsonb
@@ -14,8 +14,9 @@ from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.documents import Document, Party
 from dagboek_schemas.events import ItemReady
 from dagboek_schemas.revision import document_revision, party_revision
+from dagboek_schemas.statuses import Component
 from dagboek_schemas.topics import Topic
-from dagboek_sdk.accounting import Settling
+from dagboek_sdk.accounting import About, Settling
 from dagboek_sdk.attempt import Attempt, Booked, Booking, Candidate, Resolution
 from dagboek_sdk.settings import ConnectionSettings
 from dagboek_workers.circuit import APART, Circuit
@@ -45,6 +46,13 @@ class Producer:
         return [dict(record.headers)["ce_type"].decode() for topic, record in self.sent if topic is Topic.RESULTS]
 
 
+class AboutTool(SimpleNamespace):
+    """What a tool says of itself, for tests to change."""
+
+    component_settling: ClassVar[dict[Component, Settling]] = {}
+    settling_of = About.settling_of
+
+
 class Tool:
     """Takes a number once, as Octopus does, and books everything. Tests change what they are about."""
 
@@ -53,10 +61,12 @@ class Tool:
     settle_seconds = 30.0
 
     def __init__(self, **about: Any) -> None:
-        self.about = SimpleNamespace(
+        self.about = AboutTool(
             **{
                 "name": "x",
                 "title": "X",
+                "batch_size": 1,
+                "batch_bytes": 4_000_000,
                 "updates_parties": True,
                 "updates_documents": True,
                 "attachments": False,
@@ -125,6 +135,7 @@ class Loop:
         plugins.validate_document = plugins.validate_party = lambda *_: []  # type: ignore[method-assign,assignment]
         self.parts = SimpleNamespace(plugins=plugins)
         self._tool = tool
+        self.batch_size = tool.about.batch_size if isinstance(tool, Tool) else 1
 
     @asynccontextmanager
     async def slot(self, _: UUID) -> AsyncIterator[None]:

@@ -155,3 +155,19 @@ async def test_a_night_with_nothing_to_do_calls_nobody_but_for_what_is_not_paid(
     found = json.loads(done.stdout)
     assert (found["success"], found["items"], found["document_records"]) == (12, 3, 3)
     assert 3 <= found["sandbox_calls"] <= 3 * 8
+
+
+async def test_every_page_and_list_answers_and_is_timed(services: Services) -> None:
+    sizes = ["--connections", "40", "--documents", "800", "--tenants", "4", "--issues", "60", "--rounds", "1"]
+    command = [sys.executable, str(COMPARE.with_name("pages.py")), *sizes, "--json"]
+    environment = {
+        **os.environ,
+        "DAGBOEK_KAFKA_BOOTSTRAP": services.kafka_bootstrap,
+        "DAGBOEK_DATABASE_URL": services.database_url,
+    }
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=environment)
+    assert done.returncode in (0, 1), done.stderr  # 1: something was slow, which is not looked at here
+    found = json.loads(done.stdout)["pages"]
+    addresses = {row["address"] for row in found if row["tenant"] == "t1"}
+    assert {"/", "/runs", "/documents?search=janss", "/people", "/api/v1/connections"} <= addresses
+    assert all(row["statements"] for row in found)

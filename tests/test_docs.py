@@ -13,11 +13,12 @@ import threading
 import tomllib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any
+from uuid import UUID
 
 import pytest
 from aiohttp import web
@@ -28,6 +29,7 @@ from dagboek.embedded import Services
 from dagboek.matching import Likeness, match
 from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
+from dagboek.webhooks.signing import new_secret, signed_headers
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.events import MODELS, ItemOutcome
@@ -42,8 +44,10 @@ from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, 
 from end_to_end.harness import installation, octopus, write_files
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md"])
+GUIDE = ROOT / "core" / "dagboek" / "console" / "guide" / "bookkeeper.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "deploy" / "README.md", GUIDE])
 CONSUME = ROOT / "docs" / "guides" / "consume.md"
+WEBHOOKS = ROOT / "docs" / "guides" / "webhooks.md"
 
 BOOKED, SKIPPED = "dagboek.document.booked.v1", "dagboek.document.skipped.v1"
 
@@ -205,6 +209,25 @@ def test_every_type_of_event_is_told_of() -> None:
     assert told == list(MODELS)
 
 
+# webhooks.md
+
+
+def test_who_receives_a_webhook_checks_it_as_the_page_says() -> None:
+    verified = executed(WEBHOOKS, "verify")["verified"]
+    secret, other = new_secret(), new_secret()
+    body = b'{"type":"dagboek.run.finished.v1"}'
+    headers = signed_headers(UUID(int=7), clock.now(), body, [other, secret])
+    assert verified(secret, headers, body) == {"type": "dagboek.run.finished.v1"}
+    for wrong in (
+        {"secret": new_secret()},
+        {"body": body + b" "},
+        {"headers": {**headers, "webhook-id": str(UUID(int=8))}},
+        {"headers": signed_headers(UUID(int=7), clock.now() - timedelta(minutes=6), body, [secret])},
+    ):
+        with pytest.raises(ValueError, match=r"signature|too old"):
+            verified(**{"secret": secret, "headers": headers, "body": body, **wrong})
+
+
 # all pages
 
 
@@ -227,7 +250,9 @@ def test_commands_and_settings_are_there(page: Path) -> None:
     for command in re.findall(r"(?:^|[\s`])dagboek ([a-z]+)", code):
         assert command in (*COMMANDS, "worker"), f"{page.name}: dagboek {command}"
     for name in re.findall(r"\bDAGBOEK_([A-Z][A-Z_]+)\b", text):
-        known = name == "SETTINGS" or name.lower() in Settings.model_fields or name.startswith(("OCTOPUS", "EXACT"))
+        known = (
+            name == "SETTINGS" or name.lower() in Settings.model_fields or name.startswith(("OCTOPUS", "EXACT", "YUKI"))
+        )
         assert known, f"{page.name}: DAGBOEK_{name}"
 
 

@@ -5,16 +5,19 @@ from uuid import UUID
 from dagboek_sdk.accounting import Administration
 
 from dagboek.database import Connection, Database
+from dagboek.reasons import Refusal
 
 
-class BelongsToAnother(Exception):
+class BelongsToAnother(Refusal):
     """The books are connected under another tenant. The text says what to do; it does not name that tenant."""
 
-    def __init__(self, chosen: Administration) -> None:
+    def __init__(self, plugin: str, chosen: Administration) -> None:
         super().__init__(
             f"{chosen.name} ({chosen.id}) is connected under another tenant already. Two tenants that write into the "
             "same books would book everything twice. Use that tenant, or ask an operator to allow it: "
-            "dagboek connection share"
+            f"dagboek connection share {plugin} {chosen.id}",
+            "books_elsewhere",
+            books=chosen.name,
         )
 
 
@@ -26,9 +29,9 @@ async def find_or_create(
     An insert that loses to another process raises UniqueViolation.
     """
     found = await connection.execute(
-        """UPDATE administration SET name = %s
+        """UPDATE administration SET name = %s, domain = %s
            WHERE tenant_id = %s AND plugin = %s AND host = %s AND tool_id = %s RETURNING id""",
-        (chosen.name, tenant_id, plugin, host, chosen.id),
+        (chosen.name, chosen.domain, tenant_id, plugin, host, chosen.id),
     )
     if row := await found.fetchone():
         return UUID(str(row["id"]))
@@ -40,11 +43,11 @@ async def find_or_create(
     other = await others.fetchone()
     assert other is not None
     if not other["shared"]:
-        raise BelongsToAnother(chosen)
+        raise BelongsToAnother(plugin, chosen)
     made = await connection.execute(
-        """INSERT INTO administration (tenant_id, plugin, host, tool_id, name, shared)
-           VALUES (%s, %s, %s, %s, %s, %s) RETURNING id""",
-        (tenant_id, plugin, host, chosen.id, chosen.name, other["number"] > 0),
+        """INSERT INTO administration (tenant_id, plugin, host, tool_id, name, domain, shared)
+           VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id""",
+        (tenant_id, plugin, host, chosen.id, chosen.name, chosen.domain, other["number"] > 0),
     )
     created = await made.fetchone()
     assert created is not None

@@ -40,7 +40,7 @@ AT_ONCE = 16
 """Connections that are looked after at the same time."""
 NOT_BOOKED_YET = timedelta(seconds=3)
 NOT_BOOKED = timedelta(hours=1)
-"""Its own next intent brings it back at once."""
+"""The longest wait for what may never be booked; short at first, as its intent may be about to be written."""
 RETRY = timedelta(minutes=1)
 LONGEST = timedelta(hours=12)
 GIVE_UP = 20
@@ -55,12 +55,13 @@ async def remember(db: Database, link_id: int, source_id: UUID, entity_id: UUID,
     await db.run(
         """INSERT INTO attaching (link_id, source_id, entity_id, files) VALUES (%s, %s, %s, %s)
            ON CONFLICT (link_id) DO UPDATE SET files = excluded.files, source_id = excluded.source_id,
-               entity_id = excluded.entity_id, due = greatest(clock_timestamp(), CASE WHEN attaching.attempt > 0
+               entity_id = excluded.entity_id, due = greatest(clock_timestamp() + %s, CASE WHEN attaching.attempt > 0
                                                               THEN attaching.due END)""",
         link_id,
         source_id,
         entity_id,
         Jsonb(named),
+        NOT_BOOKED_YET,
     )
 
 
@@ -92,13 +93,13 @@ class Attacher:
     async def _put_off(self) -> None:
         """What is not booked, or has no connection to go through, is not looked at each time."""
         await self.db.run(
-            """UPDATE attaching a SET due = clock_timestamp() + CASE l.state WHEN 'intent' THEN %s ELSE %s END
+            """UPDATE attaching a SET due = clock_timestamp() + CASE l.state WHEN 'intent' THEN %(soon)s
+                   ELSE least(greatest(clock_timestamp() - a.made_at, %(soon)s), %(late)s) END
                FROM link l WHERE l.id = a.link_id AND a.due < clock_timestamp()
                  AND (l.state <> 'booked' OR l.entry_id IS NULL OR NOT l.current
                       OR NOT EXISTS (SELECT 1 FROM connection c WHERE c.administration_id = l.administration_id
                                      AND c.deleted_at IS NULL AND c.state <> 'reconnect'))""",
-            NOT_BOOKED_YET,
-            NOT_BOOKED,
+            {"soon": NOT_BOOKED_YET, "late": NOT_BOOKED},
         )
 
     async def _look_after(self, connection_id: UUID, due: Sequence[Row]) -> None:
@@ -157,7 +158,7 @@ class Attacher:
         issues: list[Issue] = []
         if source is None or entity is None:
             return (), [_left_out(row, one) for one in row["files"]]
-        async with reading(self.plugins, source, entity) as reader:
+        async with reading(self.db, self.plugins, source, entity) as reader:
             for one in row["files"]:
                 content = await _content(reader, one["ref"])
                 if content is None:

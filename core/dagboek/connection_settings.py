@@ -1,11 +1,14 @@
 """Whether the settings of a connection fit the tool's look-up lists, and whether anything is missing still."""
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dagboek_sdk.accounting import About, Lists, Row
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side
+
+from dagboek.reasons import Reason
 
 _SIDES = (("sales", "sales"), ("purchases", "purchase"))
 """Name of the settings, and the word for it in the kinds of journals and VAT codes."""
@@ -19,6 +22,13 @@ class Problem:
 
     field: str
     message: str
+    key: str
+    facts: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def reason(self) -> Reason:
+        """The same, for a page in the reader's language."""
+        return Reason(self.message, self.key, self.facts, self.field)
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
@@ -51,9 +61,9 @@ def unfinished(settings: ConnectionSettings, about: About) -> list[Problem]:
     chosen = [(name, side) for name, side in (("sales", settings.sales), ("purchases", settings.purchases))]
     chosen = [(name, side) for name, side in chosen if side.invoice_journal or side.credit_note_journal]
     if not chosen:
-        return [Problem("sales.invoice_journal", "choose the journals of sales, of purchases, or of both")]
+        return [Problem("sales.invoice_journal", "choose the journals of sales, of purchases, or of both", "journals")]
     return [
-        Problem(f"{name}.{field}", "choose a journal; without one these documents are skipped")
+        Problem(f"{name}.{field}", "choose a journal; without one these documents are skipped", "journal")
         for name, side in chosen
         for field in ("invoice_journal", "credit_note_journal")
         if not getattr(side, field)
@@ -62,10 +72,12 @@ def unfinished(settings: ConnectionSettings, about: About) -> list[Problem]:
 
 def _general(settings: ConnectionSettings, lists: Lists) -> Iterator[Problem]:
     if len(settings.country) != 2 or not settings.country.isalpha() or not settings.country.isupper():
-        yield Problem("country", f"{settings.country!r} is no country code of two capital letters, such as BE")
+        yield Problem(
+            "country", f"{settings.country!r} is no country code of two capital letters, such as BE", "country"
+        )
     for currency, rate in settings.exchange_rates.items():
         if rate <= 0:
-            yield Problem(f"exchange_rates.{currency}", "an exchange rate must be more than zero")
+            yield Problem(f"exchange_rates.{currency}", "an exchange rate must be more than zero", "exchange_rate")
     for at, term in enumerate(settings.payment_terms):
         yield from _known(f"payment_terms[{at}]", "payment term", term.code, lists.get("payment_terms"))
 
@@ -74,7 +86,12 @@ def _side(name: str, word: str, side: Side, lists: Lists, about: About) -> Itera
     for kind in ("invoice", "credit_note"):
         code = getattr(side, f"{kind}_journal")
         if code and not about.has_journals:
-            yield Problem(f"{name}.{kind}_journal", f"{about.title} has no journals to choose; leave it out")
+            yield Problem(
+                f"{name}.{kind}_journal",
+                f"{about.title} has no journals to choose; leave it out",
+                "no_journals",
+                {"tool": about.title},
+            )
         elif code:
             kinds = {word, f"{word}_{kind}"}
             yield from _known(f"{name}.{kind}_journal", "journal", code, lists.get("journals"), kinds)
@@ -101,11 +118,18 @@ def _known(
     same = [row for row in rows if row.code == code]
     if not same:
         choices = _choices(fitting if kinds is not None else _nearest(without_headings(fitting), code))
-        yield Problem(field, f"the tool has no {what} {code}; it has {choices}. Add it there, or choose another")
+        text = f"the tool has no {what} {code}; it has {choices}. Add it there, or choose another"
+        yield Problem(field, text, "not_in_tool", {"what": _key(what), "code": code})
     elif not (right := [row for row in fitting if row.code == code]):
-        yield Problem(field, f"{what} {code} ({same[0].name}) is for {same[0].kind}; choose one of {_choices(fitting)}")
+        text = f"{what} {code} ({same[0].name}) is for {same[0].kind}; choose one of {_choices(fitting)}"
+        yield Problem(field, text, "other_kind", {"what": _key(what), "code": code, "name": same[0].name})
     elif not any(row.active for row in right):
-        yield Problem(field, f"{what} {code} ({right[0].name}) is closed or inactive in the tool; choose another")
+        text = f"{what} {code} ({right[0].name}) is closed or inactive in the tool; choose another"
+        yield Problem(field, text, "closed_in_tool", {"what": _key(what), "code": code, "name": right[0].name})
+
+
+def _key(what: str) -> str:
+    return what.lower().replace(" ", "_")
 
 
 def _nearest(rows: Sequence[Row], code: str) -> list[Row]:
@@ -121,4 +145,6 @@ def _choices(rows: Iterable[Row], shown: int = 8) -> str:
 def _twice(field: str, keys: list[object]) -> Iterator[Problem]:
     for at, key in enumerate(keys):
         if key in keys[:at]:
-            yield Problem(f"{field}[{at}]", f"says again what row {keys.index(key)} says; keep one of them")
+            yield Problem(
+                f"{field}[{at}]", f"says again what row {keys.index(key)} says; keep one of them", "row_twice"
+            )

@@ -29,7 +29,8 @@ from dagboek.connection_settings import Problem, faults, unfinished
 from dagboek.consent import Consenting
 from dagboek.database import Connection, Database, Jsonb
 from dagboek.logins import HeldSecrets, LoginProblem, LoginSecrets
-from dagboek.permits import RowPermits
+from dagboek.permits import CallsLeft, RowPermits
+from dagboek.permits import calls_left as permits_left
 from dagboek.plugins import Plugins, UnknownPlugin
 from dagboek.tenants import Unusable
 from dagboek.vault import Vault, VaultError
@@ -47,6 +48,10 @@ class State(StrEnum):
 
 class ConnectionProblem(Unusable):
     """A connection cannot be set up, found or used. The text says why and what to do."""
+
+
+class UnknownConnection(ConnectionProblem):
+    """There is no such connection, or it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ class ConnectionRow:
     """The tool's own id of the books; empty while none is chosen."""
     deleted: bool
     next_run_at: datetime | None
-    """When the next automatic run is due (UTC)."""
+    """When the next automatic run is due (UTC). None also while the connection waits for a person."""
     broken: Issue | None
     """Why its login must be made again."""
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +118,24 @@ class OpenedTools:
             await tool.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The administration of a connection: ours, the tool's own id, and the tool's id of its domain."""
+
+    id: UUID | None
+    tool_id: str
+    domain: str
+
+
+NO_BOOKS: Final = Books(None, "", "")
+"""While none is chosen."""
+
 _COLUMNS: Final = """
     c.id, c.tenant_id, t.name AS tenant_name, c.entity_id, e.name AS entity_name, c.login_id, c.plugin,
     coalesce(nullif(l.user_name, ''), l.tool_user) AS tool_user, l.broken_issue AS broken,
     c.state, c.settings, c.administration_id, coalesce(a.name, '') AS administration_name, coalesce(a.host, '') AS host,
-    coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted, c.next_run_at
+    coalesce(a.tool_id, '') AS tool_id, c.deleted_at IS NOT NULL AS deleted, c.created_at,
+    CASE WHEN c.state = 'connected' THEN c.next_run_at END AS next_run_at
 """
 
 _TABLES: Final = """
@@ -139,11 +158,12 @@ async def try_login(
     tool_class = plugins.tool(plugin)
     settings = logins.check_settings(tool_class.about.settings, given, tool_class.about.title)
     held, identity = HeldSecrets(), None
-    tool = _made(db, tool_class, settings, "", held)
+    tool = _made(db, tool_class, settings, NO_BOOKS, held)
     try:
         if isinstance(tool, OAuthPlugin):
             if consent is None:
-                raise ConnectionProblem(f"{tool.about.title} is connected by a person's consent in a browser.")
+                text = f"{tool.about.title} is connected by a person's consent in a browser."
+                raise ConnectionProblem(text, "consent_needed", tool=tool.about.title)
             given_consent = await consent(tool.tokens.oauth)
             await tool.tokens.exchange(given_consent.code, given_consent.redirect_uri)
             identity = await tool.identity()
@@ -165,7 +185,7 @@ async def try_again(
     login_id = await logins.usable_login(db, vault, tenant_id, plugin, settings)
     if login_id is None:
         return None
-    tool = _made(db, tool_class, settings, "", LoginSecrets(db, vault, login_id), login_id)
+    tool = _made(db, tool_class, settings, NO_BOOKS, LoginSecrets(db, vault, login_id), login_id)
     try:
         return Tried(plugin, settings, await tool.administrations(), HeldSecrets(), login_id=login_id)
     except LoginBroken:
@@ -221,7 +241,8 @@ async def choose_administration(
     """
     row = await find(db, connection_id)
     if chosen.disabled:
-        raise ConnectionProblem(f"{chosen.name} ({chosen.id}) is disabled in the tool. Choose another administration.")
+        text = f"{chosen.name} ({chosen.id}) is disabled in the tool. Choose another administration."
+        raise ConnectionProblem(text, "books_disabled", books=chosen.name)
     host = await _host(db, plugins, vault, row)
     countries = plugins.tool(row.plugin).about.countries
     country = chosen.country or (next(iter(countries)) if len(countries) == 1 else None)
@@ -232,26 +253,45 @@ async def choose_administration(
             )
             connection_id = await _tied(connection, row, administration_id, country, chosen.currency)
     except psycopg.errors.UniqueViolation as raced:
-        raise ConnectionProblem(f"{chosen.name} is being connected by somebody else right now. Try again.") from raced
+        text = f"{chosen.name} is being connected by somebody else right now. Try again."
+        raise ConnectionProblem(text, "books_being_connected", books=chosen.name) from raced
     except administrations.BelongsToAnother as taken:
-        raise ConnectionProblem(str(taken)) from taken
+        raise ConnectionProblem.because(taken) from taken
     return await find(db, connection_id)
 
 
+class Changed(ConnectionProblem):
+    """Somebody else has changed the settings meanwhile."""
+
+
 async def save_settings(
-    db: Database, plugins: Plugins, connection_id: UUID, settings: ConnectionSettings
+    db: Database,
+    plugins: Plugins,
+    connection_id: UUID,
+    settings: ConnectionSettings,
+    *,
+    tenant_id: UUID | None = None,
+    seen: ConnectionSettings | None = None,
 ) -> list[Problem]:
     """Checks the settings against the tool's lists and stores them if there is nothing wrong; else what is wrong.
 
-    The connection becomes `connected` when nothing is missing. NoContext while the lists were never read.
+    The connection becomes `connected` when nothing is missing. NoContext while the lists were never read; Changed when
+    the settings are not those any more that were `seen`.
     """
-    row = await find(db, connection_id)
+    row = await find(db, connection_id, tenant_id)
     about = plugins.tool(row.plugin).about
     _, context = await contexts.current(db, connection_id)
     if problems := faults(settings, context.lists, about):
         return problems
     state = State.CONFIGURATION_NEEDED if unfinished(settings, about) else State.CONNECTED
     async with db.transaction() as connection:
+        if seen is not None:
+            held = await connection.execute(
+                "SELECT settings FROM connection WHERE id = %s FOR UPDATE", (connection_id,)
+            )
+            stored = await held.fetchone()
+            if stored is None or ConnectionSettings.model_validate(stored["settings"]) != seen:
+                raise Changed("The settings were changed meanwhile by somebody else. Read them again.", "changed")
         await connection.execute(
             """UPDATE connection SET settings = %s, state = CASE WHEN state = 'reconnect' THEN state ELSE %s END,
                       next_run_at = CASE WHEN %s THEN next_run_at END
@@ -286,7 +326,8 @@ async def delete_connection(db: Database, connection_id: UUID, tenant_id: UUID |
         if busy := await found.fetchone():
             raise ConnectionProblem(
                 f"Run {busy['id']} of this connection has not ended. Wait for it, or cancel it first: "
-                f"dagboek cancel {busy['id']}"
+                f"dagboek cancel {busy['id']}",
+                "run_open",
             )
         await connection.execute(
             "UPDATE connection SET deleted_at = now(), next_run_at = NULL WHERE id = %s", (connection_id,)
@@ -303,7 +344,7 @@ async def _begun(db: Database, tenant_id: UUID, entity_id: UUID, login_id: UUID,
             "SELECT 1 FROM entity WHERE id = %s AND tenant_id = %s FOR UPDATE", (entity_id, tenant_id)
         )
         if await entity.fetchone() is None:
-            raise ConnectionProblem(f"The tenant has no entity {entity_id}.")
+            raise ConnectionProblem(f"The tenant has no entity {entity_id}.", "not_found")
         found = await connection.execute(
             """UPDATE connection SET login_id = %s WHERE id = (
                    SELECT id FROM connection WHERE entity_id = %s AND plugin = %s AND administration_id IS NULL
@@ -341,7 +382,10 @@ async def _tied(
     if row.administration_id is not None:
         raise ConnectionProblem(
             f"This connection writes to {row.administration_name} already, and its history stays there. "
-            f"Connect {row.entity_name} once more to use other books."
+            f"Connect {row.entity_name} once more to use other books.",
+            "books_stay",
+            books=row.administration_name,
+            company=row.entity_name,
         )
     await connection.execute(
         """UPDATE connection c SET administration_id = %s, state = 'configuration_needed',
@@ -408,10 +452,12 @@ async def find(db: Database, connection_id: UUID, tenant_id: UUID | None = None)
         tenant_id,
     )
     if found is None:
-        raise ConnectionProblem(f"There is no connection {connection_id}. `dagboek connection list` shows all.")
+        text = f"There is no connection {connection_id}. `dagboek connection list` shows all."
+        raise UnknownConnection(text, "not_found")
     row = _row(found)
     if row.deleted:
-        raise ConnectionProblem(f"Connection {connection_id} was deleted. Connect {row.entity_name} again to go on.")
+        text = f"Connection {connection_id} was deleted. Connect {row.entity_name} again to go on."
+        raise UnknownConnection(text, "connection_deleted", company=row.entity_name)
     return row
 
 
@@ -421,6 +467,41 @@ async def listed(db: Database, tenant_id: UUID | None = None) -> list[Connection
         f"""SELECT {_COLUMNS} FROM {_TABLES} WHERE c.deleted_at IS NULL AND coalesce(c.tenant_id = %s, true)
             ORDER BY t.name, e.name, c.plugin, a.name, c.created_at""",
         tenant_id,
+    )
+    return [_row(row) for row in rows]
+
+
+async def page(
+    db: Database,
+    tenant_id: UUID,
+    *,
+    entity_id: UUID | None = None,
+    state: State | None = None,
+    search: str | None = None,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> list[ConnectionRow]:
+    """Connections of a tenant that are not deleted, oldest first, that come after the one made then.
+
+    `search`: those whose entity or books have this in their name.
+    """
+    rows = await db.all(
+        f"""SELECT {_COLUMNS} FROM {_TABLES} WHERE c.deleted_at IS NULL AND c.tenant_id = %(tenant)s
+              AND (%(entity)s::uuid IS NULL OR c.entity_id = %(entity)s)
+              AND (%(state)s::text IS NULL OR c.state = %(state)s)
+              AND (%(search)s::text IS NULL OR strpos(lower(e.name), lower(%(search)s)) > 0
+                   OR strpos(lower(a.name), lower(%(search)s)) > 0)
+              AND (%(at)s::timestamptz IS NULL OR (c.created_at, c.id) > (%(at)s, %(id)s::uuid))
+            ORDER BY c.created_at, c.id LIMIT %(limit)s""",
+        {
+            "tenant": tenant_id,
+            "search": search,
+            "entity": entity_id,
+            "state": state,
+            "at": after[0] if after else None,
+            "id": after[1] if after else None,
+            "limit": limit,
+        },
     )
     return [_row(row) for row in rows]
 
@@ -459,7 +540,8 @@ async def open_tools(
     """Plugin objects of many connections, with one query. One that cannot be made does not hold up the others."""
     wanted = list(connection_ids)
     rows = await db.all(
-        """SELECT c.id, c.plugin, c.login_id, c.deleted_at, l.settings, coalesce(a.tool_id, '') AS tool_id
+        """SELECT c.id, c.plugin, c.login_id, c.deleted_at, l.settings, coalesce(a.tool_id, '') AS tool_id,
+                  coalesce(a.domain, '') AS domain, a.id AS administration_id
            FROM connection c JOIN login l ON l.id = c.login_id
            LEFT JOIN administration a ON a.id = c.administration_id WHERE c.id = ANY(%s)""",
         wanted,
@@ -471,8 +553,22 @@ async def open_tools(
         except ConnectionProblem as problem:
             opened.unusable[row["id"]] = problem
     for missing in set(wanted) - {row["id"] for row in rows}:
-        opened.unusable[missing] = ConnectionProblem(f"There is no connection {missing}.")
+        opened.unusable[missing] = ConnectionProblem(f"There is no connection {missing}.", "not_found")
     return opened
+
+
+async def calls_left(
+    db: Database, plugins: Plugins, vault: Vault, connection_ids: Iterable[UUID]
+) -> dict[UUID, list[CallsLeft]]:
+    """What is left of the day's calls of each connection that can be opened."""
+    opened = await open_tools(db, plugins, vault, connection_ids)
+    try:
+        permits = {one: tool.link.permits for one, tool in opened.tools.items()}
+        return await permits_left(
+            db, {one: own.of_a_day for one, own in permits.items() if isinstance(own, RowPermits)}
+        )
+    finally:
+        await opened.close()
 
 
 def _opened(
@@ -484,25 +580,29 @@ def _opened(
     record: Recorder | None,
 ) -> AccountingPlugin:
     if row["deleted_at"]:
-        raise ConnectionProblem(f"Connection {row['id']} was deleted.")
+        raise ConnectionProblem(f"Connection {row['id']} was deleted.", "not_found")
     try:
         tool_class = plugins.tool(row["plugin"])
         settings = logins.opened(vault, tool_class.about.settings, row["settings"], tool_class.about.title)
         service = f"{row['plugin']} {logins.host_of(settings)}"
         secrets = LoginSecrets(db, vault, row["login_id"], service)
         login_id = row["login_id"]
-        return _made(db, tool_class, settings, row["tool_id"], secrets, login_id, session=session, record=record)
-    except (UnknownPlugin, LoginProblem, VaultError) as problem:
-        raise ConnectionProblem(str(problem)) from problem
+        books = Books(row["administration_id"], row["tool_id"], row["domain"])
+        return _made(db, tool_class, settings, books, secrets, login_id, session=session, record=record)
+    except (UnknownPlugin, LoginProblem) as problem:
+        raise ConnectionProblem.because(problem) from problem
+    except VaultError as problem:
+        raise ConnectionProblem(str(problem), "login_unreadable") from problem
     except Exception as bug:
-        raise ConnectionProblem(f"{row['plugin']} cannot be opened: {type(bug).__name__} in the plugin.") from bug
+        text = f"{row['plugin']} cannot be opened: {type(bug).__name__} in the plugin."
+        raise ConnectionProblem(text, "plugin_broken", plugin=row["plugin"]) from bug
 
 
 def _made(
     db: Database,
     tool_class: type[AccountingPlugin],
     settings: BaseModel,
-    tool_id: str,
+    books: "Books",
     secrets: Secrets,
     login_id: UUID | None = None,
     *,
@@ -512,15 +612,16 @@ def _made(
     # A limit of calls for tokens is one of each login, which the plugin does not know; one that is tried has none yet.
     limits = [
         replace(limit, key=f"{limit.key}:{login_id}") if limit.group == TOKENS else limit
-        for limit in tool_class.limits(settings, tool_id)
+        for limit in tool_class.limits(settings, books.tool_id, books.domain)
         if limit.group != TOKENS or login_id is not None
     ]
     return tool_class(
         Link(
             settings=settings,
-            administration=tool_id,
+            administration=books.tool_id,
+            domain=books.domain,
             secrets=secrets,
-            permits=RowPermits(db, limits),
+            permits=RowPermits(db, limits, books.id),
             client_options={
                 "session": session,
                 "record": record,

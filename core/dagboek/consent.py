@@ -18,6 +18,7 @@ from aiohttp import web
 from dagboek_sdk.oauth import OAuth
 
 from dagboek.consent_page import Outcome, consent_page
+from dagboek.reasons import COMMAND_LINE
 from dagboek.tenants import Unusable
 
 SECONDS: Final = 600.0
@@ -56,7 +57,8 @@ async def in_browser(oauth: OAuth, show: Callable[[str], None], seconds: float =
             async with asyncio.timeout(seconds):
                 return await answer
         except TimeoutError:
-            raise NoConsent(f"Nobody consented within {seconds / 60:.0f} minutes. Try again.") from None
+            text = f"Nobody consented within {seconds / 60:.0f} minutes. Try again."
+            raise NoConsent(text, COMMAND_LINE) from None
 
 
 async def pasted(oauth: OAuth, show: Callable[[str], None], ask: Callable[[], str]) -> Consent:
@@ -69,7 +71,7 @@ async def pasted(oauth: OAuth, show: Callable[[str], None], ask: Callable[[], st
 async def of_sandbox(oauth: OAuth, user: str | None = None) -> Consent:
     """That of a server on this machine which asks nobody, or of its `user`, who fills in its page. NoConsent."""
     if urlsplit(oauth.authorise_url).hostname not in _LOOPBACK:
-        raise NoConsent("Only a sandbox on this machine consents by itself.")
+        raise NoConsent("Only a sandbox on this machine consents by itself.", COMMAND_LINE)
     state, redirect_uri = secrets.token_urlsafe(32), oauth.redirect_uri or f"http://127.0.0.1{PATH}"
     method, form = ("GET", None) if user is None else ("POST", {"user": user, "answer": "consent"})
     async with (
@@ -91,14 +93,15 @@ def read_answer(address: str, state: str, redirect_uri: str) -> Consent:
     if not hmac.compare_digest(found.get("state", "").encode(), state.encode()):
         raise NotOurs(
             "This is no answer to the question that was asked here: it may be an older one, or somebody else's. Take "
-            "the whole address that the browser is at after the consent."
+            "the whole address that the browser is at after the consent.",
+            "consent_other",
         )
     if "error" in found:
         denied = found["error"] == "access_denied"
         why = "The user did not consent" if denied else "The tool refused to ask the user"
-        raise NoConsent(f"{why}. Nothing was stored.")
+        raise NoConsent(f"{why}. Nothing was stored.", "consent_denied" if denied else "consent_unasked")
     if not found.get("code"):
-        raise NoConsent("The tool sent back no code. Try again.")
+        raise NoConsent("The tool sent back no code. Try again.", "consent_no_code")
     return Consent(found["code"], redirect_uri)
 
 
@@ -132,7 +135,8 @@ async def _listening(wanted: str, state: str, answer: "asyncio.Future[Consent]")
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError as taken:
             raise NoConsent(
-                f"The answer cannot be taken at {wanted}: {taken.strerror}. Free that port first."
+                f"The answer cannot be taken at {wanted}: {taken.strerror}. Free that port first.",
+                COMMAND_LINE,
             ) from None
         redirect_uri = wanted or f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
         yield redirect_uri

@@ -25,6 +25,9 @@ from dagboek.tenants import Unusable
 REFERENCE: Final = "Dagboek"
 """Our mark, put where a tool keeps free text."""
 
+FRESH: Final = timedelta(hours=1)
+"""Lists that were read within that time need not be read again when books are connected."""
+
 KEPT_ROWS: Final = 500_000
 """List rows of all parsed contexts of a process together, about 150 MB."""
 
@@ -79,7 +82,7 @@ async def record(
     locked = await connection.execute("SELECT settings FROM connection WHERE id = %s FOR UPDATE", (connection_id,))
     row = await locked.fetchone()
     if row is None:
-        raise NoContext(f"There is no connection {connection_id}.")
+        raise NoContext(f"There is no connection {connection_id}.", "not_found")
     settings = ConnectionSettings.model_validate(row["settings"]).model_dump(mode="json")
     last = await _last(connection, connection_id)
     if last is None and lists is None:
@@ -131,7 +134,7 @@ async def load(db: Database, connection_id: UUID, version: int) -> MappingContex
         version,
     )
     if row is None:
-        raise NoContext(f"Connection {connection_id} has no mapping context {version}.")
+        raise NoContext(f"Connection {connection_id} has no mapping context {version}.", "not_found")
     context = MappingContext(
         settings=ConnectionSettings.model_validate(row["settings"]),
         lists=_parsed_lists(row["lists"]),
@@ -198,7 +201,8 @@ async def _last(connection: Connection, connection_id: UUID) -> DictRow | None:
 def _never_read(connection_id: UUID) -> NoContext:
     return NoContext(
         f"The look-up lists of connection {connection_id} were not read from the tool yet. "
-        "Choose its administration first, or run `dagboek settings refresh`."
+        "Choose its administration first, or run `dagboek settings refresh`.",
+        "lists_not_read",
     )
 
 

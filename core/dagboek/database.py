@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import psycopg
@@ -27,6 +27,10 @@ _MIGRATION_LOCK = 7_316_001
 
 class DatabaseUnavailable(Exception):
     """No database answers: what was tried, and what to set."""
+
+
+class MigrationRefused(Exception):
+    """The database's user may not make what a migration needs: what, and what an administrator is to do."""
 
 
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnavailable)
@@ -87,6 +91,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Jsonb",
     "JsonbDumper",
+    "MigrationRefused",
     "StatementRefused",
     "beside_it",
     "connect",
@@ -122,12 +127,16 @@ class Database:
             open=False,
             connection_class=Connection,
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "dagboek"},
-            configure=_configure,
+            configure=self._configured,
             check=_check,
             timeout=20,
         )
 
-    async def open(self) -> "Database":
+    async def _configured(self, connection: Connection) -> None:
+        """What a new connection of the pool is told first."""
+        await _configure(connection)
+
+    async def open(self) -> Self:
         """Opens the pool. DatabaseUnavailable when nothing answers."""
         await (await connect(self.url, connect_timeout=10)).close()
         await self._pool.open()
@@ -137,7 +146,7 @@ class Database:
         """Closes all connections."""
         await self._pool.close(timeout=5)
 
-    async def __aenter__(self) -> "Database":
+    async def __aenter__(self) -> Self:
         return await self.open()
 
     async def __aexit__(self, *_: object) -> None:
@@ -152,22 +161,22 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction, committed at the end, rolled back on an exception."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self.connection() as connection, connection.transaction():
             yield connection
 
     async def all(self, query: str, *params: Any) -> list[DictRow]:
         """All rows of a query."""
-        async with self._pool.connection() as connection:
+        async with self.connection() as connection:
             return await (await connection.execute(query, _given(params))).fetchall()
 
     async def one(self, query: str, *params: Any) -> DictRow | None:
         """The first row of a query, or None."""
-        async with self._pool.connection() as connection:
+        async with self.connection() as connection:
             return await (await connection.execute(query, _given(params))).fetchone()
 
     async def run(self, query: str, *params: Any) -> int:
         """Executes a statement; the number of rows that it touched."""
-        async with self._pool.connection() as connection:
+        async with self.connection() as connection:
             return (await connection.execute(query, _given(params))).rowcount
 
 
@@ -199,7 +208,10 @@ async def _configure(connection: Connection) -> None:
 
 
 def migrate(url: str) -> str:
-    """Brings the database to the newest revision, one process at a time. The revision it is at then."""
+    """Brings the database to the newest revision, one process at a time. The revision it is at then.
+
+    DatabaseUnavailable; MigrationRefused.
+    """
     # Half of the time that a process takes to start would go into these, and few processes migrate.
     import sqlalchemy  # noqa: PLC0415
     from alembic import command  # noqa: PLC0415
@@ -220,6 +232,10 @@ def migrate(url: str) -> str:
             return str(found.scalar_one())
     except sqlalchemy.exc.OperationalError as error:
         raise DatabaseUnavailable(_unavailable(url, error.orig or error)) from error
+    except sqlalchemy.exc.ProgrammingError as error:
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            raise MigrationRefused(error.orig.diag.message_primary or str(error.orig)) from error
+        raise
     finally:
         engine.dispose()
 

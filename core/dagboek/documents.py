@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -10,7 +10,10 @@ from uuid import UUID
 
 from dagboek_schemas.documents import Direction, Kind
 from dagboek_schemas.issues import Issue
+from dagboek_sdk.attempt import Booking
+from psycopg.rows import DictRow
 
+from dagboek.booking_json import booking_from
 from dagboek.database import Database
 
 
@@ -56,34 +59,148 @@ class DocumentRow:
     duplicate_of: str | None = None
     payment: str | None = None
     issues: tuple[Issue, ...] = ()
+    entity_id: UUID | None = None
+    source_id: UUID | None = None
+    link_version: int | None = None
+    """Rises with each change of where it stands: what a person decides names the one that they have seen."""
+    due_date: date | None = None
+    sort_title: str = ""
+    """Of what is no document: by which it is listed."""
 
 
-_DOCUMENTS = """
-SELECT * FROM (
-SELECT entity.name AS entity, document.*, link.id AS link_id, link.state AS link_state, link.entry_number,
-       link.entry_id, link.entry_url, link.needs_person_issue, link.revision AS booked_revision,
-       last.state AS item_state, last.issues AS item_issues, payment_status.state AS payment
-  FROM document
-  JOIN entity ON entity.id = document.entity_id
-  LEFT JOIN LATERAL (
-       SELECT link.* FROM administration JOIN link
-           ON link.administration_id = administration.id AND link.identity = document.identity AND link.current
-        WHERE administration.tenant_id = document.tenant_id
-        ORDER BY link.state IN ('booked', 'accepted') DESC, link.updated_at DESC LIMIT 1) AS link ON true
-  LEFT JOIN payment_status ON payment_status.link_id = link.id
-  LEFT JOIN (
-       SELECT DISTINCT ON (item.identity) item.identity, item.state, item.issues
-         FROM run JOIN item ON item.run_id = run.id
-        WHERE run.tenant_id = %(tenant)s AND item.kind = 'document'
-        ORDER BY item.identity, run.requested_at DESC) AS last ON last.identity = document.identity
- WHERE document.tenant_id = %(tenant)s
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which documents are asked for; all where nothing is said."""
+
+    entity_id: UUID | None = None
+    direction: Direction | None = None
+    kind: Kind | None = None
+    since: date | None = None
+    until: date | None = None
+    """Issue dates, both included."""
+    standing: Standing | None = None
+    not_synced: bool = False
+    """Without an entry in the tool."""
+    named: str | None = None
+    """By number, identity, or the source's id."""
+    identity: str | None = None
+    search: str | None = None
+    """How words of the number or of the other party's name begin, in any order; or a whole booking number."""
+
+    @property
+    def unbooked(self) -> bool:
+        """Whether what is booked is none of it."""
+        return self.not_synced or self.standing not in (None, Standing.BOOKED)
+
+
+class UnknownDocument(LookupError):
+    """The tenant has no such document."""
+
+
+# Where a document stands: its link says; only where that is free, the last run tells why. What was asked of a person
+# about an earlier link is answered once there is another.
+STANDING = """
+CASE link.state WHEN 'booked' THEN 'booked' WHEN 'accepted' THEN 'accepted' WHEN 'needs_person' THEN 'needs a person'
+                WHEN 'intent' THEN 'to settle'
+ELSE CASE WHEN last.state = 'needs_person' AND last.link_id IS DISTINCT FROM link.id THEN 'waiting'
+          ELSE CASE last.state WHEN 'skipped' THEN 'skipped' WHEN 'needs_person' THEN 'needs a person'
+                               WHEN 'not_ready' THEN 'not ready' ELSE 'waiting' END END END
+"""
+
+_NOT_BOOKED = ("free", "intent", "accepted", "needs_person")
+
+# Of those that are not booked: a link that is free does not say why, the last run does.
+_LINK_STATES: Mapping[Standing | None, tuple[str, ...]] = {
+    Standing.ACCEPTED: ("accepted",),
+    Standing.TO_SETTLE: ("intent",),
+    Standing.NEEDS_PERSON: ("needs_person", "free"),
+    Standing.SKIPPED: ("free",),
+    Standing.NOT_READY: ("free",),
+    Standing.WAITING: ("free",),
+}
+
+LARGEST_LOT = 5_000
+"""Documents that are looked at in one statement where few of those that could be wanted are."""
+
+# What a document says of itself, and its place in the list.
+_KEPT = """
    AND (%(entity)s::uuid IS NULL OR document.entity_id = %(entity)s)
    AND (%(direction)s::text IS NULL OR document.direction = %(direction)s)
-   AND (NOT %(not_synced)s OR link.state IS NULL OR link.state NOT IN ('booked', 'accepted'))
+   AND (%(kind)s::text IS NULL OR document.kind = %(kind)s)
+   AND (%(since)s::date IS NULL OR document.issue_date >= %(since)s)
+   AND (%(until)s::date IS NULL OR document.issue_date <= %(until)s)
+   AND (%(identity)s::text IS NULL OR document.identity = %(identity)s)
    AND (%(named)s::text IS NULL OR %(named)s IN (document.number, document.identity, document.origin_id))
- ORDER BY document.issue_date DESC, document.number DESC
- LIMIT %(limit)s) AS newest
- ORDER BY entity, direction DESC, issue_date, number
+   AND (%(after_date)s::date IS NULL
+        OR (document.issue_date, document.identity) < (%(after_date)s, %(after_identity)s))
+"""
+
+_FIRST = "ORDER BY issue_date DESC, identity DESC LIMIT %(most)s"
+
+_ALL_PLACES = f"SELECT issue_date, identity FROM document WHERE tenant_id = %(tenant)s {_KEPT} {_FIRST}"
+
+# By the service's own function, as row-level security keeps the index of words from being used (decision 0035).
+_FOUND_PLACES = """
+SELECT found_date AS issue_date, found_identity AS identity
+  FROM documents_found(%(search)s, %(entity)s, %(direction)s, %(kind)s, %(since)s, %(until)s, %(after_date)s,
+                       %(after_identity)s, %(most)s)
+"""
+
+_OF_WORDS = """
+   AND (%(search)s::text IS NULL
+        OR document.words @@ search_query(search_form(%(search)s), search_shelf(
+               document.tenant_id, document.issue_date, document.direction, document.kind))
+        OR document.identity IN (SELECT l.identity FROM link l WHERE l.tenant_id = %(tenant)s AND l.current
+                                    AND l.kind = 'document' AND l.entry_number = %(search)s))
+"""
+
+# Few of many are not booked, and they are found by their links, or by the mark that they have none.
+_UNBOOKED_PLACES = f"""
+SELECT issue_date, identity FROM (
+    (SELECT issue_date, identity FROM document
+      WHERE tenant_id = %(tenant)s AND NOT linked AND %(unlinked)s {_KEPT} {_OF_WORDS} {_FIRST})
+    UNION
+    (SELECT issue_date, identity FROM document WHERE tenant_id = %(tenant)s AND identity IN (
+        SELECT l.identity FROM link l WHERE l.tenant_id = %(tenant)s AND l.current AND l.kind = 'document'
+           AND l.state <> 'booked' AND l.state = ANY(%(states)s)) {_KEPT} {_OF_WORDS} {_FIRST})
+ ) AS unbooked {_FIRST}
+"""
+
+# Everything about a document is looked up by its own entity, whatever else the tenant has. Where it goes into several
+# books, those that are connected count, and of them those where it does not stand.
+LINK_OF_DOCUMENT = """
+SELECT link.* FROM connection JOIN link
+    ON link.administration_id = connection.administration_id AND link.identity = document.identity
+       AND link.current
+ WHERE connection.entity_id = document.entity_id
+ ORDER BY connection.deleted_at IS NOT NULL, (connection.deleted_at IS NULL) = (link.state IN ('booked', 'accepted')),
+          link.state <> 'needs_person', link.updated_at DESC LIMIT 1
+"""
+
+LAST_OF_DOCUMENT = """
+SELECT item.state, item.issues, item.link_id FROM run JOIN item
+    ON item.run_id = run.id AND item.identity = document.identity AND item.kind = 'document'
+       AND item.component = document.direction
+           || CASE document.kind WHEN 'invoice' THEN '_invoices' ELSE '_credit_notes' END
+ WHERE run.entity_id = document.entity_id AND (link.id IS NULL OR run.administration_id = link.administration_id)
+ ORDER BY run.requested_at DESC LIMIT 1
+"""
+
+_DOCUMENTS = f"""
+SELECT * FROM (
+SELECT entity.name AS entity, document.*, link.id AS link_id, link.state AS link_state, link.link_version,
+       link.entry_number, link.entry_id, link.entry_url, link.needs_person_issue, link.revision AS booked_revision,
+       last.issues AS item_issues, payment_status.state AS payment, {STANDING} AS standing
+  FROM document
+  JOIN entity ON entity.id = document.entity_id
+  LEFT JOIN LATERAL ({LINK_OF_DOCUMENT}) AS link ON true
+  LEFT JOIN payment_status ON payment_status.link_id = link.id
+  LEFT JOIN LATERAL ({LAST_OF_DOCUMENT}) AS last ON true
+ WHERE document.tenant_id = %(tenant)s AND document.identity = ANY(%(identities)s)
+ ) AS found
+ WHERE (%(standing)s::text IS NULL OR standing = %(standing)s)
+   AND (NOT %(not_synced)s OR link_state IS NULL OR link_state NOT IN ('booked', 'accepted'))
+ ORDER BY issue_date DESC, identity DESC
 """
 
 # What a source listed and is no document of its own: unreadable, or here already from elsewhere.
@@ -96,9 +213,11 @@ SELECT entity.name AS entity, origin.*, document.number, document.issue_date, do
  WHERE entity.tenant_id = %(tenant)s
    AND (%(entity)s::uuid IS NULL OR origin.entity_id = %(entity)s)
    AND (%(direction)s::text IS NULL OR document.direction IS NULL OR document.direction = %(direction)s)
-   AND (origin.duplicate_of IS NOT NULL OR (origin.identity IS NULL AND jsonb_array_length(origin.issues) > 0))
+   AND (origin.duplicate_of IS NOT NULL OR (origin.identity IS NULL AND origin.issues <> '[]'))
    AND (%(named)s::text IS NULL OR %(named)s IN (origin.title, origin.identity, origin.origin_id))
- ORDER BY entity.name, origin.title
+   AND (%(after_title)s::text IS NULL
+        OR (origin.title, origin.source_id, origin.origin_id) > (%(after_title)s, %(after_source)s, %(after_origin)s))
+ ORDER BY origin.title, origin.source_id, origin.origin_id
  LIMIT %(limit)s
 """
 
@@ -118,18 +237,124 @@ async def documents(
     `not_synced`: those without an entry. `named`: by their number, identity, or the source's id. What a source holds
     but could not be read, and what came a second time, stands at the end of the list.
     """
+    wanted = Wanted(entity_id=entity_id, direction=direction, not_synced=not_synced, named=named)
+    known = await page(database, tenant_id, wanted, limit=limit)
+    known.sort(key=lambda row: row.title)
+    known.sort(key=lambda row: row.issue_date or date.min)
+    known.sort(key=lambda row: (row.entity, row.direction is not Direction.SALES))
+    return [*known, *await leftovers(database, tenant_id, wanted, limit=limit)]
+
+
+async def page(
+    database: Database, tenant_id: UUID, wanted: Wanted, *, after: tuple[date, str] | None = None, limit: int
+) -> list[DocumentRow]:
+    """Documents, newest first, that come after the one with this date and identity.
+
+    Their places in the list come first, by what they say of themselves; where they stand is looked up for these alone,
+    lot by lot until there are enough. A `search` needs a database that names its tenant (`TenantDatabase`).
+    """
+    values, found = _values(tenant_id, wanted, after), list[DictRow]()
+    most = limit if wanted.standing is None else limit * 2
+    async with database.connection() as connection:
+        while True:
+            cursor = await connection.execute(_places(wanted), {**values, "most": most})
+            places = await cursor.fetchall()
+            values["identities"] = [place["identity"] for place in places]
+            found += await (await connection.execute(_DOCUMENTS, values)).fetchall()
+            if len(places) < most or len(found) >= limit:
+                return [_document(row) for row in found[:limit]]
+            values |= {"after_date": places[-1]["issue_date"], "after_identity": places[-1]["identity"]}
+            most = max(most, min(most * 4, LARGEST_LOT))
+
+
+def _places(wanted: Wanted) -> str:
+    if wanted.unbooked:
+        return _UNBOOKED_PLACES
+    return _FOUND_PLACES if wanted.search else _ALL_PLACES
+
+
+async def leftovers(
+    database: Database, tenant_id: UUID, wanted: Wanted, *, after: tuple[str, UUID, str] | None = None, limit: int
+) -> list[DocumentRow]:
+    """What a source listed and is no document of its own, by title: unreadable, or here already from elsewhere."""
+    title, source, origin = after or (None, None, None)
     values = {
-        "tenant": tenant_id,
-        "entity": entity_id,
-        "direction": direction,
-        "not_synced": not_synced,
-        "named": named,
+        **_values(tenant_id, wanted, None),
+        "after_title": title,
+        "after_source": source,
+        "after_origin": origin,
         "limit": limit,
     }
-    async with database.connection() as connection:
-        known = await (await connection.execute(_DOCUMENTS, values)).fetchall()
-        others = await (await connection.execute(_ORIGINS, values)).fetchall()
-    return [*map(_document, known), *map(_origin, others)]
+    return [_origin(row) for row in await database.all(_ORIGINS, values)]
+
+
+async def one(database: Database, tenant_id: UUID, identity: str) -> DocumentRow:
+    """A document by its identity. UnknownDocument."""
+    found = await page(database, tenant_id, Wanted(identity=identity), limit=1)
+    if not found:
+        raise UnknownDocument("There is no such document.")
+    return found[0]
+
+
+def _values(tenant_id: UUID, wanted: Wanted, after: tuple[date, str] | None) -> dict[str, Any]:
+    names = ("direction", "kind", "since", "until", "not_synced", "standing", "named", "identity", "search")
+    return {
+        **{name: getattr(wanted, name) for name in names},
+        "tenant": tenant_id,
+        "entity": wanted.entity_id,
+        "unlinked": wanted.standing in (None, Standing.WAITING),
+        "states": list(_LINK_STATES.get(wanted.standing, _NOT_BOOKED)),
+        "after_date": after[0] if after else None,
+        "after_identity": after[1] if after else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt to write a document, with what the tool made of it."""
+
+    link_id: int
+    number: int
+    incarnation: int
+    administration: str
+    op: str
+    run_id: UUID
+    started_at: datetime
+    outcome: str | None
+    outcome_at: datetime | None
+    entry_id: str | None
+    entry_number: str | None
+    series_number: int | None
+    booking: Booking
+    issues: tuple[Issue, ...]
+    notes: tuple[str, ...]
+    """What people decided."""
+
+
+async def attempts(database: Database, tenant_id: UUID, identity: str) -> list[Try]:
+    """All attempts at a document, newest first, also on links that were closed."""
+    rows = await database.all(
+        """SELECT a.*, l.incarnation, adm.name AS administration FROM document d
+           JOIN connection c ON c.entity_id = d.entity_id JOIN administration adm ON adm.id = c.administration_id
+           JOIN link l ON l.administration_id = adm.id AND l.identity = d.identity
+           JOIN attempt a ON a.link_id = l.id
+           WHERE d.tenant_id = %s AND d.identity = %s ORDER BY a.started_at DESC, a.link_id DESC LIMIT 200""",
+        tenant_id,
+        identity,
+    )
+    return list({(row["link_id"], row["number"]): _try(row) for row in rows}.values())
+
+
+def _try(row: Mapping[str, Any]) -> Try:
+    said = row["issues"] or []
+    plain = ("link_id", "number", "incarnation", "administration", "op", "run_id", "started_at", "outcome",
+             "outcome_at", "entry_id", "entry_number", "series_number")  # fmt: skip
+    return Try(
+        **{name: row[name] for name in plain},
+        booking=booking_from(row["booking"]),
+        issues=tuple(Issue.model_validate(one) for one in said if "code" in one),
+        notes=tuple(str(one["note"]) for one in said if "note" in one),
+    )
 
 
 _PARTIES = """
@@ -161,7 +386,7 @@ async def parties_in_doubt(database: Database, tenant_id: UUID) -> list[Document
 
 
 def _document(row: Mapping[str, Any]) -> DocumentRow:
-    standing = _standing(row["link_state"], row["item_state"])
+    standing = Standing(row["standing"])
     issues = [row["needs_person_issue"]] if standing is Standing.NEEDS_PERSON and row["needs_person_issue"] else None
     return DocumentRow(
         entity=row["entity"],
@@ -179,27 +404,12 @@ def _document(row: Mapping[str, Any]) -> DocumentRow:
         source_url=row["source_url"],
         origin_id=row["origin_id"],
         link_id=row["link_id"],
+        link_version=row["link_version"],
+        entity_id=row["entity_id"],
+        due_date=row["due_date"],
         payment=row["payment"],
         issues=tuple(map(Issue.model_validate, issues or row["item_issues"] or ())),
     )
-
-
-_BY_LINK = {
-    "booked": Standing.BOOKED,
-    "accepted": Standing.ACCEPTED,
-    "needs_person": Standing.NEEDS_PERSON,
-    "intent": Standing.TO_SETTLE,
-}
-_BY_ITEM = {
-    "skipped": Standing.SKIPPED,
-    "needs_person": Standing.NEEDS_PERSON,
-    "not_ready": Standing.NOT_READY,
-}
-
-
-def _standing(link_state: str | None, item_state: str | None) -> Standing:
-    """The link says where it stands; only where it is free, the last run tells why."""
-    return _BY_LINK.get(link_state or "") or _BY_ITEM.get(item_state or "") or Standing.WAITING
 
 
 def _origin(row: Mapping[str, Any]) -> DocumentRow:
@@ -215,6 +425,9 @@ def _origin(row: Mapping[str, Any]) -> DocumentRow:
         gross=row["gross"],
         currency=row["currency"],
         origin_id=row["origin_id"],
+        entity_id=row["entity_id"],
+        source_id=row["source_id"],
+        sort_title=row["title"],
         duplicate_of=row["duplicate_of"],
         issues=tuple(map(Issue.model_validate, row["issues"])),
     )

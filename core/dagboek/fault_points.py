@@ -17,6 +17,8 @@ POINTS = (
     "window_admitted",
     "window_published",
     "run_finished",
+    "runs_requested",
+    "mail_sent",
 )
 
 _NAME, _, _TIMES = os.environ.get("DAGBOEK_FAULT_POINT", "").partition(":")

@@ -16,7 +16,7 @@ from dagboek_schemas.statuses import Component, ItemKind, ItemState, RunStatus, 
 from dagboek_sdk import clock
 
 from dagboek.database import Database
-from dagboek.status import ComponentRow, component_rows, run_status, total_counts
+from dagboek.status import DEPENDS_ON, ComponentRow, component_rows, components_of, run_status, total_counts
 
 RETENTION = timedelta(days=7)
 """How far back the sync history goes; the latest successful run is kept even if it is older."""
@@ -49,6 +49,8 @@ class RunSummary:
     """What the whole run waits for, or what ended it."""
     ended: bool
     counts: Counts
+    documents: Counts
+    """Of its documents alone, without lists, customers and suppliers: what a person has in mind who counts invoices."""
 
     def seconds(self, now: datetime | None = None) -> float | None:
         """Run time, until now for one that is under way; None before it started."""
@@ -83,6 +85,10 @@ class Detail:
     origin_id: str | None
     repeated: bool
     """Skipped as before, without being tried: nothing has changed."""
+    place: int
+    """In the order of the work."""
+    known: bool = True
+    """Whether it is a document that was read; a file that could not be is listed, and is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class RunDetails:
     summary: RunSummary
     components: tuple[ComponentRow, ...]
     details: tuple[Detail, ...]
+    accepted: int = 0
+    """Documents that the tool has taken and not booked yet; they count as synced."""
 
     @property
     def park_issue(self) -> Issue | None:
@@ -137,17 +145,134 @@ async def recent_runs(
     values = {"tenant": tenant_id, "connection": connection_id, "since": since, "limit": limit}
     async with database.connection() as connection:
         rows = await (await connection.execute(_RUNS + _RECENT, values)).fetchall()
-        return [_summary(row, await component_rows(connection, row)) for row in rows]
+        components = await components_of(connection, rows)
+        return [_summary(row, components[row["id"]]) for row in rows]
+
+
+async def runs_page(
+    database: Database,
+    tenant_id: UUID,
+    *,
+    connection_id: UUID | None = None,
+    open_only: bool = False,
+    after: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> list[RunSummary]:
+    """Runs that are kept, newest first, that come after the one with this moment and id. `open_only`: not ended."""
+    query = (
+        _RUNS
+        + """
+   AND (%(connection)s::uuid IS NULL OR run.connection_id = %(connection)s)
+   AND (NOT %(open)s OR run.state <> 'ended')
+   AND (%(at)s::timestamptz IS NULL OR (run.requested_at, run.id) < (%(at)s, %(id)s::uuid))
+ ORDER BY run.requested_at DESC, run.id DESC
+ LIMIT %(limit)s"""
+    )
+    at, id_ = after or (None, None)
+    values = {"tenant": tenant_id, "connection": connection_id, "open": open_only, "at": at, "id": id_, "limit": limit}
+    async with database.connection() as connection:
+        rows = await (await connection.execute(query, values)).fetchall()
+        components = await components_of(connection, rows)
+        return [_summary(row, components[row["id"]]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The latest whole run of a connection."""
+
+    id: UUID
+    status: RunStatus
+    requested_at: datetime
+    finished_at: datetime | None
+
+
+async def last_runs(database: Database, connection_ids: Sequence[UUID]) -> dict[UUID, LastRun]:
+    """The latest whole run of each connection that has one."""
+    rows = await database.all(
+        """SELECT r.* FROM unnest(%s::uuid[]) AS c(id) CROSS JOIN LATERAL (
+               SELECT * FROM run WHERE connection_id = c.id AND NOT small ORDER BY requested_at DESC LIMIT 1) r""",
+        list(connection_ids),
+    )
+    return {
+        row["connection_id"]: LastRun(row["id"], run_status(row), row["requested_at"], row["finished_at"])
+        for row in rows
+    }
 
 
 async def next_automatic(database: Database, tenant_id: UUID, connection_id: UUID | None = None) -> datetime | None:
     """When the next automatic run of a connection, or of any of the tenant's, is due."""
     row = await database.one(
         """SELECT min(next_run_at) AS next FROM connection
-           WHERE tenant_id = %(tenant)s AND (%(connection)s::uuid IS NULL OR id = %(connection)s)""",
+           WHERE tenant_id = %(tenant)s AND (%(connection)s::uuid IS NULL OR id = %(connection)s)
+             AND state = 'connected'""",
         {"tenant": tenant_id, "connection": connection_id},
     )
     return row["next"] if row else None
+
+
+async def run_overview(database: Database, tenant_id: UUID, run_id: UUID) -> RunDetails:
+    """One run with its components, without details. UnknownRun."""
+    async with database.connection() as connection:
+        query = _RUNS + " AND run.id = %(run)s"
+        row = await (await connection.execute(query, {"tenant": tenant_id, "run": run_id})).fetchone()
+        if row is None:
+            raise UnknownRun("There is no such run.")
+        components = await component_rows(connection, row)
+    return RunDetails(_summary(row, components), tuple(components), ())
+
+
+async def details_page(
+    database: Database,
+    tenant_id: UUID,
+    run_id: UUID,
+    *,
+    everything: bool = False,
+    component: Component | None = None,
+    state: ItemState | None = None,
+    after: tuple[int, str, str] | None = None,
+    limit: int,
+) -> list[Detail]:
+    """Items of a run of the tenant that a person should know about, in the order of the work, after one of them.
+
+    `everything`: all items; `component` and `state`: of these alone.
+    """
+    place, after_component, after_identity = after or (None, None, None)
+    rows = await database.all(
+        _DETAILS.format(
+            more="""AND (%(component)s::text IS NULL OR item.component = %(component)s)
+   AND (%(state)s::text IS NULL OR item.state = %(state)s)
+   AND (%(place)s::bigint IS NULL
+        OR (coalesce(item.sequence, 2147483647), item.component, item.identity) > (%(place)s, %(last)s, %(identity)s))
+   AND EXISTS (SELECT 1 FROM run WHERE run.id = %(run)s AND run.tenant_id = %(tenant)s)""",
+            order="place, item.component, item.identity LIMIT %(limit)s",
+        ),
+        {
+            "tenant": tenant_id,
+            "run": run_id,
+            "states": [str(one) for one in TELLING],
+            "everything": everything or state is not None,
+            "component": component,
+            "state": state,
+            "place": place,
+            "last": after_component,
+            "identity": after_identity,
+            "limit": limit,
+        },
+    )
+    return list(map(_detail, rows))
+
+
+async def booked_since(database: Database, run_id: UUID, identities: Sequence[str]) -> dict[str, str]:
+    """Which of these documents stand in the books of a run by now, with their booking numbers, empty where there is
+    none yet: what the run itself has left may have been tried again."""
+    rows = await database.all(
+        """SELECT identity, entry_number FROM link
+           WHERE administration_id = (SELECT administration_id FROM run WHERE id = %s)
+             AND identity = ANY(%s) AND current AND state IN ('booked', 'accepted')""",
+        run_id,
+        list(identities),
+    )
+    return {row["identity"]: row["entry_number"] or "" for row in rows}
 
 
 async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, everything: bool = False) -> RunDetails:
@@ -164,7 +289,7 @@ async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, e
         components = await component_rows(connection, rows[0])
         details = await (
             await connection.execute(
-                _DETAILS,
+                _DETAILS.format(more="", order="item.sequence NULLS LAST, item.component, item.title"),
                 {
                     "tenant": tenant_id,
                     "run": rows[0]["id"],
@@ -173,20 +298,27 @@ async def run_details(database: Database, tenant_id: UUID, run: str | UUID, *, e
                 },
             )
         ).fetchall()
+        accepted = await (
+            await connection.execute(
+                "SELECT count(*) AS number FROM item WHERE run_id = %s AND state = 'accepted'", (rows[0]["id"],)
+            )
+        ).fetchone()
     return RunDetails(
         _summary(rows[0], components),
         tuple(components),
         tuple(map(_detail, details)),
+        accepted["number"] if accepted else 0,
     )
 
 
 _DETAILS = """
-SELECT item.*, document.source_url
+SELECT item.*, document.source_url, document.identity IS NOT NULL AS known, coalesce(item.sequence, 2147483647) AS place
   FROM item
   LEFT JOIN document ON document.tenant_id = %(tenant)s AND document.identity = item.identity
  WHERE item.run_id = %(run)s
    AND (%(everything)s OR item.state = ANY(%(states)s) OR (item.state <> 'not_tried' AND item.issues <> '[]'))
- ORDER BY item.sequence NULLS LAST, item.component, item.title
+   {more}
+ ORDER BY {order}
 """
 
 
@@ -209,6 +341,7 @@ def _summary(row: Mapping[str, Any], components: Sequence[ComponentRow]) -> RunS
         park_issue=Issue.model_validate(row["park_issue"]) if row["park_issue"] else None,
         ended=row["state"] == "ended",
         counts=total_counts(components),
+        documents=total_counts(row for row in components if row.component in DEPENDS_ON),
     )
 
 
@@ -227,4 +360,6 @@ def _detail(row: Mapping[str, Any]) -> Detail:
         source_url=row["source_url"],
         origin_id=row["origin_id"],
         repeated=row["repeated"],
+        place=row["place"],
+        known=row["known"],
     )

@@ -34,6 +34,7 @@ async def write_items(
     found += await _tell_away(connection, given, away)
     if found:
         await connection.execute(_MAKE_LINKS, given)
+        await connection.execute(_NOTE_LINKED, given)
         await connection.execute(_NUMBER_ITEMS, {**given, "components": list(Component)})
     await connection.execute(
         "UPDATE run SET selected = true, context_version = %(version)s, moved_at = now() WHERE id = %(run)s", given
@@ -106,6 +107,14 @@ SELECT %(tenant)s, %(administration)s, m.identity, m.kind,
        n.next - row_number() OVER (ORDER BY m.identity DESC)::int
 FROM missing m, numbers n
 ON CONFLICT DO NOTHING
+"""
+
+# Those without are found by it, among all that were booked long ago.
+_NOTE_LINKED = """
+UPDATE document d SET linked = true FROM (
+    SELECT d.identity FROM item i JOIN document d ON d.tenant_id = %(tenant)s AND d.identity = i.identity
+    WHERE i.run_id = %(run)s AND i.kind = 'document' AND NOT d.linked ORDER BY d.identity FOR NO KEY UPDATE OF d
+) unmarked WHERE d.tenant_id = %(tenant)s AND d.identity = unmarked.identity
 """
 
 # Lists serve the documents that are mapped by them: a night without any needs none.

@@ -25,6 +25,7 @@ from dagboek_sdk.oauth import NAME, Identity
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 from dagboek.database import Connection, Database, Jsonb, connect
+from dagboek.reasons import Reason, reasons_of
 from dagboek.tenants import Unusable
 from dagboek.vault import Vault
 
@@ -47,6 +48,10 @@ _USER_FIELDS: Final = ("tool_user", "user", "username", "user_name", "login", "e
 class LoginProblem(Unusable):
     """Settings or credentials that cannot be used. The text names each field and never shows a value."""
 
+    def __init__(self, text: str, faults: Sequence[Reason] = (), key: str = "settings", **facts: object) -> None:
+        super().__init__(text, key, **facts)
+        self.reasons = tuple(faults) or self.reasons
+
 
 class BelongsToAnother(Unusable):
     """The user has consented for another tenant. The text says what to do; it does not name that tenant."""
@@ -57,7 +62,8 @@ class BelongsToAnother(Unusable):
             f"{name} is connected with this app under another tenant already. The tool keeps one consent of a user for "
             "an app, so a second would end the first. Nothing was stored; the other tenant goes on. Connect as another "
             "user of the tool, made for this tenant (log out in the browser first), or delete the other tenant's "
-            "connections of this user: dagboek connection delete"
+            "connections of this user: dagboek connection delete",
+            "login_elsewhere",
         )
 
 
@@ -75,18 +81,21 @@ class LoginRow:
 def check_settings(model: type[Model], given: Mapping[str, Any], what: str) -> Model:
     """`given` as settings of `model`. LoginProblem with every fault at once, `what` says whose settings they are."""
     known = set(model.model_fields) | {one.alias for one in model.model_fields.values() if one.alias}
-    faults = [f"{name}: there is no such setting" for name in given if name not in known]
+    faults = [Reason("there is no such setting", "invalid_extra", place=name) for name in given if name not in known]
     try:
         checked = model.model_validate(dict(given))
     except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False, include_context=False):
-            message = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
-            faults.append(f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {message}")
+        faults += reasons_of(error)
     else:
         if not faults:
             return checked
-    lines = "".join(f"\n  - {fault}" for fault in faults)
-    raise LoginProblem(f"The settings for {what} cannot be used:{lines}\nKnown settings: {', '.join(sorted(known))}.")
+    lines = "".join(f"\n  - {one.place or 'settings'}: {_said(one)}" for one in faults)
+    known_ones = ", ".join(sorted(known))
+    raise LoginProblem(f"The settings for {what} cannot be used:{lines}\nKnown settings: {known_ones}.", faults)
+
+
+def _said(fault: Reason) -> str:
+    return "is missing" if fault.key == "invalid_missing" else fault.text
 
 
 def own_names(model: type[BaseModel], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +244,8 @@ async def refuse_another(
 def opened(vault: Vault, model: type[BaseModel], stored: bytes, what: str) -> BaseModel:
     """The settings of a stored login. LoginProblem when they no longer fit the plugin; VaultError."""
     if not stored:
-        raise LoginProblem(f"The credentials for {what} were deleted with its last integration. Connect it again.")
+        text = f"The credentials for {what} were deleted with its last integration. Connect it again."
+        raise LoginProblem(text, key="login_deleted")
     return check_settings(model, vault.decrypt(stored), what)
 
 

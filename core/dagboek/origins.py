@@ -169,10 +169,16 @@ def _decide(one: _Brought, booked: Row | None, firsts: _Firsts) -> bool:
         return True
     one.duplicate, revision = first
     same = revision == one.read.revision or _same(revision, one.read.document)
-    facts = {"number": one.read.document.number, "origin": one.origin, "first": one.duplicate}
+    number = one.read.document.number
+    facts = {"number": number, "origin": called(one.origin, number), "first": called(one.duplicate, number)}
     severity = Severity.INFORMATION if same else Severity.WARNING
     one.issues = (Issue(code="D05" if same else "D06", severity=severity, facts=facts),)
     return False
+
+
+def called(origin: str, number: str) -> str:
+    """What people know an origin by: its number, where it was sent in without an id of its own and has one of ours."""
+    return number if origin.startswith("d1:") else origin
 
 
 def _same(revision: str, document: Document) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from dagboek_schemas.cloudevents import Record, encode
+from dagboek_schemas.cloudevents import encode
 from dagboek_schemas.documents import PaymentStatus
 from dagboek_schemas.events import PaymentChanged, stable_id
 from dagboek_schemas.topics import Topic
@@ -12,6 +12,7 @@ from dagboek_sdk import clock
 
 from dagboek.database import Database
 from dagboek.publisher import Publisher
+from dagboek.webhooks.outbox import Event, note
 
 
 async def open_entries(db: Database, administration_id: UUID) -> list[str]:
@@ -48,7 +49,12 @@ async def store_statuses(
     ]
     if not changed:
         return 0
-    await publisher.publish(Topic.RESULTS, [_record(run, link, status) for link, status in changed])
+    events = [_event(run, link, status) for link, status in changed]
+    records = [
+        encode(data, type_=data.TYPE, event_id=event_id, key=run["administration_id"], subject=data.identity)
+        for event_id, data in events
+    ]
+    await publisher.publish(Topic.RESULTS, records)
     async with db.transaction() as connection, connection.cursor() as cursor:
         await cursor.executemany(
             """INSERT INTO payment_status (link_id, state, open_amount, currency) VALUES (%s, %s, %s, %s)
@@ -56,10 +62,14 @@ async def store_statuses(
                    currency = excluded.currency, changed_at = now()""",
             [(link["id"], status.state, status.open_amount, status.currency) for link, status in changed],
         )
+        told = [
+            Event(event_id, data.TYPE, record.value) for (event_id, data), record in zip(events, records, strict=True)
+        ]
+        await note(connection, run["tenant_id"], told)
     return len(changed)
 
 
-def _record(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStatus) -> Record:
+def _event(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStatus) -> tuple[UUID, PaymentChanged]:
     data = PaymentChanged(
         run_id=run["id"],
         tenant_id=run["tenant_id"],
@@ -73,7 +83,4 @@ def _record(run: Mapping[str, Any], link: Mapping[str, Any], status: PaymentStat
         currency=status.currency,
         occurred_at=clock.now(),
     )
-    event_id = stable_id("payment", link["id"], status.state, status.open_amount, run["id"])
-    return encode(
-        data, type_=PaymentChanged.TYPE, event_id=event_id, key=run["administration_id"], subject=link["identity"]
-    )
+    return stable_id("payment", link["id"], status.state, status.open_amount, run["id"]), data

@@ -104,8 +104,13 @@ class Planner:
         await self._publish(run, after + 1)
 
     async def _store(self, run: Mapping[str, Any], number: int, kept: Kept) -> bool:
-        size = FIRST_WINDOW if number == 1 else self.window
+        size = self._full_calls(FIRST_WINDOW if number == 1 else self.window, run["plugin"])
         return await store_window(self.db, self.plugins, run, number, size, self._partition(run), kept)
+
+    def _full_calls(self, size: int, plugin: str) -> int:
+        """At least `size` items, so that a window is no reason for a call that is not full."""
+        batch = self.plugins.tool(plugin).about.batch_size
+        return -(-size // batch) * batch
 
     def _partition(self, run: Mapping[str, Any]) -> int:
         return partition_of(str(run["administration_id"]).encode(), self.partitions)

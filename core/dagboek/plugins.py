@@ -22,11 +22,13 @@ from dagboek_sdk import hooks
 from dagboek_sdk.accounting import About, AccountingPlugin, MappingContext
 from dagboek_sdk.hooks import PROJECT, CatalogueEntry
 from dagboek_sdk.sandbox import SandboxCommand
-from dagboek_sdk.source import DocumentSource, SourceAbout
+from dagboek_sdk.source import DocumentReader, DocumentSource, ReaderAbout, SourceAbout
 
 from dagboek import rules
 from dagboek.catalogue import UNEXPECTED, Catalogue
 from dagboek.catalogue import general as general_issues
+from dagboek.reasons import Refusal
+from dagboek.sent_in import hooks as sent_in
 
 CORE: Final = "dagboek"
 _RELEASE: Final = f"{CORE} {version(CORE)}"
@@ -36,7 +38,7 @@ Thing = TypeVar("Thing")
 Rule = Callable[[Any, Component, MappingContext], Sequence[Issue] | None]
 
 
-class UnknownPlugin(LookupError):
+class UnknownPlugin(Refusal, LookupError):
     """No installed plugin has this name. The text says what was asked for, what there is, and how to install one."""
 
 
@@ -78,6 +80,7 @@ class _Brought:
 
     tools: Mapping[str, type[AccountingPlugin]]
     sources: Mapping[str, type[DocumentSource]]
+    readers: Mapping[str, type[DocumentReader]]
     sandboxes: Mapping[str, SandboxCommand]
     issues: Mapping[str, CatalogueEntry]
     document_rules: Sequence[tuple[str, Rule]]
@@ -106,13 +109,16 @@ class _Shelf(Generic[Thing]):
             return self.things[name]
         if name in broken:
             one = broken[name]
-            raise UnknownPlugin(f"{self.word} {name!r} cannot be used: {one.origin} is broken ({one.reason})")
+            text = f"{self.word} {name!r} cannot be used: {one.origin} is broken ({one.reason})"
+            raise UnknownPlugin(text, "plugin_broken", plugin=name)
         near = difflib.get_close_matches(name, self.things, n=1)
         meant = f" Did you mean {near[0]!r}?" if near else ""
         installed = ", ".join(sorted(self.things)) or "none"
         raise UnknownPlugin(
             f"{self.word} {name!r} is not installed.{meant} Installed: {installed}. Another one must be installed into "
-            "the same environment as Dagboek first, from its maker: the name of a package is not guessed here."
+            "the same environment as Dagboek first, from its maker: the name of a package is not guessed here.",
+            "plugin_unknown",
+            plugin=name,
         )
 
 
@@ -128,6 +134,7 @@ class Plugins:
         self._manager.add_hookspecs(hooks)
         self._tools = _Shelf[type[AccountingPlugin]]("accounting tool")
         self._sources = _Shelf[type[DocumentSource]]("source")
+        self._readers = _Shelf[type[DocumentReader]]("format of documents")
         self._sandboxes = _Shelf[SandboxCommand]("sandbox")
         self._issues = _Shelf[CatalogueEntry]("issue code")
         self._document_rules: tuple[tuple[str, Rule], ...] = ()
@@ -135,6 +142,7 @@ class Plugins:
         self._broken: dict[str, Broken] = {}
         self._installed: dict[str, Installed] = {}
         self.register(general_issues, "issues", CORE)
+        self.register(sent_in, "sent_in", CORE)
         for module in rules.MODULES:
             self.register(module, module.__name__.removeprefix("dagboek."), CORE)
         if entry_points:
@@ -159,10 +167,20 @@ class Plugins:
         """All accounting tools by name."""
         return MappingProxyType(self._tools.things)
 
+    def tool_title(self, name: str) -> str:
+        """What an accounting tool is called; the name it is stored by where it is not installed any more."""
+        tool = self.tools.get(name)
+        return tool.about.title if tool else name
+
     @property
     def sources(self) -> Mapping[str, type[DocumentSource]]:
         """All sources by name."""
         return MappingProxyType(self._sources.things)
+
+    @property
+    def readers(self) -> Mapping[str, type[DocumentReader]]:
+        """All formats that documents can be sent in, by name."""
+        return MappingProxyType(self._readers.things)
 
     @property
     def sandboxes(self) -> Mapping[str, SandboxCommand]:
@@ -237,6 +255,7 @@ class Plugins:
         return _Brought(
             tools=_named(name, found, "dagboek_accounting_plugins", lambda one: _about(one, AccountingPlugin, About)),
             sources=_named(name, found, "dagboek_sources", lambda one: _about(one, DocumentSource, SourceAbout)),
+            readers=_named(name, found, "dagboek_readers", lambda one: _about(one, DocumentReader, ReaderAbout)),
             sandboxes=_named(name, found, "dagboek_sandboxes", lambda one: _attribute(one, SandboxCommand, "name")),
             issues=_named(name, found, "dagboek_issue_catalogue", lambda one: _attribute(one, CatalogueEntry, "code")),
             document_rules=[(name, one) for one in _rules(found.get("dagboek_validate_document", ()), "document")],
@@ -246,12 +265,14 @@ class Plugins:
     def _refuse_conflicts(self, brought: _Brought, origin: str) -> None:
         self._tools.refuse_known(brought.tools, origin)
         self._sources.refuse_known(brought.sources, origin)
+        self._readers.refuse_known(brought.readers, origin)
         self._sandboxes.refuse_known(brought.sandboxes, origin)
         self._issues.refuse_known(brought.issues, origin)
 
     def _add(self, brought: _Brought, name: str, origin: str) -> None:
         self._tools.add(brought.tools, origin)
         self._sources.add(brought.sources, origin)
+        self._readers.add(brought.readers, origin)
         self._sandboxes.add(brought.sandboxes, origin)
         self._issues.add(brought.issues, origin)
         self._document_rules += tuple(brought.document_rules)

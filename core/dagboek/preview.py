@@ -24,7 +24,7 @@ from dagboek_sdk.source import DocumentSource, Fetched
 
 from dagboek import connections, contexts, sources
 from dagboek.database import Database
-from dagboek.origins import component_of, identity_of, party_component, sort_key
+from dagboek.origins import called, component_of, identity_of, party_component, sort_key
 from dagboek.plugins import Plugins, unexpected
 from dagboek.vault import Vault
 
@@ -86,7 +86,7 @@ async def preview(db: Database, plugins: Plugins, vault: Vault, connection_id: U
     try:
         pass_ = _Pass(db, plugins, tool, context, entity, row["administration_id"])
         for source in await db.all("SELECT * FROM source WHERE tenant_id = %s ORDER BY created_at", row["tenant_id"]):
-            reader = sources.open_source(plugins, source, entity)
+            reader = sources.open_source(db, plugins, source, entity)
             try:
                 async for part in _fetched(reader):
                     await pass_.take(part)
@@ -247,11 +247,11 @@ def _verdict(issues: Sequence[Issue]) -> Would:
 
 
 def _duplicate(document: Document, origin: str, first: tuple[str, str]) -> Issue:
-    same = first[1] == document_revision(document)
+    same, number = first[1] == document_revision(document), document.number
     return Issue(
         code="D05" if same else "D06",
         severity=Severity.INFORMATION if same else Severity.WARNING,
-        facts={"number": document.number, "origin": origin, "first": first[0]},
+        facts={"number": number, "origin": called(origin, number), "first": called(first[0], number)},
     )
 
 

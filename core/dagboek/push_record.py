@@ -21,6 +21,7 @@ from psycopg.rows import DictRow
 
 from dagboek.database import Connection, Database
 from dagboek.refusals import Refusal, remember
+from dagboek.webhooks.outbox import NOTE_OUTCOMES
 
 
 class Outcome(StrEnum):
@@ -84,6 +85,8 @@ class AttemptOutcome:
     entry_details: bytes = b"{}"
     accepted_token: str | None = None
     issues: bytes = b"[]"
+    expected: str = "intent"
+    """The state that the link is in, unless it has moved on: another one for what was accepted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class Written:
     """Outcomes whose link has moved on; `late_outcome` takes them one by one."""
     adopted: set[int] = field(default_factory=set)
     told: set[tuple[UUID, int]] = field(default_factory=set)
-    """Run and sequence of items that have the outcome given; one that is missing had another one already."""
+    """Run and sequence of items whose event is to be delivered; one that is missing had another outcome already."""
 
 
 async def write(connection: Connection, group: Group) -> Written:
@@ -259,11 +262,12 @@ async def _intents(connection: Connection, intents: Sequence[Intent]) -> Any:
 _OUTCOMES = """
 WITH done AS MATERIALIZED (
     SELECT * FROM unnest(%b::bigint[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-                         %b::text[], %b::text[], %b::text[], %b::text[])
-    AS d(link_id, attempt, outcome, revision, role, entry_id, entry_number, entry_url, entry_details, token, issues)
+                         %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS d(link_id, attempt, outcome, revision, role, entry_id, entry_number, entry_url, entry_details, token, issues,
+         expected)
 ), locked AS MATERIALIZED (
     SELECT l.id, l.attempt FROM link l JOIN done d ON d.link_id = l.id
-    WHERE l.state = 'intent' AND l.attempt = d.attempt ORDER BY l.id FOR UPDATE OF l
+    WHERE l.state = d.expected AND l.attempt = d.attempt ORDER BY l.id FOR UPDATE OF l
 ), told AS (
     UPDATE attempt a SET outcome = d.outcome, outcome_at = clock_timestamp(), entry_id = d.entry_id,
         entry_number = d.entry_number, issues = d.issues::jsonb
@@ -320,6 +324,7 @@ async def _outcomes(connection: Connection, outcomes: Sequence[AttemptOutcome]) 
             _json_column(outcomes, "entry_details"),
             _column(outcomes, "accepted_token"),
             _json_column(outcomes, "issues"),
+            _column(outcomes, "expected"),
         ),
     )
 
@@ -346,21 +351,24 @@ async def _adoptions(connection: Connection, adoptions: Sequence[Adoption]) -> A
 
 
 async def _items(connection: Connection, items: Sequence[ItemOutcome]) -> Any:
-    # with those that were written before, by a commit whose answer was lost
+    # Given are those that have the outcome, also by a commit whose answer was lost. One that comes when the item was
+    # told as something else, such as a frozen worker's, is left to the sweeper: consumers order by version, then time,
+    # and its event has the time when it was made, which may be long before what was told meanwhile.
     return await connection.execute(
-        """WITH o AS MATERIALIZED (
+        f"""WITH o AS MATERIALIZED (
                SELECT * FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::int[], %b::bigint[], %b::text[],
                                     %b::text[], %b::bool[], %b::bytea[])
                AS o(run_id, sequence, state, issues, attempt, link_version, booking_number, entry_id, updated, event)
            ), written AS (
                UPDATE item i SET state = o.state, issues = o.issues::jsonb, attempt = o.attempt,
-                   link_version = o.link_version, booking_number = o.booking_number, entry_id = o.entry_id,
-                   updated = o.updated, event = o.event, outcome_at = now(), reported_at = NULL
+                   link_version = greatest(i.link_version, o.link_version), booking_number = o.booking_number,
+                   entry_id = o.entry_id, updated = o.updated, outcome_at = now(), reported_at = NULL,
+                   event = CASE WHEN i.state = 'planned' OR i.event = o.event THEN o.event END
                FROM o WHERE i.run_id = o.run_id AND i.sequence = o.sequence
                  AND i.state IN ('planned', 'to_settle', 'accepted', 'needs_person', 'not_tried')
-               RETURNING i.run_id, i.sequence
-           )
-           SELECT run_id, sequence FROM written
+               RETURNING i.run_id, i.sequence, i.event
+           ), noted AS ({NOTE_OUTCOMES})
+           SELECT run_id, sequence FROM written WHERE event IS NOT NULL
            UNION SELECT i.run_id, i.sequence FROM item i JOIN o ON o.run_id = i.run_id AND o.sequence = i.sequence
            WHERE i.event = o.event""",
         (
@@ -434,6 +442,8 @@ class Late(StrEnum):
 
     KNOWN = "known"
     ADOPTED = "adopted"
+    ACCEPTED = "accepted"
+    """The tool books it later, and is asked for it."""
     BOOKED_TWICE = "booked_twice"
     NO_MATTER = "no_matter"
 
@@ -456,6 +466,8 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
                WHERE link_id = %s AND number = %s AND outcome IS DISTINCT FROM 'booked'""",
             (late.outcome, late.entry_id, late.entry_number, late.link_id, late.attempt),
         )
+        if late.outcome is Outcome.ACCEPTED:
+            return await _accepted_late(connection, late)
         if late.outcome is not Outcome.BOOKED:
             return Late.NO_MATTER
         if link["entry_id"] == late.entry_id or (not noted.rowcount and await _has_attempt(connection, late)):
@@ -472,6 +484,24 @@ async def late_outcome(connection: Connection, late: AttemptOutcome, twice: byte
             (twice.decode(), link["id"]),
         )
         return Late.BOOKED_TWICE
+
+
+async def _accepted_late(connection: Connection, late: AttemptOutcome) -> Late:
+    """Has the tool asked for it, where nothing that came after that attempt is open; what is free is not sent again.
+
+    The database may know less attempts than there were, where it was put back to before that one.
+    """
+    asked = await connection.execute(
+        """UPDATE link SET accepted_token = %(token)s,
+                  state = CASE WHEN state = 'free' AND current THEN 'accepted' ELSE state END,
+                  revision = %(revision)s, -- what it accepted, whatever was sent since
+                  prior_state = coalesce(prior_state, 'free'), -- if the tool does not book it after all
+                  link_version = link_version + 1, updated_at = now()
+           WHERE id = %(link)s AND (attempt <= %(attempt)s OR state = 'free' AND current) AND accepted_token IS NULL
+             AND (state IN ('free', 'needs_person') OR NOT current) AND entry_id IS NULL""",
+        {"token": late.accepted_token, "revision": late.revision, "link": late.link_id, "attempt": late.attempt},
+    )
+    return Late.ACCEPTED if asked.rowcount else Late.NO_MATTER
 
 
 async def _has_attempt(connection: Connection, late: AttemptOutcome) -> bool:

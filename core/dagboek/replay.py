@@ -363,6 +363,7 @@ async def _book(connection: Connection, told: Sequence[ItemOutcome]) -> list[tup
         f"""UPDATE link l SET state = CASE t.state WHEN 'accepted' THEN 'accepted' ELSE 'booked' END,
                    entry_id = coalesce(t.entry_id, l.entry_id), entry_number = coalesce(t.number, l.entry_number),
                    revision = t.revision, refused_revision = NULL, needs_person_issue = NULL,
+                   accepted_token = CASE t.state WHEN 'accepted' THEN '' END, -- the tool's own word was lost
                    attempt = greatest(l.attempt, t.attempt), link_version = t.version, updated_at = now(),
                    roles = CASE WHEN t.role IS NULL OR t.role = ANY(l.roles) THEN l.roles ELSE l.roles || t.role END
             FROM {_TOLD} WHERE {_BEHIND} AND l.current

@@ -1,6 +1,7 @@
 """What a person decides: mark as booked, send again, acknowledge a change, retry (design section 6)."""
 
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, date
 from typing import Any
 from uuid import UUID
 
@@ -8,23 +9,35 @@ from dagboek_schemas.statuses import ItemKind, Trigger
 
 from dagboek.database import Connection, Database
 from dagboek.publisher import Publisher
+from dagboek.reasons import Refusal
 from dagboek.runs import request_run
 
 
-class CannotResolve(Exception):
+class CannotResolve(Refusal):
     """The link is not in a state that allows it: what it is, and what to do."""
 
 
-async def mark_as_booked(db: Database, tenant_id: UUID, link_id: int, entry_number: str, by: str | None = None) -> None:
-    """A person found the entry in the tool: the link is booked under that number, nothing is sent."""
+class UnknownLink(CannotResolve):
+    """The tenant has no such document in the push record."""
+
+
+async def mark_as_booked(
+    db: Database, tenant_id: UUID, link_id: int, entry_number: str, by: str | None = None, *, seen: int | None = None
+) -> None:
+    """A person found the entry in the tool: the link is booked under that number, nothing is sent.
+
+    CannotResolve when the link is not at the version that the person has `seen`.
+    """
     async with db.transaction() as connection:
-        link = await _held(connection, tenant_id, link_id, ("free", "needs_person"))
+        link = await _held(connection, tenant_id, link_id, ("free", "accepted", "needs_person"))
+        _refuse_moved(link, seen)
         if await _belongs_to_another(connection, link, entry_number):
-            raise CannotResolve(f"Entry {entry_number} belongs to another document already. Check the number.")
+            text = f"Entry {entry_number} belongs to another document already. Check the number."
+            raise CannotResolve(text, "number_of_another", number=entry_number)
         known = await _known_entry(connection, link, entry_number)
         await connection.execute(
             """UPDATE link SET state = 'booked', entry_number = %s, entry_id = %s, entry_url = %s,
-                      needs_person_issue = NULL, updated_at = now(),
+                      needs_person_issue = NULL, accepted_token = NULL, updated_at = now(),
                       revision = coalesce((SELECT d.revision FROM document d WHERE d.tenant_id = link.tenant_id
                                            AND d.identity = link.identity), revision),
                       link_version = link_version + 1 WHERE id = %s""",
@@ -41,6 +54,7 @@ async def send_again(
     by: str | None = None,
     *,
     seen: int | None = None,
+    patience: float | None = None,
 ) -> UUID | None:
     """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
 
@@ -51,40 +65,98 @@ async def send_again(
     async with db.transaction() as connection:
         link = await _held(connection, tenant_id, link_id, ("booked", "accepted", "needs_person", "free"))
         if link["state"] == "free" and link["attempt"]:
-            raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.")
-        if link["arriving"]:
-            until = link["settle_due"].astimezone(UTC).strftime("%H:%M:%S")
-            raise CannotResolve(f"It was sent just now and may still arrive. Look again after {until} UTC.")
-        if seen is not None and link["link_version"] != seen:
-            raise CannotResolve("Something happened to it meanwhile. Look at it again.")
-        number = await connection.execute(
-            "UPDATE administration SET next_link_no = next_link_no + 1 WHERE id = %s RETURNING next_link_no - 1 AS no",
-            (link["administration_id"],),
-        )
-        row = await number.fetchone()
-        assert row is not None
-        await connection.execute("UPDATE link SET current = false, updated_at = now() WHERE id = %s", (link_id,))
-        await connection.execute(
-            """WITH made AS (
-                   INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no, link_version)
-                   VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
-               )
-               UPDATE item SET link_id = made.id FROM made WHERE state = 'planned' AND link_id = %s""",
-            (
-                link["tenant_id"],
-                link["administration_id"],
-                link["identity"],
-                link["incarnation"] + 1,
-                link["kind"],
-                row["no"],
-                link["link_version"] + 1,  # consumers order what they see of one document by it
-                link_id,
-            ),
-        )
-        await _note(connection, link, "person", f"sent again by {by or 'a person'}")
+            raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.", "not_booked")
+        await _open_next(connection, link, f"sent again by {by or 'a person'}", seen)
     if link["kind"] == ItemKind.PARTY:
         return None
-    return await retry(db, publisher, link["administration_id"], link["identity"], Trigger.RESEND, by)
+    return await retry(
+        db, publisher, link["administration_id"], link["identity"], Trigger.RESEND, by, patience=patience
+    )
+
+
+async def reset_link(
+    db: Database, tenant_id: UUID, link_id: int, by: str | None = None, *, seen: int | None = None
+) -> None:
+    """The push record forgets the entry: the next synchronisation books the document as one that is new.
+
+    Nothing is sent now, and nothing is removed from the tool. CannotResolve as of `send_again`.
+    """
+    async with db.transaction() as connection:
+        link = await _held(connection, tenant_id, link_id, ("booked", "accepted", "needs_person"))
+        await _open_next(connection, link, f"link reset by {by or 'a person'}", seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What became of many links."""
+
+    reset: int
+    left: int
+    """That were sent and are being settled, or may still arrive: to be reset later."""
+
+
+async def reset_links_from(
+    db: Database, tenant_id: UUID, administration_id: UUID, since: date, by: str | None = None
+) -> Reset:
+    """`reset_link` for all documents of an administration from this issue date on, a hundred at a time."""
+    rows = await db.all(
+        """SELECT l.id FROM link l JOIN document d ON d.tenant_id = l.tenant_id AND d.identity = l.identity
+           WHERE l.tenant_id = %s AND l.administration_id = %s AND l.current AND l.kind = 'document'
+             AND l.state <> 'free' AND d.issue_date >= %s ORDER BY l.id""",
+        tenant_id,
+        administration_id,
+        since,
+    )
+    done, left = 0, 0
+    for at in range(0, len(rows), 100):
+        async with db.transaction() as connection:
+            for row in rows[at : at + 100]:
+                try:
+                    link = await _held(connection, tenant_id, row["id"], ("booked", "accepted", "needs_person"))
+                    await _open_next(connection, link, f"link reset by {by or 'a person'}", None)
+                    done += 1
+                except CannotResolve:
+                    left += 1
+    return Reset(done, left)
+
+
+def _refuse_moved(link: dict[str, Any], seen: int | None) -> None:
+    if seen is not None and link["link_version"] != seen:
+        raise CannotResolve("Something happened to it meanwhile. Look at it again.", "moved_on")
+
+
+async def _open_next(connection: Connection, link: dict[str, Any], words: str, seen: int | None) -> None:
+    """Closes a link and opens its next incarnation, in a transaction of the caller. CannotResolve."""
+    if link["arriving"]:
+        until = link["settle_due"].astimezone(UTC)
+        text = f"It was sent just now and may still arrive. Look again after {until:%H:%M:%S} UTC."
+        raise CannotResolve(text, "may_arrive", until=until)
+    _refuse_moved(link, seen)
+    number = await connection.execute(
+        "UPDATE administration SET next_link_no = next_link_no + 1 WHERE id = %s RETURNING next_link_no - 1 AS no",
+        (link["administration_id"],),
+    )
+    row = await number.fetchone()
+    assert row is not None
+    await connection.execute("UPDATE link SET current = false, updated_at = now() WHERE id = %s", (link["id"],))
+    await connection.execute(
+        """WITH made AS (
+               INSERT INTO link (tenant_id, administration_id, identity, incarnation, kind, link_no, link_version)
+               VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id
+           )
+           UPDATE item SET link_id = made.id FROM made WHERE state = 'planned' AND link_id = %s""",
+        (
+            link["tenant_id"],
+            link["administration_id"],
+            link["identity"],
+            link["incarnation"] + 1,
+            link["kind"],
+            row["no"],
+            link["link_version"] + 1,  # consumers order what they see of one document by it
+            link["id"],
+        ),
+    )
+    await _note(connection, link, "person", words)
 
 
 async def retry(
@@ -94,6 +166,8 @@ async def retry(
     identity: str,
     trigger: Trigger = Trigger.RETRY,
     by: str | None = None,
+    *,
+    patience: float | None = None,
 ) -> UUID:
     """A small run for one document, with its party where that is not booked.
 
@@ -106,10 +180,11 @@ async def retry(
         administration_id,
     )
     if row is None:
-        raise CannotResolve("No connection brings this document to these books any more. Connect the entity again.")
+        text = "No connection brings this document to these books any more. Connect the entity again."
+        raise CannotResolve(text, "connected_no_more")
     if trigger is Trigger.RETRY:
         await _refuse_second(db, row["id"], identity)
-    return await request_run(db, publisher, row["id"], trigger, by, scope=[identity])
+    return await request_run(db, publisher, row["id"], trigger, by, scope=[identity], patience=patience)
 
 
 async def _refuse_second(db: Database, connection_id: UUID, identity: str) -> None:
@@ -126,7 +201,8 @@ async def _refuse_second(db: Database, connection_id: UUID, identity: str) -> No
         until = f" It goes on at {waits.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if waits else ""
         raise CannotResolve(
             f"Run {short} is trying this document already.{until} Watch it with `dagboek history {short}`, or stop it "
-            f"with `dagboek cancel {short}`."
+            f"with `dagboek cancel {short}`.",
+            "being_tried",
         )
 
 
@@ -143,7 +219,7 @@ async def acknowledge_change(db: Database, tenant_id: UUID, link_id: int) -> Non
         tenant_id,
     )
     if not changed:
-        raise CannotResolve("It is no booked document, so there is no change to take note of.")
+        raise CannotResolve("It is no booked document, so there is no change to take note of.", "no_change")
 
 
 async def _held(connection: Connection, tenant_id: UUID, link_id: int, states: tuple[str, ...]) -> dict[str, Any]:
@@ -154,11 +230,13 @@ async def _held(connection: Connection, tenant_id: UUID, link_id: int, states: t
     )
     link = await found.fetchone()
     if link is None:
-        raise CannotResolve("There is no such document in the push record. See `dagboek resolve list`.")
+        raise UnknownLink("There is no such document in the push record. See `dagboek resolve list`.", "not_found")
     if link["state"] == "intent":
-        raise CannotResolve("It was sent and is being settled. Wait until that is done, then look again.")
+        raise CannotResolve("It was sent and is being settled. Wait until that is done, then look again.", "settling")
     if link["state"] not in states:
-        raise CannotResolve(f"It is {link['state'].replace('_', ' ')}; there is nothing to decide.")
+        raise CannotResolve(
+            f"It is {link['state'].replace('_', ' ')}; there is nothing to decide.", "nothing_to_decide"
+        )
     return link
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 from dagboek_sdk.accounting import Row
 
@@ -60,15 +61,20 @@ _PATTERNS = {
     Word.GENERAL: r"algemeen|general|\bdivers|\bsundr",
 }
 _COMPILED = {word: re.compile(pattern) for word, pattern in _PATTERNS.items()}
+_OUTSIDE: Final = re.compile(r"buiten|hors|outside|\b(non|niet)[- ]|derde|tiers|third")
+"""With it a name that speaks of both means a country outside the EU; without, an export that stays inside."""
+_INSIDE: Final = re.compile(r"intra ?-?com|\b(binnen|within|inside|in|dans) (de |the |l'|l’)?(eu|ue|eg)\b")
 _PERCENT = re.compile(r"(?<![\d.,])(\d{1,2}(?:[.,]\d{1,3})?) ?%")
 
 
 @lru_cache(maxsize=8192)
 def words_of(name: str) -> frozenset[Word]:
-    """What `name` speaks of. A country outside the EU is not inside it: `buiten de EU`."""
+    """What `name` speaks of. Outside the EU is not inside it: `buiten de EU`, unlike `export binnen de EU`."""
     plain = unicodedata.normalize("NFKD", name.casefold())
     text = "".join(letter for letter in plain if not unicodedata.combining(letter))
     found = {word for word, pattern in _COMPILED.items() if pattern.search(text)}
+    if Word.NON_EU in found and _INSIDE.search(text) and not _OUTSIDE.search(text):
+        found.discard(Word.NON_EU)
     if Word.NON_EU in found:
         found.discard(Word.INTRA_EU)
     return frozenset(found)

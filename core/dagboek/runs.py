@@ -4,7 +4,9 @@ Every change is a compare-and-set on the run's row. Generations fence what is on
 generation is let go. `finish_run` is the only way a run ends.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,8 +22,11 @@ from dagboek_sdk import clock
 
 from dagboek.database import Connection, Database, Jsonb
 from dagboek.fault_points import reached
+from dagboek.notices.endings import run_ended
 from dagboek.publisher import Publisher
+from dagboek.reasons import Refusal
 from dagboek.status import DEPENDS_ON, component_rows, final_status, total_counts
+from dagboek.webhooks.outbox import Event, note
 
 MAX_PARKED_SECONDS = 2 * 3600.0
 """Waiting without a known end in one run, all in all; then it ends as Error and the next run goes on."""
@@ -31,15 +36,15 @@ ASKING = timedelta(seconds=10)
 """What the settling job has to ask the tool, so that what follows is not booked before what is settled."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Refusal):
     """The connection has a run that has not ended; `run_id` names it."""
 
     def __init__(self, run_id: UUID) -> None:
-        super().__init__(f"run {run_id} of this connection has not ended yet; wait for it or cancel it")
+        super().__init__(f"run {run_id} of this connection has not ended yet; wait for it or cancel it", "run_open")
         self.run_id = run_id
 
 
-class NotReadyToSync(Exception):
+class NotReadyToSync(Refusal):
     """The connection cannot be synchronised: what is missing, and what to do."""
 
 
@@ -67,18 +72,23 @@ async def request_run(
     trigger: Trigger,
     requested_by: str | None = None,
     scope: Sequence[str] | None = None,
+    *,
+    person_id: UUID | None = None,
+    patience: float | None = None,
 ) -> UUID:
     """Writes a run and the command that starts it. AlreadyRunning, NotReadyToSync.
 
-    `scope` names the identities of a small run, which does not wait for a long one.
+    `scope` names the identities of a small run, which does not wait for a long one. `person_id` is who is told of its
+    end. A command that the brokers have not taken after `patience` seconds is not waited for: the run is written, and
+    the watchdog has it planned.
     """
     run_id = uuid4()
     async with db.transaction() as connection:
         target = await _target(connection, connection_id)
         made = await connection.execute(
             """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, requested_by,
-                                small, scope)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                                small, scope, person_id, batch_id)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT (connection_id) WHERE state <> 'ended' AND NOT small DO NOTHING""",
             (
                 run_id,
@@ -90,12 +100,50 @@ async def request_run(
                 requested_by,
                 scope is not None,
                 Jsonb(list(scope)) if scope is not None else None,
+                person_id,
+                run_id if person_id else None,
             ),
         )
         if made.rowcount == 0:
             raise AlreadyRunning(await _running(connection, connection_id))
-    await publish_start(publisher, run_id, connection_id, target["tenant_id"], target["administration_id"], trigger)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await publish_start(
+                publisher, run_id, connection_id, target["tenant_id"], target["administration_id"], trigger
+            )
     return run_id
+
+
+async def request_all(
+    db: Database,
+    publisher: Publisher,
+    tenant_id: UUID,
+    requested_by: str | None = None,
+    *,
+    person_id: UUID | None = None,
+    patience: float | None = None,
+) -> int:
+    """`request_run` for each connection of a tenant that can be synchronised and has no run under way; how many.
+
+    `person_id` is told once, when the last of them has ended.
+    """
+    runs = await db.all(
+        """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, requested_by,
+                            person_id, batch_id)
+           SELECT gen_random_uuid(), tenant_id, entity_id, id, administration_id, %s, %s, %s, %s FROM connection
+           WHERE tenant_id = %s AND state = 'connected' AND administration_id IS NOT NULL AND deleted_at IS NULL
+           ON CONFLICT (connection_id) WHERE state <> 'ended' AND NOT small DO NOTHING
+           RETURNING id AS run_id, connection_id, tenant_id, administration_id, trigger""",
+        Trigger.MANUAL,
+        requested_by,
+        person_id,
+        uuid4() if person_id else None,
+        tenant_id,
+    )
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await publisher.publish(Topic.COMMANDS, [start_record(**run) for run in runs])
+    return len(runs)
 
 
 async def _target(connection: Connection, connection_id: UUID) -> dict[str, Any]:
@@ -104,11 +152,13 @@ async def _target(connection: Connection, connection_id: UUID) -> dict[str, Any]
     )
     target = await found.fetchone()
     if target is None:
-        raise NotReadyToSync(f"There is no connection {connection_id}. See `dagboek connection list`.")
+        raise NotReadyToSync(f"There is no connection {connection_id}. See `dagboek connection list`.", "not_found")
     if target["state"] == "reconnect":
-        raise NotReadyToSync("The tool no longer accepts this login. Connect it again with `dagboek connect`.")
+        text = "The tool no longer accepts this login. Connect it again with `dagboek connect`."
+        raise NotReadyToSync(text, "reconnect_first")
     if target["state"] != "connected" or target["administration_id"] is None:
-        raise NotReadyToSync("The set-up of this connection is not complete. Finish it with `dagboek settings`.")
+        text = "The set-up of this connection is not complete. Finish it with `dagboek settings`."
+        raise NotReadyToSync(text, "set_up_first")
     return target
 
 
@@ -118,7 +168,7 @@ async def _running(connection: Connection, connection_id: UUID) -> UUID:
     )
     row = await found.fetchone()
     if row is None:  # it ended between the two statements
-        raise NotReadyToSync("Another run of this connection ended just now. Try again.")
+        raise NotReadyToSync("Another run of this connection ended just now. Try again.", "ended_just_now")
     return UUID(str(row["id"]))
 
 
@@ -157,6 +207,20 @@ async def cancel(db: Database, run_id: UUID, tenant_id: UUID | None = None) -> b
     changed = await db.run(
         """UPDATE run SET state = 'cancelling', moved_at = now()
            WHERE id = %s AND state IN ('requested', 'active', 'parked') AND tenant_id = coalesce(%s, tenant_id)""",
+        run_id,
+        tenant_id,
+    )
+    return changed == 1
+
+
+async def wake(db: Database, run_id: UUID, tenant_id: UUID | None = None) -> bool:
+    """Has a parked run tried at once, with two hours of patience anew, as a person has looked at it.
+
+    What it waits for may not be there yet: then it is parked again. False when it is not parked.
+    """
+    changed = await db.run(
+        """UPDATE run SET parked_until = least(parked_until, now()), parked_seconds = 0
+           WHERE id = %s AND state = 'parked' AND tenant_id = coalesce(%s, tenant_id)""",
         run_id,
         tenant_id,
     )
@@ -361,7 +425,18 @@ async def finish_run(
         times = await ended.fetchone()
         assert times is not None
         await _store_events(connection, run | times, rows, status)
+        await run_ended(connection, run | {"status": status})
     return True
+
+
+async def relabel(connection: Connection, run_id: UUID) -> None:
+    """Corrects the label of a run that has ended, for what became of its items since; what was told of it stays."""
+    found = await connection.execute("SELECT * FROM run WHERE id = %s AND state = 'ended' FOR UPDATE", (run_id,))
+    run = await found.fetchone()
+    if run is None or run["status"] not in (RunStatus.SUCCESS, RunStatus.WARNING):
+        return
+    status = final_status(await component_rows(connection, run), cancelled=False, broken=False)
+    await connection.execute("UPDATE run SET status = %s WHERE id = %s", (status, run_id))
 
 
 async def _store_events(connection: Connection, run: dict[str, Any], rows: Sequence[Any], status: RunStatus) -> None:
@@ -389,7 +464,12 @@ async def _store_events(connection: Connection, run: dict[str, Any], rows: Seque
     events.append((stable_id("run", run["id"]), RunFinished.TYPE, value))
     async with connection.cursor() as cursor:
         await cursor.executemany(
-            """INSERT INTO run_event (event_id, run_id, administration_id, type, value)
-               VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
-            [(event_id, run["id"], run["administration_id"], type_, value) for event_id, type_, value in events],
+            # they are delivered by their times: components in the order of the work, then the run
+            """INSERT INTO run_event (event_id, run_id, administration_id, type, value, created_at)
+               VALUES (%s, %s, %s, %s, %s, now() + %s * interval '1 microsecond') ON CONFLICT DO NOTHING""",
+            [
+                (event_id, run["id"], run["administration_id"], type_, value, at)
+                for at, (event_id, type_, value) in enumerate(events)
+            ],
         )
+    await note(connection, run["tenant_id"], [Event(*event) for event in events])

@@ -41,7 +41,7 @@ async def select(db: Database, plugins: Plugins, run: Row, kept: Kept) -> bool:
     away: dict[UUID, Exception] = {}
     for source in listed:
         try:
-            async with reading(plugins, source, entity) as reader:
+            async with reading(db, plugins, source, entity) as reader:
                 await _Listing(db, run, source, entity, reader, kept.setdefault(source["id"], {})).take()
         except AWAY:
             raise

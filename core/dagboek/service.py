@@ -1,4 +1,5 @@
-"""The core process: planner, admission, settling, attaching, sweeper, watchdog, schedule, retention."""
+"""The core process: planner, admission, settling, attaching, polling, audit, sweeper, watchdog, webhooks, schedule,
+mail."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,13 +9,18 @@ from typing import Any, Protocol
 import structlog
 from confluent_kafka import KafkaException
 
+from dagboek.accepted import Poller
 from dagboek.admission import Admission
 from dagboek.attaching import Attacher
+from dagboek.audit.auditor import Auditor
+from dagboek.cli.running import web_address
 from dagboek.commands import CommandReader
 from dagboek.database import AWAY, Database, DatabaseUnavailable
 from dagboek.embedded import Services
 from dagboek.keep_alive import keep_alive
 from dagboek.night import Night
+from dagboek.notices.sender import sender_for
+from dagboek.notices.smtp import Smtp
 from dagboek.planner import Planner
 from dagboek.plugins import Plugins, unexpected
 from dagboek.publisher import Publisher
@@ -28,6 +34,9 @@ from dagboek.stamp import alive
 from dagboek.sweeper import deliver_items, deliver_run_events, write_events
 from dagboek.vault import Vault, vault_for
 from dagboek.watchdog import Watchdog
+from dagboek.webhooks import deliveries
+from dagboek.webhooks.addresses import Allowed
+from dagboek.webhooks.deliverer import Deliverer
 
 log = structlog.get_logger()
 
@@ -72,6 +81,12 @@ class CoreService:
             reader = CommandReader(services.kafka_bootstrap, settings.topic_prefix, planner, publisher, security)
             settler = Settler(db, self._plugins, self._vault)
             attacher = Attacher(db, self._plugins, self._vault)
+            poller = Poller(db, self._plugins, self._vault)
+            auditor = Auditor(db, self._plugins, self._vault)
+            sender = sender_for(
+                db, Smtp.of(settings), self._plugins.tool_title, lambda: web_address(settings), settings.time_zone
+            )
+            deliverer = Deliverer(db, self._vault, Allowed.of(settings.webhook_networks))
             replay = Replay(db, services.kafka_bootstrap, settings.topic_prefix, security)
             reader.start()
             jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
@@ -82,14 +97,19 @@ class CoreService:
                 ("lost", 5, watchdog.find_lost),
                 ("settle", 1, settler.settle_due),
                 ("attach", 1, attacher.attach_due),
+                ("accepted", 10, poller.poll_due),
+                ("audit", 1, auditor.audit_due),
                 ("events", 0.5, lambda: write_events(db)),
                 ("items", 1, lambda: deliver_items(db, publisher)),
                 ("ends", 0.25, lambda: deliver_run_events(db, publisher)),
+                ("webhooks", 0.5, deliverer.step),
                 ("schedule", 1, lambda: request_due(db, publisher, night)),
+                ("mail", 1, sender.send_waiting),
                 ("replay", 0.5, replay.step),
                 ("alive", 10, lambda: alive(db)),
                 ("keep_alive", 3600, lambda: keep_alive(db, self._plugins, self._vault)),
                 ("retention", 3600, lambda: drop_old(db)),
+                ("webhook_log", 3600, lambda: deliveries.drop_old(db)),
             ]
             tasks = [asyncio.create_task(_every(name, seconds, job, stop)) for name, seconds, job in jobs]
             log.info("core.started")
@@ -98,6 +118,7 @@ class CoreService:
             await asyncio.wait(tasks, timeout=10)
             for task in tasks:
                 task.cancel()
+            await deliverer.close()
             admission.close()
             watchdog.close()
             replay.close()

@@ -13,17 +13,19 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable
+from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import entry_points
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -32,9 +34,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dagboek.night import Night, zone_of
+
 ENV_PREFIX: Final = "DAGBOEK_"
 SETTINGS_FILE: Final = "dagboek.toml"
 VAULT_KEY_FILE: Final = "vault.key"
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(Exception):
@@ -92,6 +97,48 @@ class Settings(BaseSettings):
         "01:00-05:00", description="hours in which nightly runs start, such as 01:00-05:00; over midnight where needed"
     )
     time_zone: str = Field("Europe/Brussels", description="time zone of the nightly hours, such as Europe/Brussels")
+    web_host: str = Field("127.0.0.1", description="address that console and API listen on")
+    web_port: int | None = Field(
+        None, ge=0, le=65_535, description="port of console and API; 0 for one that is free, 8420 where absent"
+    )
+    web_url: str | None = Field(
+        None, description="address that browsers use for console and API, where a proxy stands before them"
+    )
+    web_proxies: str = Field(
+        "127.0.0.1", description="addresses of proxies whose X-Forwarded-For is believed, separated by commas"
+    )
+    oidc_issuer: str | None = Field(
+        None, description="issuer of the OpenID provider at which people sign in, such as https://login.example.com"
+    )
+    oidc_client_id: str | None = Field(
+        None, validate_default=True, description="what the OpenID provider calls this installation"
+    )
+    oidc_client_secret: SecretStr | None = Field(None, description="secret of the OpenID client, where it has one")
+    oidc_title: str = Field("OpenID", max_length=50, description="name of the OpenID provider, on the sign-in page")
+    oidc_new_people: bool = Field(
+        False, description="whether who is not known yet becomes a person, of no tenant, by signing in with OpenID"
+    )
+    smtp_host: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._:-]{1,253}$", description="mail server; no mail is sent where absent"
+    )
+    smtp_port: int | None = Field(
+        None, ge=1, le=65_535, description="port of the mail server; 587, 465 or 25 by smtp_security where absent"
+    )
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the way to the mail server is encrypted: starttls, tls or none"
+    )
+    smtp_user: str | None = Field(None, description="user of the mail server")
+    smtp_password: SecretStr | None = Field(None, description="password of that user")
+    smtp_from: str | None = Field(
+        None,
+        validate_default=True,
+        description="who mail is from, such as Dagboek <dagboek@example.com>",
+    )
+    webhook_networks: str = Field(
+        "",
+        description="networks that webhooks may reach besides public addresses, such as 10.20.0.0/16 or 127.0.0.0/8, "
+        "separated by commas; none where absent",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     maven_repository: str | None = Field(
         None, description="address of a Maven repository for the embedded broker; Maven Central where absent"
@@ -134,19 +181,13 @@ class Settings(BaseSettings):
     @field_validator("nightly")
     @classmethod
     def _hours(cls, value: str) -> str:
-        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", value):
-            raise ValueError("must be two times of the day, such as 01:00-05:00")
-        if value[:5] == value[6:]:
-            raise ValueError("must end at another time than it begins, such as 01:00-05:00")
+        Night.of(value, "UTC")
         return value
 
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, ZoneInfoNotFoundError):
-            raise ValueError("is no time zone that this machine knows; write it as Europe/Brussels or UTC") from None
+        zone_of(value)
         return value
 
     @field_validator("database_url")
@@ -165,6 +206,62 @@ class Settings(BaseSettings):
                 "is not a valid PostgreSQL address; special characters in the password must be percent-encoded"
             ) from None
         return SecretStr(url)
+
+    @field_validator("web_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
+            raise ValueError("must be the address alone, such as https://dagboek.example.com")
+        return value.rstrip("/") if value else None
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        plain = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or not (parts.scheme == "https" or plain) or parts.query or parts.fragment:
+            raise ValueError("must be the https address that the provider calls itself by (http on this machine alone)")
+        return value
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _client(cls, value: str | None, told: ValidationInfo) -> str | None:
+        if told.data.get("oidc_issuer") and not value:
+            raise ValueError("is needed where oidc_issuer is set")
+        return value or None
+
+    @field_validator("smtp_password")
+    @classmethod
+    def _not_in_the_clear(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        given = info.data
+        if (value is None) != (given.get("smtp_user") is None):
+            raise ValueError("smtp_user and smtp_password go together")
+        if value is not None and given.get("smtp_security") == "none" and given.get("smtp_host") not in _LOOPBACK:
+            raise ValueError("would be sent unencrypted; choose starttls or tls as smtp_security")
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _mail_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            if info.data.get("smtp_host") is not None:
+                raise ValueError("is needed with smtp_host, such as Dagboek <dagboek@example.com>")
+            return None
+        _, address = parseaddr(value)
+        if not value.isprintable() or not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+", address):
+            raise ValueError("must be an e-mail address, such as Dagboek <dagboek@example.com>")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            [ip_network(one.strip()) for one in value.split(",") if one.strip()]
+        except ValueError:
+            raise ValueError("must be networks such as 10.20.0.0/16, separated by commas") from None
+        return value
 
     @field_validator("data_dir")
     @classmethod

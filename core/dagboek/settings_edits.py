@@ -7,6 +7,7 @@ from typing import Any, Final
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, PaymentTerm, Side, VatCode
 from pydantic import ValidationError
 
+from dagboek.reasons import COMMAND_LINE, Reason, reasons_of
 from dagboek.tenants import Unusable
 
 SIDES: Final = ("sales", "purchases")
@@ -40,12 +41,18 @@ def with_values(settings: ConnectionSettings, values: Mapping[str, str]) -> Conn
 def checked(content: Mapping[str, Any]) -> ConnectionSettings:
     """Settings from JSON. Unusable with every fault at once."""
     unknown = [f"{path}: there is no such setting" for path in _unknown(content)]
+    reasons = [Reason("there is no such setting", "invalid_extra", place=path) for path in _unknown(content)]
     try:
         made = ConnectionSettings.model_validate(content)
     except ValidationError as error:
         unknown += [_fault(fault) for fault in error.errors()]
+        reasons += reasons_of(error)
     if unknown:
-        raise Unusable("These settings cannot be used:" + "".join(f"\n  - {fault}" for fault in unknown))
+        refused = Unusable(
+            "These settings cannot be used:" + "".join(f"\n  - {fault}" for fault in unknown), "settings"
+        )
+        refused.reasons = tuple(reasons)
+        raise refused
     return made
 
 
@@ -76,7 +83,7 @@ def without_vat_code(settings: ConnectionSettings, side: str, row: VatCode) -> C
     """`settings` without the row that has the key of `row`. Unusable when there is none."""
     kept = tuple(one for one in getattr(settings, side).vat_codes if one.key != row.key)
     if len(kept) == len(getattr(settings, side).vat_codes):
-        raise Unusable(f"No VAT code of {side} is linked for that. `dagboek settings show` lists them.")
+        raise Unusable(f"No VAT code of {side} is linked for that. `dagboek settings show` lists them.", COMMAND_LINE)
     return _with(settings, side, vat_codes=kept)
 
 
@@ -90,7 +97,9 @@ def without_ledger_rule(settings: ConnectionSettings, side: str, rule: LedgerRul
     """`settings` without the rule for the rate and category of `rule`. Unusable when there is none."""
     kept = tuple(one for one in getattr(settings, side).ledger_accounts if not _same(one, rule))
     if len(kept) == len(getattr(settings, side).ledger_accounts):
-        raise Unusable(f"No ledger account of {side} is set for that. `dagboek settings show` lists them.")
+        raise Unusable(
+            f"No ledger account of {side} is set for that. `dagboek settings show` lists them.", COMMAND_LINE
+        )
     return _with(settings, side, ledger_accounts=kept)
 
 
@@ -126,14 +135,16 @@ def _place(content: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
     """The dictionary that holds the setting at `path`, and its name there."""
     head, _, name = path.partition(".")
     if (name or head) in _TABLES:
-        raise Unusable(f"{path} has many rows. Use `dagboek settings {_TABLES[name or head]}` for one of them.")
+        text = f"{path} has many rows. Use `dagboek settings {_TABLES[name or head]}` for one of them."
+        raise Unusable(text, COMMAND_LINE)
     if head == "exchange_rates" and name:
         return content["exchange_rates"], name.upper()
     if path not in paths():
         near = difflib.get_close_matches(path, paths(), n=1)
         raise Unusable(
             f"There is no setting {path}. "
-            + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(paths())}.")
+            + (f"Did you mean {near[0]}?" if near else f"There are: {', '.join(paths())}."),
+            COMMAND_LINE,
         )
     return (content[head], name) if name else (content, head)
 

@@ -15,7 +15,7 @@ import structlog
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import Component, ItemKind, ItemState
 from dagboek_sdk.accounting import AccountingPlugin
-from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Op, Resolution, Unknown
+from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booking, Candidate, Found, Op, Resolution, Unknown
 from dagboek_sdk.errors import AccessDenied, Later, LoginBroken
 
 from dagboek import connections
@@ -25,6 +25,7 @@ from dagboek.matching import Likeness, absent, describe, match
 from dagboek.plugins import Plugins, UnknownPlugin, unexpected
 from dagboek.push_record import AttemptOutcome, Group, Outcome, correct_series, entries_of_others, late_outcome, write
 from dagboek.runs import ASKING, MAX_PARKED_SECONDS
+from dagboek.sound import sound
 from dagboek.vault import Vault
 
 log = structlog.get_logger()
@@ -187,7 +188,8 @@ class Settler:
 _DUE = """
 SELECT l.id, l.tenant_id, l.administration_id, l.identity, l.kind, l.link_no, l.attempt, l.link_version, l.op,
        l.entry_id, l.entry_number, l.settle_due, a.booking, a.series, a.series_number, a.party_entry, a.revision,
-       a.run_id, a.sequence, a.started_at < now() - interval '24 hours' AS old, i.component, c.id AS connection_id
+       a.run_id, a.sequence, a.started_at, a.started_at < now() - interval '24 hours' AS old, i.component,
+       c.id AS connection_id
 FROM link l
 JOIN attempt a ON a.link_id = l.id AND a.number = l.attempt
 LEFT JOIN item i ON i.run_id = a.run_id AND i.sequence = a.sequence
@@ -213,6 +215,9 @@ async def _answers(tool: AccountingPlugin, due: Sequence[Row]) -> Answers:
 
 
 async def _decide(db: Database, tool: AccountingPlugin, row: Row, booking: Booking, resolution: Resolution) -> None:
+    if isinstance(resolution, Accepted):
+        await _record(db, row, _accepted(row, resolution))
+        return
     candidates = resolution.candidates if isinstance(resolution, Found) else ()
     others = await entries_of_others(db, row["administration_id"], row["kind"], row["id"], candidates)
     free = [one for one in candidates if one.entry_id not in others]
@@ -231,8 +236,8 @@ async def _decide(db: Database, tool: AccountingPlugin, row: Row, booking: Booki
 def _proves_absence(
     tool: AccountingPlugin, row: Row, booking: Booking, resolution: Resolution, free: Sequence[Candidate]
 ) -> bool:
-    about = tool.about
-    settling = about.party_settling if row["kind"] == ItemKind.PARTY else about.settling
+    component = Component(row["component"]) if row["component"] else None
+    settling = tool.about.settling_of(ItemKind(row["kind"]), component)
     return isinstance(resolution, Absent) or (isinstance(resolution, Found) and absent(booking, free, settling))
 
 
@@ -277,6 +282,7 @@ def _attempt(row: Row) -> Attempt:
         entry_id=row["entry_id"],
         entry_number=row["entry_number"],
         run_id=row["run_id"],
+        begun=row["started_at"],
         sent=True,
     )
 
@@ -291,6 +297,15 @@ def _booked(row: Row, entry: Candidate) -> AttemptOutcome:
         entry_id=entry.entry_id,
         entry_number=entry.number,
         entry_url=entry.url,
+    )
+
+
+def _accepted(row: Row, found: Accepted) -> AttemptOutcome:
+    kept = sound(found)
+    if not isinstance(kept, Accepted):
+        raise ValueError("accepted, but there is no token to ask with")
+    return AttemptOutcome(
+        row["id"], row["attempt"], Outcome.ACCEPTED, revision=row["revision"], accepted_token=kept.token
     )
 
 
@@ -325,7 +340,7 @@ async def _tell_item(connection: Connection, row: Row, outcome: AttemptOutcome) 
            WHERE i.run_id = %s AND i.sequence = %s
              AND (i.state IN ('planned', 'to_settle', 'not_tried') OR i.state = 'skipped' AND %s)
            FOR UPDATE OF i FOR SHARE OF r""",
-        (row["run_id"], row["sequence"], outcome.outcome is Outcome.BOOKED),
+        (row["run_id"], row["sequence"], outcome.outcome in (Outcome.BOOKED, Outcome.ACCEPTED)),
     )
     item = await found.fetchone()
     if item is None:
@@ -361,6 +376,8 @@ async def _state_of(
 ) -> tuple[ItemState, list[Issue]]:
     if outcome.outcome is Outcome.BOOKED:
         return ItemState.SYNCED, remarks
+    if outcome.outcome is Outcome.ACCEPTED:
+        return ItemState.ACCEPTED, remarks
     if outcome.outcome is Outcome.PERSON:
         return ItemState.NEEDS_PERSON, [Issue.model_validate(issue) for issue in orjson.loads(outcome.issues)]
     if ended:

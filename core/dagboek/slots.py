@@ -13,6 +13,8 @@ from dagboek.database import AWAY, Connection, connect
 
 LOOK: Final = 1.0
 """Seconds between two looks at whose the slot is."""
+SEEN: Final = 5
+"""Looks after which the process says that it lives."""
 
 
 class Slot:
@@ -34,7 +36,8 @@ class Slot:
         async with await connect(self._url, connect_timeout=5) as connection:
             await connection.execute(
                 """INSERT INTO worker_slot (member, holder) VALUES (%s, %s)
-                   ON CONFLICT (member) DO UPDATE SET holder = excluded.holder, taken_at = now()""",
+                   ON CONFLICT (member) DO UPDATE
+                   SET holder = excluded.holder, taken_at = now(), seen_at = now(), ended_at = NULL""",
                 (self._member, self._holder),
             )
         self._taken = True
@@ -48,9 +51,21 @@ class Slot:
                     return
             await asyncio.sleep(LOOK)
 
+    async def end(self) -> None:
+        """The process has ended in order: nobody waits for it. A database that is away is not told."""
+        with contextlib.suppress(*AWAY):
+            async with await connect(self._url, connect_timeout=5) as connection:
+                await connection.execute(
+                    "UPDATE worker_slot SET ended_at = now() WHERE member = %s AND holder = %s",
+                    (self._member, self._holder),
+                )
+
     async def _lost(self, connection: Connection) -> None:
-        query = "SELECT 1 FROM worker_slot WHERE member = %s AND holder <> %s"
+        lost = "SELECT 1 FROM worker_slot WHERE member = %s AND holder <> %s"
+        lives = "UPDATE worker_slot SET seen_at = now() WHERE member = %s AND holder = %s"
         while True:
-            if await (await connection.execute(query, (self._member, self._holder))).fetchone() is not None:
-                return
-            await asyncio.sleep(LOOK)
+            for _ in range(SEEN):
+                if await (await connection.execute(lost, (self._member, self._holder))).fetchone() is not None:
+                    return
+                await asyncio.sleep(LOOK)
+            await connection.execute(lives, (self._member, self._holder))

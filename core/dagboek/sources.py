@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from dagboek_sdk.source import DocumentSource, EntityRef, Fetched, SourceUnavailable
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow
 
 from dagboek.database import Database, Jsonb
 from dagboek.logins import LoginProblem, check_settings, names_of_secrets
 from dagboek.plugins import Plugins, UnknownPlugin
+from dagboek.sent_in.source import SentIn
 from dagboek.tenants import Unusable
 
 T = TypeVar("T")
@@ -42,20 +45,34 @@ async def ensure_source(
     """
     about = plugins.source(plugin).about
     if names_of_secrets(about.settings):
-        raise Unusable(f"{about.title} needs credentials, which sources cannot keep yet.")
+        raise Unusable(
+            f"{about.title} needs credentials, which sources cannot keep yet.", "source_login", source=about.title
+        )
     checked = check_settings(about.settings, settings, about.title).model_dump(mode="json")
-    row = await db.one(
+    try:
+        row = await _written(db, tenant_id, plugin, name, checked)
+    except UniqueViolation:  # of what is sent in
+        raise Unusable(
+            f"The tenant has this source already: {about.title}.", "source_there", source=about.title
+        ) from None
+    if row is None:
+        text = f"The tenant has a source {name!r} of another kind already. Choose another name."
+        raise Unusable(text, "source_other", name=name)
+    return SourceRow(**row)
+
+
+async def _written(
+    db: Database, tenant_id: UUID, plugin: str, name: str, settings: Mapping[str, Any]
+) -> DictRow | None:
+    return await db.one(
         """INSERT INTO source AS s (tenant_id, plugin, name, settings) VALUES (%s, %s, %s, %s)
            ON CONFLICT (tenant_id, name) DO UPDATE SET settings = excluded.settings
            WHERE s.plugin = excluded.plugin RETURNING id, tenant_id, plugin, name, settings""",
         tenant_id,
         plugin,
         name,
-        Jsonb(checked),
+        Jsonb(settings),
     )
-    if row is None:
-        raise Unusable(f"The tenant has a source {name!r} of another kind already. Choose another name.")
-    return SourceRow(**row)
 
 
 async def sources_of(db: Database, tenant_id: UUID) -> list[SourceRow]:
@@ -66,7 +83,7 @@ async def sources_of(db: Database, tenant_id: UUID) -> list[SourceRow]:
     return [SourceRow(**row) for row in rows]
 
 
-def open_source(plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]) -> DocumentSource:
+def open_source(db: Database, plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]) -> DocumentSource:
     """The source of a row of `source`, seen for a row of `entity`; the caller closes it.
 
     SourceUnavailable when its plugin is missing or its settings no longer fit.
@@ -82,15 +99,17 @@ def open_source(plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str
         company_number=entity["company_number"],
         country=entity["country"],
     )
+    if issubclass(source_class, SentIn):
+        return source_class(settings, seen_for, db, plugins.readers, entity.get("id"))
     return source_class(settings, seen_for)
 
 
 @asynccontextmanager
 async def reading(
-    plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]
+    db: Database, plugins: Plugins, source: Mapping[str, Any], entity: Mapping[str, Any]
 ) -> AsyncIterator[DocumentSource]:
     """The source of a row as `open_source` has it, closed at the end, also where it does not let itself be closed."""
-    reader = open_source(plugins, source, entity)
+    reader = open_source(db, plugins, source, entity)
     try:
         yield reader
     finally:

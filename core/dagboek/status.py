@@ -28,7 +28,7 @@ DEPENDS_ON: Mapping[Component, Component] = {
     Component.PURCHASE_INVOICES: Component.SUPPLIERS,
     Component.PURCHASE_CREDIT_NOTES: Component.SUPPLIERS,
 }
-"""A component that ends as Error holds back those that depend on it."""
+"""Components of documents. One of parties that ends as Error holds back those that depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,24 @@ def component_status(counts: Counts, *, error: bool, ended: bool, current: bool)
 
 async def component_rows(connection: Connection, run: Mapping[str, Any]) -> list[ComponentRow]:
     """All components that the run has items of, or an error for, in the order of the work."""
+    return (await components_of(connection, [run]))[run["id"]]
+
+
+async def components_of(connection: Connection, runs: Iterable[Mapping[str, Any]]) -> Mapping[UUID, list[ComponentRow]]:
+    """The same of many runs, by their ids."""
+    by_id = {run["id"]: run for run in runs}
     found = await connection.execute(
-        "SELECT component, state, count(*) AS number FROM item WHERE run_id = %s GROUP BY 1, 2", (run["id"],)
+        """SELECT run_id, component, state, count(*) AS number FROM item WHERE run_id = ANY(%s)
+           GROUP BY run_id, component, state""",
+        (list(by_id),),
     )
-    states: dict[Component, list[tuple[str, int]]] = {}
+    states: dict[UUID, dict[Component, list[tuple[str, int]]]] = {id_: {} for id_ in by_id}
     for row in await found.fetchall():
-        states.setdefault(Component(row["component"]), []).append((row["state"], row["number"]))
+        states[row["run_id"]].setdefault(Component(row["component"]), []).append((row["state"], row["number"]))
+    return {id_: _rows(run, states[id_]) for id_, run in by_id.items()}
+
+
+def _rows(run: Mapping[str, Any], states: Mapping[Component, list[tuple[str, int]]]) -> list[ComponentRow]:
     errors: dict[str, Any] = run["component_errors"]
     ended = run["state"] == "ended"
     stands = is_stalled(run)

@@ -15,6 +15,7 @@ from dagboek.database import Database
 from dagboek.outcome_events import WARNED, item_event, stored_record
 from dagboek.plugins import unexpected
 from dagboek.publisher import Publisher, Undeliverable
+from dagboek.webhooks.outbox import NOTE_OUTCOMES
 
 log = structlog.get_logger()
 
@@ -28,7 +29,7 @@ SELECT * FROM item WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND even
 ORDER BY outcome_at LIMIT %s
 """
 UNTOLD = """
-SELECT run_id, sequence, state, event, repeated FROM item
+SELECT run_id, sequence, state, event, repeated, outcome_at FROM item
 WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND event IS NOT NULL
   AND outcome_at < now() - make_interval(secs => %s)
 ORDER BY outcome_at LIMIT %s
@@ -40,7 +41,7 @@ async def write_events(db: Database) -> int:
 
     Whoever gives an item its outcome in the database alone leaves its event empty.
     """
-    items = await db.all(UNWRITTEN, LOT)
+    items = _in_order(await db.all(UNWRITTEN, LOT))
     if not items:
         return 0
     runs = {
@@ -50,11 +51,14 @@ async def write_events(db: Database) -> int:
     written = await _recorded(db, items, lambda item: item_event(runs[item["run_id"]], item))
     if written:
         await db.run(
-            """UPDATE item i SET event = e.event
-               FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bigint[], %s::bytea[])
-                   AS e(run_id, sequence, state, link_version, event)
-               WHERE i.run_id = e.run_id AND i.sequence = e.sequence AND i.state = e.state
-                 AND i.link_version = e.link_version AND i.event IS NULL""",
+            f"""WITH written AS (
+                   UPDATE item i SET event = e.event
+                   FROM unnest(%s::uuid[], %s::int[], %s::text[], %s::bigint[], %s::bytea[])
+                       AS e(run_id, sequence, state, link_version, event)
+                   WHERE i.run_id = e.run_id AND i.sequence = e.sequence AND i.state = e.state
+                     AND i.link_version = e.link_version AND i.event IS NULL
+                   RETURNING i.run_id, i.event
+               ) {NOTE_OUTCOMES}""",
             [item["run_id"] for item, _ in written],
             [item["sequence"] for item, _ in written],
             [item["state"] for item, _ in written],
@@ -66,7 +70,7 @@ async def write_events(db: Database) -> int:
 
 async def deliver_items(db: Database, publisher: Publisher, older_than: float = 3.0) -> int:
     """Delivers outcomes of items that have waited for `older_than` seconds; how many."""
-    rows = await db.all(UNTOLD, older_than, LOT)
+    rows = _in_order(await db.all(UNTOLD, older_than, LOT))
     told = await _recorded(db, rows, lambda row: stored_record(row["event"]))
     try:
         await _publish(publisher, told)
@@ -82,6 +86,11 @@ async def deliver_items(db: Database, publisher: Publisher, older_than: float = 
             [row["event"] for row, _ in told],
         )
     return len(rows)
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """Those of one moment, such as of one call of many documents, in the order of their run."""
+    return sorted(rows, key=lambda row: (row["outcome_at"], row["run_id"], row["sequence"] or 0))
 
 
 async def _recorded(db: Database, rows: Sequence[Row], record: Callable[[Row], Record]) -> list[tuple[Row, Record]]:
@@ -140,12 +149,11 @@ async def deliver_run_events(db: Database, publisher: Publisher, run_id: UUID | 
 
 
 def _records(rows: Sequence[dict[str, Any]]) -> list[Record]:
-    ordered = sorted(rows, key=lambda row: (row["created_at"], "run" in row["type"]))
     return [
         Record(
             str(row["administration_id"]).encode(),
             row["value"],
             headers_of(row["type"], row["event_id"], subject=str(row["run_id"]), time=row["created_at"]),
         )
-        for row in ordered
+        for row in rows
     ]

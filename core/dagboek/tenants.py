@@ -8,11 +8,16 @@ from dagboek_schemas.identity import normal_number
 from psycopg.rows import DictRow
 
 from dagboek.database import Connection, Database
+from dagboek.reasons import COMMAND_LINE, Reason, Refusal
 from dagboek.rules.vat_numbers import Fault, vat_number
 
 
-class Unusable(Exception):
+class Unusable(Refusal):
     """What was asked for cannot be found or used as it is. The text says why and what to do."""
+
+
+class UnknownEntity(Unusable):
+    """The tenant has no such entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,14 @@ class Entity:
 class NumberFault:
     """What is wrong with a VAT number as somebody wrote it."""
 
-    what: str
+    reason: Reason
     certain: bool
     """False: it may be right all the same, if a person says so."""
+
+    @property
+    def what(self) -> str:
+        """In English."""
+        return self.reason.text
 
 
 def vat_number_fault(written: str) -> NumberFault | None:
@@ -55,25 +65,41 @@ def vat_number_fault(written: str) -> NumberFault | None:
     read = vat_number(number, None)
     if read is None:
         if number[:2].isalpha() and any(sign.isdigit() for sign in number[2:]):
-            return NumberFault(
-                f"{written} cannot be checked: how {number[:2]} makes its VAT numbers is not known.", False
-            )
-        what = f"{written} is no VAT number: it begins with the two letters of its country, such as BE0123456749."
-        return NumberFault(what, True)
+            text = f"{written} cannot be checked: how {number[:2]} makes its VAT numbers is not known."
+            return NumberFault(Reason(text, "vat_country", {"number": written, "country": number[:2]}), False)
+        text = f"{written} is no VAT number: it begins with the two letters of its country, such as BE0123456749."
+        return NumberFault(Reason(text, "vat_number", {"number": written}), True)
     match read.fault:
         case Fault.FORM:
-            return NumberFault(f"{written} is no VAT number of {read.country}: its form is {read.form}.", True)
+            text = f"{written} is no VAT number of {read.country}: its form is {read.form}."
+            facts = {"number": written, "country": read.country, "form": read.form}
+            return NumberFault(Reason(text, "vat_form", facts), True)
         case Fault.CHECK_DIGIT:
-            return NumberFault(f"The check digit of {written} is wrong: at least one digit is mistyped.", False)
+            text = f"The check digit of {written} is wrong: at least one digit is mistyped."
+            return NumberFault(Reason(text, "vat_check_digit", {"number": written}), False)
     return None
 
 
 async def ensure_tenant(db: Database, name: str) -> Tenant:
     """The tenant called `name`, made if there is none. Unusable for an empty name."""
     if not name.strip():
-        raise Unusable("A tenant needs a name.")
+        raise Unusable("A tenant needs a name.", "tenant_unnamed")
     await db.run("INSERT INTO tenant (name) VALUES (%s) ON CONFLICT (name) DO NOTHING", name.strip())
     return await find_tenant(db, name.strip())
+
+
+async def add_tenant(db: Database, name: str) -> Tenant:
+    """A new tenant called `name`. Unusable for an empty name, and for one that another tenant has."""
+    if not name.strip():
+        raise Unusable("A tenant needs a name.", "tenant_unnamed")
+    row = await db.one(
+        "INSERT INTO tenant (name) VALUES (%s) ON CONFLICT (name) DO NOTHING RETURNING id, name", name.strip()
+    )
+    if row is None:
+        raise Unusable(
+            f"There is a tenant {name.strip()} already. Choose another name.", "tenant_taken", tenant=name.strip()
+        )
+    return Tenant(**row)
 
 
 async def find_tenant(db: Database, name: str) -> Tenant:
@@ -81,7 +107,7 @@ async def find_tenant(db: Database, name: str) -> Tenant:
     row = await db.one("SELECT id, name FROM tenant WHERE name = %s", name)
     if row is None:
         names = ", ".join(found["name"] for found in await db.all("SELECT name FROM tenant ORDER BY name LIMIT 20"))
-        raise Unusable(f"There is no tenant {name!r}. Known: {names or 'none'}.")
+        raise Unusable(f"There is no tenant {name!r}. Known: {names or 'none'}.", COMMAND_LINE)
     return Tenant(**row)
 
 
@@ -113,10 +139,10 @@ async def ensure_entity(
             if not changes:
                 return entity
             if await _is_used(connection, entity.id):
-                raise Unusable(_refusal(entity, changes))
+                raise _refusal(entity, changes)
             return await _corrected(connection, entity, vat, company, country, fiscal_year_start)
     except psycopg.errors.ForeignKeyViolation as missing:
-        raise Unusable(f"There is no tenant {tenant_id}.") from missing
+        raise Unusable(f"There is no tenant {tenant_id}.", COMMAND_LINE) from missing
 
 
 async def find_entity(db: Database, tenant_id: UUID, name: str) -> Entity:
@@ -131,16 +157,42 @@ async def find_entity(db: Database, tenant_id: UUID, name: str) -> Entity:
     )
     if row is None:
         known = ", ".join(entity.name for entity in await entities(db, tenant_id))
-        raise Unusable(f"The tenant has no entity {name!r}. Known: {known or 'none'}.")
+        raise Unusable(f"The tenant has no entity {name!r}. Known: {known or 'none'}.", COMMAND_LINE)
+    return _entity(row)
+
+
+async def find_entity_by_id(db: Database, tenant_id: UUID, entity_id: UUID) -> Entity:
+    """The tenant's entity with this id. UnknownEntity when there is none."""
+    row = await db.one(
+        """SELECT id, tenant_id, name, vat_number, company_number, country, fiscal_year_start FROM entity
+           WHERE tenant_id = %s AND id = %s""",
+        tenant_id,
+        entity_id,
+    )
+    if row is None:
+        raise UnknownEntity("There is no such entity.", "not_found")
     return _entity(row)
 
 
 async def entities(db: Database, tenant_id: UUID) -> list[Entity]:
     """All entities of the tenant, by name."""
+    return await entities_page(db, tenant_id, limit=None)
+
+
+async def entities_page(
+    db: Database, tenant_id: UUID, *, after: tuple[str, UUID] | None = None, limit: int | None
+) -> list[Entity]:
+    """Entities of the tenant by name, that come after the one with this name and id."""
     rows = await db.all(
         """SELECT id, tenant_id, name, vat_number, company_number, country, fiscal_year_start FROM entity
-           WHERE tenant_id = %s ORDER BY name""",
-        tenant_id,
+           WHERE tenant_id = %(tenant)s AND (%(name)s::text IS NULL OR (name, id) > (%(name)s, %(id)s::uuid))
+           ORDER BY name, id LIMIT %(limit)s""",
+        {
+            "tenant": tenant_id,
+            "name": after[0] if after else None,
+            "id": after[1] if after else None,
+            "limit": limit,
+        },
     )
     return [_entity(row) for row in rows]
 
@@ -151,11 +203,11 @@ def _entity(row: DictRow) -> Entity:
 
 def _check(name: str, country: str | None, fiscal_year_start: int | None) -> None:
     if not name:
-        raise Unusable("An entity needs a name.")
+        raise Unusable("An entity needs a name.", "company_unnamed")
     if country is not None and not (len(country) == 2 and country.isascii() and country.isupper()):
-        raise Unusable(f"{country!r} is no country code of two capital letters, such as BE.")
+        raise Unusable(f"{country!r} is no country code of two capital letters, such as BE.", "country")
     if fiscal_year_start is not None and not 1 <= fiscal_year_start <= 12:
-        raise Unusable(f"The fiscal year starts in a month from 1 to 12, not {fiscal_year_start}.")
+        raise Unusable(f"The fiscal year starts in a month from 1 to 12, not {fiscal_year_start}.", "fiscal_month")
 
 
 def _country_of(vat_number: str | None) -> str:
@@ -223,9 +275,14 @@ async def _corrected(
     return _entity(row)
 
 
-def _refusal(entity: Entity, changes: dict[str, tuple[object, object]]) -> str:
+def _refusal(entity: Entity, changes: dict[str, tuple[object, object]]) -> Unusable:
     what, (has, given) = next(iter(changes.items()))
-    return (
+    return Unusable(
         f"{entity.name} is there already, with {what} {has}, not {given}. It was synchronised before, and its "
-        "documents are recognised by it, so it is never changed: use another name for another company."
+        "documents are recognised by it, so it is never changed: use another name for another company.",
+        "company_differs",
+        company=entity.name,
+        what=what.replace(" ", "_"),
+        has=has,
+        given=given,
     )

@@ -16,8 +16,10 @@ from dagboek_sdk import clock
 from pydantic import BaseModel
 
 from dagboek.database import Connection, Database, Jsonb
+from dagboek.numbers import number_of, take_numbers
 from dagboek.origins import Identified
 from dagboek.plugins import Plugins
+from dagboek.refusals import Refusal, remember
 from dagboek.runs import held_back
 from dagboek.selection import Kept
 from dagboek.sources import fetched, reading
@@ -38,7 +40,13 @@ async def store_window(
     items = await db.all(_NEXT_ITEMS, {"run": run["id"], "generation": run["generation"], "held": held, "size": size})
     if not items:
         return False
-    bodies, faults = await _bodies(db, plugins, run, items, kept)
+    bodies, faults, documents = await _bodies(db, plugins, run, items, kept)
+    tool = plugins.tool(run["plugin"])
+    numbers = {
+        sequence: (once, one.identity, one.document)
+        for sequence, one in documents.items()
+        if (once := number_of(tool, one.document)) is not None
+    }
     async with db.transaction() as connection:
         claimed = await connection.execute(
             """UPDATE run SET window_no = %s, published_at = NULL, partition = %s, moved_at = now()
@@ -50,6 +58,8 @@ async def store_window(
         await _store(connection, run, number, items, bodies)
         for sequence, issues in faults.items():
             await _skip(connection, run, sequence, issues)
+        for sequence, issue in (await take_numbers(connection, run, numbers)).items():
+            await _refuse(connection, run, sequence, issue, plugins.releases(run["plugin"]))
     return True
 
 
@@ -86,13 +96,14 @@ def _ready(run: Row, number: int, items: Sequence[Row]) -> list[Record]:
 
 async def _bodies(
     db: Database, plugins: Plugins, run: Row, items: Sequence[Row], kept: Kept
-) -> tuple[dict[int, Snapshot], dict[int, Sequence[Issue]]]:
-    """Snapshots by sequence, and the issues of what could not be fetched.
+) -> tuple[dict[int, Snapshot], dict[int, Sequence[Issue]], dict[int, Identified]]:
+    """Snapshots by sequence, the issues of what could not be fetched, and the documents that were.
 
     What may stand in the tool by now is not fetched again: it keeps its snapshot, whatever became of its source.
     """
     bodies: dict[int, Snapshot] = {}
     faults: dict[int, Sequence[Issue]] = {}
+    documents: dict[int, Identified] = {}
     by_source: dict[UUID, list[Row]] = {}
     for item in items:
         if item["kind"] != ItemKind.PULL and not item["sent"]:
@@ -106,9 +117,11 @@ async def _bodies(
             found = known.get(origin) or brought.get(origin, ())
             if isinstance(found, Identified) and (body := _snapshot(found, row)):
                 bodies[row["sequence"]] = body
+                if row["kind"] == ItemKind.DOCUMENT:
+                    documents[row["sequence"]] = found
             else:
                 faults[row["sequence"]] = _fault(found, row)
-    return bodies, faults
+    return bodies, faults, documents
 
 
 async def _fetch(
@@ -120,7 +133,7 @@ async def _fetch(
     assert source is not None
     assert entity is not None
     found: dict[str, Identified | Sequence[Issue]] = {}
-    async with reading(plugins, source, entity) as reader:
+    async with reading(db, plugins, source, entity) as reader:
         async for lot in fetched(reader, origins):
             for one in lot:
                 found[one.origin_id] = Identified.of(one.document, entity) if one.document else one.issues
@@ -169,6 +182,18 @@ async def _skip(connection: Connection, run: Row, sequence: int, issues: Sequenc
         "UPDATE item SET state = 'skipped', issues = %s, outcome_at = now() WHERE run_id = %s AND sequence = %s",
         (Jsonb([issue.model_dump(mode="json") for issue in issues]), run["id"], sequence),
     )
+
+
+async def _refuse(connection: Connection, run: Row, sequence: int, issue: Issue, releases: str) -> None:
+    """Skips what was looked at: it is told, and not warned of anew each night while nothing changes."""
+    found = await connection.execute(
+        "SELECT link_id FROM item WHERE run_id = %s AND sequence = %s", (run["id"], sequence)
+    )
+    item = await found.fetchone()
+    if item is not None and item["link_id"] is not None:
+        written = orjson.dumps([issue.model_dump(mode="json")])
+        await remember(connection, [Refusal(run["id"], sequence, item["link_id"], written, releases)])
+    await _skip(connection, run, sequence, [issue])
 
 
 # `sent`: its own attempt is open, and what that was made of stays what is planned. Written so that each item looks up

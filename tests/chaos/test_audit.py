@@ -44,6 +44,15 @@ async def test_what_somebody_tampered_with_is_reported(dagboek: Installation, tm
         assert "gaps" not in (await audit(dagboek.db, asked, begins, told(records))).faults()
         assert "gaps" in (await audit(dagboek.db, asked, begins[1:], told(records))).faults()
 
+        # a tool that numbers nothing: no gaps, and the order is that of the list
+        named = [{**row, "number": f"N{row['number']}", "first": None} for row in sandbox.books.entries()]
+        faults = (await audit(dagboek.db, asked, named, told(records))).faults()
+        assert not {"gaps", "order"} & faults.keys()
+        assert "order" in (await audit(dagboek.db, asked, named[::-1], told(records))).faults()
+        assert "gaps" not in (await audit(dagboek.db, asked, named[1:], told(records))).faults()
+        credit = [*named[1:], {**named[0], "total": "-121.00"}]
+        assert "order" not in (await audit(dagboek.db, asked, credit, told(records))).faults(), "invoices come first"
+
         # what was told
         assert (await found(without(records, "A2"))).faults() == {
             "untold": [f"item 1001 sales_invoices A2 (run {run['id']} {place_of(records, 'A2')}): synced",
@@ -91,6 +100,8 @@ async def test_what_somebody_tampered_with_is_reported(dagboek: Installation, tm
             "UPDATE link SET state = 'intent', settle_due = now() + interval '1 day' WHERE entry_number = '9'"
         )
         assert (await found()).faults() == {"not_final": ["link of 1001 A1: intent"]}
+        await dagboek.db.run("UPDATE link SET state = 'accepted', settle_due = NULL WHERE entry_number = '9'")
+        assert (await found()).faults() == {"not_final": ["link of 1001 A1: accepted"]}
 
 
 async def test_what_waits_for_a_person_is_not_lost_if_the_reason_is_stated(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import typer
 from dagboek.chaos.report import command
-from dagboek.chaos.schedule import VICTIMS, Target, Wishes, documents_of, schedule
+from dagboek.chaos.schedule import STRUCK_BATCHED, VICTIMS, Target, Wishes, documents_of, schedule
 from dagboek.cli import chaos
 from dagboek.settings import Settings
 from dagboek_sdk.sandbox.faults import KINDS
@@ -25,8 +25,8 @@ WISHES = Wishes(
 )
 
 
-TOOLS = [Target("octopus", "book", KINDS)]
-OTHER = Target("exact", "post", (*KINDS, "redirect"))
+TOOLS = [Target("octopus", ("book",), KINDS)]
+OTHER = Target("exact", ("post", "upload"), (*KINDS, "redirect"))
 
 
 def test_the_same_wishes_give_the_same_schedule_and_another_seed_another_one() -> None:
@@ -68,7 +68,11 @@ def test_each_tool_is_misled_in_ways_of_its_own() -> None:
     assert [fault for fault in both.faults if fault.tool == "octopus"] == [*alone.faults]
     other = [fault for fault in both.faults if fault.tool == "exact"]
     assert {fault.kind for fault in other} == set(OTHER.faults)
-    assert {fault.operation for fault in other} == {"post", "*"}
+    assert {fault.operation for fault in other} == {"post", "upload", "*"}
+    often = schedule(wishes, [*TOOLS, replace(OTHER, struck=STRUCK_BATCHED)]).faults
+    assert [round(fault.probability / one.probability) for fault, one in zip(often, both.faults, strict=True)] == (
+        [1] * len(alone.faults) + [4] * len(other)
+    ), "a tool that takes many documents in a call has few calls"
     assert {fault.seed for fault in other}.isdisjoint(fault.seed for fault in alone.faults)
 
 

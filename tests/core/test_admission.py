@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -318,7 +319,8 @@ def log() -> Log:
 
 @pytest.fixture
 def planner(town: Town, log: Log) -> Planner:
-    return Planner(town.db, None, log)  # type: ignore[arg-type]
+    plugins = SimpleNamespace(tool=lambda _: SimpleNamespace(about=SimpleNamespace(batch_size=1)))
+    return Planner(town.db, plugins, log)  # type: ignore[arg-type]
 
 
 async def not_planned(town: Town, items: int = 3) -> tuple[UUID, int]:

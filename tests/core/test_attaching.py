@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from dagboek import attaching, connections
-from dagboek.attaching import GIVE_UP, Attacher
+from dagboek.attaching import GIVE_UP, NOT_BOOKED_YET, Attacher
 from dagboek.booking_json import booking_json
 from dagboek.database import Database
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
@@ -139,6 +139,30 @@ async def test_files_follow_what_is_booked_and_nothing_is_left_to_do(
     assert tool.held == [(f"e{link}", "a.pdf", b"A"), (f"e{link}", "b.pdf", b"B")]
     assert await rows(books) == []
     assert (await books.item_row())["issues"] == []
+
+
+async def test_files_seen_before_their_intent_stands_follow_soon(
+    books: Books, tool: Tool, attacher: Attacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are remembered first; a look between the two put them off for an hour."""
+    intend = books.intend
+
+    async def seen_first(*given: Any) -> Any:
+        await attacher.attach_due(10)
+        return await intend(*given)
+
+    monkeypatch.setattr(books, "intend", seen_first)
+    link = await booked(books, "a.pdf")
+    (row,) = await books.db.all("SELECT due - clock_timestamp() AS wait FROM attaching")
+    assert row["wait"] < NOT_BOOKED_YET
+
+    # what stands longer is looked at less and less
+    await books.db.run("UPDATE link SET state = 'free' WHERE id = %s", link)
+    await books.db.run("UPDATE attaching SET made_at = made_at - interval '10 minutes'")
+    await pass_time(books)
+    await attacher.attach_due(10)
+    (row,) = await books.db.all("SELECT due - clock_timestamp() AS wait FROM attaching")
+    assert timedelta(minutes=9) < row["wait"] < timedelta(minutes=11)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNCERTAIN, Outcome.REFUSED, Outcome.NOT_PROCESSED])
@@ -318,5 +342,5 @@ async def test_a_new_intent_brings_the_newest_files(books: Books) -> None:
     await attaching.remember(books.db, link, row["source_id"], row["entity_id"], [file])
     (row,) = await rows(books)
     assert [one["file_name"] for one in row["files"]] == ["b.pdf"]
-    due = await books.db.one("SELECT due <= clock_timestamp() AS now FROM attaching")
-    assert due == {"now": True}
+    due = await books.db.one("SELECT due - clock_timestamp() < %s AS soon FROM attaching", NOT_BOOKED_YET)
+    assert due == {"soon": True}

@@ -108,7 +108,7 @@ def test_an_unknown_code_gets_the_general_words() -> None:
 
 def test_a_link_is_there_only_when_its_facts_are() -> None:
     assert CATALOGUE.text(Issue(code="B01")).link is None
-    assert CATALOGUE.text(Issue(code="B01", facts={"connection": "7"})).link == "/connections/7/vat-codes"
+    assert CATALOGUE.text(Issue(code="B01", facts={"connection": "7"})).link == "/integrations/7?tab=vat"
     assert CATALOGUE.text(Issue(code="B01", url="https://crm.example/i/1", facts={"connection": "7"})).link == (
         "https://crm.example/i/1"
     )

@@ -34,7 +34,7 @@ class ToolSettings(BaseModel):
     password: SecretStr
 
 
-NORTH = Administration("11", "North books")
+NORTH = Administration("11", "North books", domain="group")
 SOUTH = Administration("12", "South books")
 
 
@@ -50,7 +50,7 @@ class MemoryTool(AccountingPlugin):
     reads: ClassVar[int] = 0
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Limit]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Limit]:
         return [Limit(f"memory:{administration}", "lists", 3, Window.DAY)]
 
     async def administrations(self) -> Sequence[Administration]:
@@ -172,7 +172,7 @@ async def test_from_credentials_to_connected(world: World) -> None:
         "North books",
     )
     tool = await world.open(row.id)
-    assert tool.link.administration == "11"
+    assert (tool.link.administration, tool.link.domain) == ("11", "group")
     await contexts.refresh(world.db, row.id, tool)
     await tool.close()
     assert await world.save(row.id, SETTINGS) == []

@@ -2,6 +2,8 @@
 
 import re
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import psycopg
 import pytest
 from dagboek import database, migrations
 from dagboek.database import AWAY, Database, StatementRefused, connect
+from dagboek.doctor import newest_revision
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
 from psycopg_pool import AsyncConnectionPool
 from push_books import Books
@@ -122,8 +125,20 @@ async def test_a_database_that_is_not_there_is_waited_for() -> None:
 
 
 def test_migrations_form_one_line_and_bear_their_numbers() -> None:
-    """Two of one number, made beside each other, would leave every database without a newest revision."""
-    files = sorted((Path(migrations.__path__[0]) / "versions").glob("[0-9]*.py"))
-    line = [re.findall(r'^(?:down_)?revision = "?(\w+)"?$', file.read_text(), re.M) for file in files]
-    numbers = [file.stem.partition("_")[0] for file in files]
-    assert line == [[number, before] for number, before in zip(numbers, ["None", *numbers], strict=False)]
+    """Two that follow the same one, made beside each other, would leave every database without a newest revision."""
+    files = list((Path(migrations.__path__[0]) / "versions").glob("[0-9]*.py"))
+    said = [re.findall(r'^(?:down_)?revision = "?(\w+)"?$', file.read_text(), re.M) for file in files]
+    assert [file.stem.partition("_")[0] for file in files] == [number for number, _ in said]
+    after = {before: number for number, before in said}
+    line = ["None"]
+    while line[-1] in after:
+        line.append(after[line[-1]])
+    assert sorted(line[1:]) == sorted(number for number, _ in said)
+    assert newest_revision() == line[-1]
+
+
+def test_no_command_loads_what_migrates() -> None:
+    """It takes as long as all the rest of a command's start."""
+    look = "import sys, dagboek.cli.session; print([one for one in ('alembic', 'sqlalchemy') if one in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

@@ -1,14 +1,18 @@
 """The sync history: which runs it shows, their counts, and what the details say. On a real PostgreSQL."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from dagboek.cli.main import main
 from dagboek.database import Database, Jsonb, migrate
 from dagboek.documents import Standing, documents, parties_in_doubt
 from dagboek.history import UnknownRun, recent_runs, run_details
 from dagboek_schemas.statuses import Component, ComponentStatus, ItemState, RunStatus
+from dagboek_sdk import clock
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
@@ -23,21 +27,25 @@ class Rows:
     async def prepare(self, name: str) -> "Rows":
         self.tenant = await self._insert("tenant", name=name)
         self.entity = await self._insert("entity", tenant_id=self.tenant, name=f"{name} Trading")
-        self.administration = await self._insert(
-            "administration", tenant_id=self.tenant, plugin="octopus", host="h", tool_id=name, name=f"Books of {name}"
-        )
-        login = await self._insert("login", tenant_id=self.tenant, plugin="octopus", tool_user="u", settings=b"x")
         self.source = await self._insert("source", tenant_id=self.tenant, plugin="ubl", name="files")
+        await self.books(name, "octopus")
+        return self
+
+    async def books(self, name: str, plugin: str) -> None:
+        """Connects the company to other books: what is written from here on is of those."""
+        self.administration = await self._insert(
+            "administration", tenant_id=self.tenant, plugin=plugin, host="h", tool_id=name, name=f"Books of {name}"
+        )
+        login = await self._insert("login", tenant_id=self.tenant, plugin=plugin, tool_user="u", settings=b"x")
         self.connection = await self._insert(
             "connection",
             tenant_id=self.tenant,
             entity_id=self.entity,
             administration_id=self.administration,
             login_id=login,
-            plugin="octopus",
+            plugin=plugin,
             state="connected",
         )
-        return self
 
     async def _insert(self, table: str, **values: object) -> UUID:
         names = ", ".join(values)
@@ -254,6 +262,32 @@ async def test_documents_with_their_booking_number_or_where_they_stand(db: Datab
     assert "2026/1" not in {row.title for row in await documents(db, rows.tenant, not_synced=True)}
 
 
+async def test_what_goes_into_two_books_stands_where_it_does_not_go_well(db: Database, rows: Rows) -> None:
+    """The last run of the one says nothing about the other."""
+    first = await rows.run(NOW)
+    await rows.document("d1:1", "2026/1")
+    await rows.link("d1:1", "booked", entry_number="7", entry_id="7")
+    await rows.document("d1:2", "2026/2")
+    await rows.link("d1:2", "free")
+    await rows.item(first, 2, "skipped", issues=Jsonb([{"code": "B04"}]))
+    await rows.books("second", "exact")
+    await rows.link("d1:1", "needs_person", needs_person_issue=Jsonb({"code": "D10"}))
+    await rows.link("d1:2", "booked", entry_number="8", entry_id="8")
+    second = await rows.run(NOW + timedelta(hours=1))
+    await rows.item(second, 2, "synced", issues=Jsonb([{"code": "D24"}]))
+
+    one, two = await documents(db, rows.tenant)
+    assert (one.standing, [issue.code for issue in one.issues]) == (Standing.NEEDS_PERSON, ["D10"])
+    assert (two.standing, [issue.code for issue in two.issues]) == (Standing.SKIPPED, ["B04"])
+    assert [row.title for row in await documents(db, rows.tenant, not_synced=True)] == ["2026/1", "2026/2"]
+
+    # the second books are no longer connected
+    await db.run("UPDATE connection SET deleted_at = now() WHERE id = %s", rows.connection)
+    one, two = await documents(db, rows.tenant)
+    assert (one.standing, one.booking_number, one.issues) == (Standing.BOOKED, "7", ())
+    assert two.standing == Standing.SKIPPED
+
+
 async def test_of_many_documents_the_newest_are_shown_and_any_is_found_by_its_number(db: Database, rows: Rows) -> None:
     for at in range(1, 6):
         day = NOW.date() + timedelta(days=at)
@@ -302,3 +336,58 @@ async def test_unreadable_files_and_duplicates_are_not_silent(db: Database, rows
         ("broken.xml", Standing.UNREADABLE),
     ]
     assert found[1].duplicate_of == "2026/1.xml"
+
+
+@pytest.fixture
+def told(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Awaitable[str]]:
+    """What a command line prints."""
+    monkeypatch.setenv("DAGBOEK_DATABASE_URL", database_url)
+    monkeypatch.setenv("DAGBOEK_DATA_DIR", str(tmp_path))
+
+    async def printed(*arguments: str) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            await asyncio.to_thread(main, arguments)
+        assert not end.value.code
+        return capsys.readouterr().out
+
+    return printed
+
+
+async def test_runs_that_wait_have_a_line_each(db: Database, rows: Rows, told: Callable[..., Awaitable[str]]) -> None:
+    until = {"state": "parked", "parked_until": clock.now() + timedelta(hours=1), "park_reason": "limit"}
+    second = await Rows(db).prepare("south")
+    runs = [await rows.run(clock.now(), None, **until), await second.run(clock.now(), None, **until)]
+    lines = (await told("history")).splitlines()
+    for run in runs:
+        assert any(line.startswith(f"{str(run)[:8]}  In progress, goes on at ") for line in lines), lines
+
+
+async def test_accepted_is_explained_and_payments_are_shown(rows: Rows, told: Callable[..., Awaitable[str]]) -> None:
+    run = await rows.run(NOW)
+    await rows.item(run, 1, "accepted")
+    await rows.item(run, 2, "synced")
+    await rows.document("d1:1", "2026/1")
+    await rows.link("d1:1", "accepted", accepted_token="t")
+    assert "paid" not in await told("documents")
+    await rows.document("d1:2", "2026/2")
+    await rows.link("d1:2", "booked", entry_id="1", entry_number="7")
+    await rows.db.run(
+        "INSERT INTO payment_status (link_id, state, currency) "
+        "SELECT id, 'partially_paid', 'EUR' FROM link WHERE state = 'booked'"
+    )
+
+    shown = await told("documents")
+    assert "1 document accepted: the tool has them and books them later" in shown
+    assert "2 documents, 0 not synced" in shown
+    (line,) = (line for line in shown.splitlines() if "2026/2" in line)
+    assert "in part" in line
+    assert "1 document accepted" in await told("history", str(run))
+
+
+async def test_a_run_without_work_says_so(rows: Rows, told: Callable[..., Awaitable[str]]) -> None:
+    run = await rows.run(NOW)
+    shown = await told("history", str(run))
+    assert "There was nothing to send" in shown and "component" not in shown

@@ -139,7 +139,7 @@ async def test_more_books_of_one_user_need_no_other_consent(world: World) -> Non
 
 
 async def test_calls_for_tokens_are_limited_for_each_login(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = staticmethod(lambda _settings, _books: [Limit("app", GROUP, 1, Window.DAY)])
+    limits = staticmethod(lambda *_: [Limit("app", GROUP, 1, Window.DAY)])
     monkeypatch.setattr(ConsentTool, "limits", limits)
     rows = [await world.connect(await world.entity("North"), 0)]
     world.server.user = "bea"

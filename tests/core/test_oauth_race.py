@@ -158,7 +158,9 @@ class Race:
             yield kill
 
     def killed(self, request: web.BaseRequest, moment: str) -> bool:
-        """By the plan, kills who asks for this renewal."""
+        """By the plan, kills who asks for this renewal; never us, whose connecting may outlast a token."""
+        if "pid" not in request.query:
+            return False
         if moment == "before":
             self.next = next(self.plan)
             pid = int(request.query["pid"])

@@ -171,6 +171,7 @@ async def test_two_copies_and_a_changed_one_in_a_single_lot_are_one_document(
     connection: Connection, place: Place
 ) -> None:
     lot = [brought("a", document("F1")), brought("b", document("F1")), brought("c", document("F1", "250.00"))]
+    lot.append(brought("d1:e4b0", document("F1")))  # sent in without an id of its own
 
     await register(connection, place.administration, place.sources[0], place.entity, lot)
 
@@ -180,6 +181,8 @@ async def test_two_copies_and_a_changed_one_in_a_single_lot_are_one_document(
     assert [one["duplicate_of"] for one in found] == [None, "a", "a"]
     assert [[issue["code"] for issue in one["issues"]] for one in found] == [[], ["D05"], ["D06"]]
     assert found[2]["issues"][0]["severity"] == "warning"
+    (told,) = (await origin(connection, "d1:e4b0"))["issues"]
+    assert told["facts"] == {"number": "F1", "origin": "F1", "first": "a"}, "no name of ours is told to people"
 
 
 async def test_a_document_is_free_for_a_copy_once_its_file_became_another_one_in_the_same_lot(

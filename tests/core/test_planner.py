@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from dagboek import resolve, runs, selection, sources
 from dagboek.database import Database, Jsonb
 from dagboek.planner import Planner
+from dagboek.plugins import Plugins
 from dagboek.push_record import Outcome
 from dagboek_schemas.cloudevents import Record, decode, encode, event_time
-from dagboek_schemas.documents import Document
+from dagboek_schemas.documents import Direction, Document, Kind
 from dagboek_schemas.events import ItemReady, stable_id
 from dagboek_schemas.issues import Issue
 from dagboek_schemas.revision import document_revision
@@ -81,10 +84,16 @@ def log() -> Log:
     return Log()
 
 
+def once(document: Document) -> str | None:
+    """Sales of a year are kept under their number, whoever sold."""
+    return f"{document.issue_date.year}/{document.number}" if document.direction is Direction.SALES else None
+
+
 @pytest.fixture
 def planner(books: Books, source: Source, log: Log) -> Planner:
-    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=True)
-    plugins = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about), releases=lambda _: "x 1")
+    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=True, batch_size=1)
+    tool = SimpleNamespace(about=about, number_once=once)
+    plugins = SimpleNamespace(tool=lambda _: tool, releases=lambda _: "x 1")
     return Planner(books.db, plugins, log)  # type: ignore[arg-type]
 
 
@@ -303,7 +312,7 @@ async def test_one_of_two_sources_that_hangs_is_told_and_the_other_is_read(
     books: Books, planner: Planner, monkeypatch: pytest.MonkeyPatch, impatient: None, call: str
 ) -> None:
     both = {"good": Source(faults={"o1": Issue(code="D07")}), "bad": Source(hangs=call)}
-    monkeypatch.setattr(sources, "open_source", lambda _, row, __: both[row["name"]])
+    monkeypatch.setattr(sources, "open_source", lambda _, __, row, ___: both[row["name"]])
     await to_be_selected(books, *both)
 
     async with asyncio.timeout(10):
@@ -319,7 +328,7 @@ async def test_a_small_run_tells_of_no_source_but_that_of_its_document(
     books: Books, planner: Planner, monkeypatch: pytest.MonkeyPatch, impatient: None, identity: str, told: set[str]
 ) -> None:
     both = {"good": Source(faults={"o1": Issue(code="D07")}), "bad": Source(hangs="list")}
-    monkeypatch.setattr(sources, "open_source", lambda _, row, __: both[row["name"]])
+    monkeypatch.setattr(sources, "open_source", lambda _, __, row, ___: both[row["name"]])
     await to_be_selected(books, *both)
     await books.db.run(
         """INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity)
@@ -425,3 +434,163 @@ async def test_what_is_not_paid_is_asked_about_every_night(books: Books, planner
     )
     await planner.start(books.run)
     assert await items(books) == {"payment_statuses": ""}
+
+
+@pytest.mark.parametrize(("batch", "first", "later"), [(1, 50, 200), (50, 50, 200), (60, 60, 240), (300, 300, 300)])
+async def test_a_window_holds_full_calls_of_a_tool_that_takes_many(
+    books: Books, planner: Planner, log: Log, batch: int, first: int, later: int
+) -> None:
+    """Else each window would end with a call that is not full, and calls may be few a day."""
+    planner.plugins.tool("x").about.batch_size = batch  # type: ignore[misc]
+    await books.db.run(
+        """INSERT INTO item (run_id, sequence, component, identity, kind, title)
+           SELECT %s, n, 'ledger_accounts', 'pull:' || n, 'pull', '' FROM generate_series(0, 999) n""",
+        books.run,
+    )
+
+    await planner.publish_window(books.run, 1, 0)
+    await planner.publish_window(books.run, 1, 1)
+
+    assert log.sequences == list(range(first + later))
+
+
+# two documents with one number
+
+
+async def of_another_entity(books: Books) -> UUID:
+    """A run of another entity's connection to the same books."""
+    row = await books.db.one(
+        """WITH e AS (INSERT INTO entity (tenant_id, name) VALUES (%(tenant)s, 'F') RETURNING id),
+                c AS (INSERT INTO connection (tenant_id, entity_id, administration_id, login_id, plugin, state)
+                      SELECT c.tenant_id, e.id, c.administration_id, c.login_id, c.plugin, 'connected'
+                      FROM connection c JOIN run r ON r.connection_id = c.id, e WHERE r.id = %(run)s
+                      RETURNING id, entity_id),
+                m AS (INSERT INTO mapping_context (connection_id, version, settings, lists)
+                      SELECT id, 1, '{}', '{}' FROM c)
+           INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, state)
+           SELECT %(new)s, %(tenant)s, c.entity_id, c.id, %(administration)s, 'manual', 'active' FROM c RETURNING id""",
+        {"tenant": books.tenant, "run": books.run, "administration": books.administration, "new": uuid4()},
+    )
+    assert row is not None
+    return UUID(str(row["id"]))
+
+
+async def states(books: Books, run: UUID | None = None) -> dict[str, str]:
+    """Of the documents of a run by title, with the codes of their issues."""
+    rows = await books.db.all(
+        "SELECT * FROM item WHERE run_id = %s AND kind = 'document' ORDER BY sequence", run or books.run
+    )
+    return {row["title"]: " ".join([row["state"], *(one["code"] for one in row["issues"])]) for row in rows}
+
+
+async def test_two_entities_with_one_range_of_numbers_are_found_before_the_second_sends(
+    books: Books, planner: Planner, source: Source, log: Log
+) -> None:
+    await start_with(books, planner, source, "2026/1", "2026/2")
+    second, published = await of_another_entity(books), len(log.records)
+    source.documents["2026/3"] = samples.document(number="2026/3")
+    source.documents["P-1"] = samples.document(number="P-1", direction=Direction.PURCHASE)
+
+    await planner.start(second)
+
+    assert await states(books) == {"2026/1": "planned", "2026/2": "planned"}
+    assert await states(books, second) == {
+        "2026/1": "skipped D43",
+        "2026/2": "skipped D43",
+        "2026/3": "planned",
+        "P-1": "planned",
+    }
+    row = await books.db.one("SELECT * FROM item WHERE run_id = %s AND issues <> '[]' ORDER BY title LIMIT 1", second)
+    assert row is not None
+    (issue,) = row["issues"]
+    assert (
+        issue["facts"] | {"number": "2026/1", "entity": "F", "other": "2026/1", "other_entity": "E"} == issue["facts"]
+    )
+    text = Plugins(entry_points=False).catalogue.text(Issue.model_validate(issue), "en")
+    assert text.cause.startswith("Invoice 2026/1 of F and invoice 2026/1 of E go into the same administration")
+    assert len(log.records) > published, "the others go on"
+
+
+async def test_an_invoice_and_a_credit_note_with_one_number_meet_too_and_those_of_another_year_do_not(
+    books: Books, planner: Planner, source: Source
+) -> None:
+    source.documents = {
+        "a": samples.document(number="7"),
+        "b": samples.document(number="7", kind=Kind.CREDIT_NOTE),
+        "c": samples.document(number="7", issue_date=date(2024, 2, 3)),
+    }
+    await to_be_selected(books, "s")
+    await planner.start(books.run)
+    rows = await books.db.all(
+        "SELECT component, state, issues FROM item WHERE run_id = %s AND kind = 'document' ORDER BY sequence", books.run
+    )
+    told = [(row["component"], row["state"], [one["code"] for one in row["issues"]]) for row in rows]
+    assert told == [
+        ("sales_invoices", "planned", []),
+        ("sales_invoices", "planned", []),
+        ("sales_credit_notes", "skipped", ["D43"]),
+    ]
+
+
+async def test_a_number_is_free_again_when_its_document_is_neither_planned_nor_in_the_tool(
+    books: Books, planner: Planner, source: Source
+) -> None:
+    await start_with(books, planner, source, "2026/1")
+    async with books.db.transaction() as connection:
+        await runs.finish_run(connection, books.run)
+    second = await of_another_entity(books)
+    await planner.start(second)
+    assert await states(books, second) == {"2026/1": "planned"}
+
+
+@pytest.mark.parametrize("state", ["intent", "booked", "accepted", "needs_person"])
+async def test_a_number_stays_with_what_may_stand_in_the_tool(
+    books: Books, planner: Planner, source: Source, state: str
+) -> None:
+    await start_with(books, planner, source, "2026/1")
+    await books.db.run("UPDATE link SET state = %s WHERE administration_id = %s", state, books.administration)
+    async with books.db.transaction() as connection:
+        await runs.finish_run(connection, books.run)
+    second = await of_another_entity(books)
+    await planner.start(second)
+    assert await states(books, second) == {"2026/1": "skipped D43"}
+    link = await books.db.one("SELECT * FROM link WHERE refused_issues IS NOT NULL AND tenant_id = %s", books.tenant)
+    assert link is not None and link["refused_issues"][0]["code"] == "D43", "no night warns of it anew"
+
+
+async def test_a_document_keeps_its_own_number_in_each_run(books: Books, planner: Planner, source: Source) -> None:
+    await start_with(books, planner, source, "2026/1")
+    async with books.db.transaction() as connection:
+        await runs.finish_run(connection, books.run)
+    again = uuid4()
+    await books.db.run(
+        """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, state)
+           SELECT %s, tenant_id, entity_id, connection_id, administration_id, 'manual', 'active'
+           FROM run WHERE id = %s""",
+        again,
+        books.run,
+    )
+    await planner.start(again)
+    assert await states(books, again) == {"2026/1": "planned"}
+
+
+async def test_two_runs_that_are_planned_at_once_send_a_number_once(
+    books: Books, planner: Planner, source: Source
+) -> None:
+    source.documents = {number: samples.document(number=number) for number in ("2026/1", "2026/2", "2026/3")}
+    await to_be_selected(books, "s")
+    second = await of_another_entity(books)
+    await asyncio.gather(planner.start(books.run), planner.start(second))
+    both = [*(await states(books)).values(), *(await states(books, second)).values()]
+    assert sorted(both) == ["planned"] * 3 + ["skipped D43"] * 3
+
+
+async def test_a_plugin_that_fails_at_a_number_stops_nothing(
+    books: Books, planner: Planner, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Document) -> str:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(planner.plugins.tool("x"), "number_once", fails)
+    await start_with(books, planner, source, "2026/1")
+    assert await states(books) == {"2026/1": "planned"}

@@ -130,7 +130,7 @@ def test_a_missing_plugin_says_what_there_is_and_how_to_install() -> None:
     assert str(caught.value).startswith("accounting tool 'abakus' is not installed. Did you mean 'abacus'?")
     assert "Installed: abacus." in str(caught.value)
     assert "pip install" not in str(caught.value)  # whoever owns such a name on a public registry could be anyone
-    with pytest.raises(UnknownPlugin, match="Installed: none"):
+    with pytest.raises(UnknownPlugin, match="Installed: sent-in"):
         only_core().source("tray")
 
 

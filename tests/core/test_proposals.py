@@ -206,6 +206,15 @@ def test_codes_without_a_kind_serve_both_sides_unless_their_name_says_one() -> N
     assert {row.code for row in found.purchases.vat_codes} == {"1", "2"}
 
 
+def test_an_export_inside_the_eu_is_none_outside_it() -> None:
+    names = ("Export buiten de EU", "Export binnen de EU", "Export van goederen binnen de EU",
+             "Export van diensten binnen de EU")  # fmt: skip
+    rows = tuple(Row(str(place), name, "sales", rate=R(0)) for place, name in enumerate(names))
+    sales = propose({"vat_codes": rows}, "BE").settings.sales
+    assert [code_for(sales, "G", region="NON_EU"), code_for(sales, "K", region="EU")] == ["0", "2"]
+    assert [code_for(sales, "AE", region="EU"), code_for(sales, "O", region="NON_EU")] == ["3", "0"]
+
+
 def test_inactive_codes_are_not_proposed() -> None:
     found = propose({"vat_codes": (Row("21", "Verkoop 21 %", "sales", active=False),)}, "BE")
     assert found.settings.sales.vat_codes == ()
@@ -403,6 +412,10 @@ def test_whatever_the_lists_hold_only_what_is_active_there_is_proposed(
         ("Intracommunautaire diensten", {Word.INTRA_EU, Word.SERVICES}),
         ("Verkoop niet-EU", {Word.SALES, Word.NON_EU}),
         ("Achats hors UE", {Word.PURCHASES, Word.NON_EU}),
+        ("Export van goederen binnen de EU", {Word.GOODS, Word.INTRA_EU}),
+        ("Exportation dans l'UE", {Word.INTRA_EU}),
+        ("Export of services inside the EU", {Word.SERVICES, Word.INTRA_EU}),
+        ("Uitvoer, niet binnen de EU", {Word.NON_EU}),
         ("Meubelen", set()),
         ("Euro-rekening", set()),
     ],

@@ -390,8 +390,11 @@ async def absent_meanwhile(books: Books) -> int:
 async def comes_late(
     books: Books, link: int, outcome: Outcome = Outcome.BOOKED, attempt: int = 1, entry: str = "e1"
 ) -> Late:
-    entry_given = {"entry_id": entry, "entry_number": entry[1:]} if outcome is Outcome.BOOKED else {}
-    written = await books.came(link, outcome, attempt, **entry_given)
+    given = {
+        Outcome.BOOKED: {"entry_id": entry, "entry_number": entry[1:]},
+        Outcome.ACCEPTED: {"accepted_token": f"t{attempt}"},
+    }.get(outcome, {})
+    written = await books.came(link, outcome, attempt, **given)
     assert len(written.late) == 1
     return await late_outcome(books.connection, written.late[0], TWICE)
 
@@ -432,6 +435,64 @@ async def test_booked_after_a_person_was_asked_is_adopted(books: Books) -> None:
     assert await comes_late(books, link) is Late.ADOPTED
     row = await books.link(link)
     assert (row["state"], row["needs_person_issue"]) == ("booked", None)
+
+
+async def test_accepted_after_a_person_was_asked_is_asked_for(books: Books) -> None:
+    (link,) = await books.links()
+    await books.intend(books.intent(link))
+    await books.came(link, Outcome.PERSON, issues=b'[{"code": "D10"}]')
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.ACCEPTED
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"]) == ("needs_person", "t1")
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.NO_MATTER
+    assert await books.link(link) == row
+
+
+async def test_accepted_after_it_was_found_absent_is_not_sent_again(books: Books) -> None:
+    link = await absent_meanwhile(books)
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.ACCEPTED
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"], row["revision"]) == ("accepted", "t1", "rev1:a")
+    assert await outcomes(books, link) == ["accepted"]
+
+
+async def test_accepted_by_an_attempt_that_another_came_after_changes_no_link(books: Books) -> None:
+    link = await absent_meanwhile(books)
+    await books.intend(books.intent(link, seen=1))
+    before = await books.link(link)
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.NO_MATTER
+    assert await books.link(link) == before
+
+
+async def test_accepted_by_an_attempt_that_the_database_lost_is_not_sent_again(books: Books) -> None:
+    """The tool books it later: sent meanwhile, it would stand there twice."""
+    (link,) = await books.links()
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.ACCEPTED
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"]) == ("accepted", "t1")
+    # and what the tool says in the end finds its link
+    told = await books.came(link, Outcome.BOOKED, row["attempt"], entry_id="e1", entry_number="1", expected="accepted")
+    assert told.late == []
+    row = await books.link(link)
+    assert (row["state"], row["entry_id"], row["accepted_token"]) == ("booked", "e1", None)
+
+
+async def test_what_a_lost_attempt_had_accepted_and_the_tool_rejects_is_free_again(books: Books) -> None:
+    (link,) = await books.links()
+    await comes_late(books, link, Outcome.ACCEPTED)
+    assert (await books.came(link, Outcome.REFUSED, 0, expected="accepted")).late == []
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"]) == ("free", None)
+
+
+async def test_accepted_by_an_attempt_after_which_another_was_refused_is_not_sent_a_third_time(books: Books) -> None:
+    link = await absent_meanwhile(books)
+    await books.intend(books.intent(link, seen=1))
+    await books.came(link, Outcome.REFUSED, attempt=2)
+    assert (await books.link(link))["state"] == "free"
+    assert await comes_late(books, link, Outcome.ACCEPTED) is Late.ACCEPTED
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"]) == ("accepted", "t1")
 
 
 async def test_what_was_recorded_already_may_be_recorded_again(books: Books) -> None:
@@ -695,7 +756,7 @@ async def test_an_item_that_is_not_final_takes_an_outcome(books: Books, before: 
     row = await books.item_row()
     assert (row["state"], row["event"], row["booking_number"], row["reported_at"]) == (
         "synced",
-        b'{"new": 1}',
+        b'{"new": 1}' if before == "planned" else None,  # the sweeper tells what comes after another
         "9",
         None,
     )

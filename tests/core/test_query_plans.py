@@ -5,26 +5,25 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from dagboek import database as database_module
 from dagboek import runs, sources, sweeper
-from dagboek.database import Connection, Database, migrate
+from dagboek.database import Database, migrate
 from dagboek.embedded import Services
 from dagboek.planner import Planner
 from dagboek.push_record import Group, Intent, write
+from dagboek.runs import finish_run
 from dagboek.watchdog import Watchdog
+from dagboek.web.signin import people
 from dagboek_schemas.documents import Direction, Document, Kind, Line, Party, Totals
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.source import Fetched, Listed
 from dagboek_workers.window import load_window
 from end_to_end.harness import new_database
-
-CONNECTIONS, DOCUMENTS, RUNS = 200, 100, 100
-BIG = {"document", "item", "link", "origin", "run", "run_event", "snapshot"}
-"""Tables that grow with connections and time."""
+from query_plans import DOCUMENTS, FILL, Explained, read_whole
 
 FEW = {
     "(s.id = o.source_id)",
@@ -37,78 +36,6 @@ FEW = {
 windows that are admitted together."""
 OPEN = {"link_settle", "run_event_unreported"}
 """Read from end to end by jobs that want all of it, or for a cancelled run."""
-
-FILL = f"""
-INSERT INTO tenant (id, name) SELECT md5('t' || n)::uuid, 'T' || n FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO entity (id, tenant_id, name) SELECT md5('e' || n)::uuid, md5('t' || n)::uuid, 'E'
-FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO administration (id, tenant_id, plugin, host, tool_id, name, next_link_no, looked_up_at)
-SELECT md5('a' || n)::uuid, md5('t' || n)::uuid, 'x', 'h', n::text, 'A', {DOCUMENTS + 1}, now()
-FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO login (id, tenant_id, plugin, tool_user, settings)
-SELECT md5('l' || n)::uuid, md5('t' || n)::uuid, 'x', 'u', '' FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO source (id, tenant_id, plugin, name) SELECT md5('s' || n)::uuid, md5('t' || n)::uuid, 'x', 's'
-FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO connection (id, tenant_id, entity_id, administration_id, login_id, plugin, state)
-SELECT md5('c' || n)::uuid, md5('t' || n)::uuid, md5('e' || n)::uuid, md5('a' || n)::uuid, md5('l' || n)::uuid, 'x',
-       'connected' FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO mapping_context (connection_id, version, settings, lists)
-SELECT md5('c' || n)::uuid, 1, '{{}}', '{{}}' FROM generate_series(1, {CONNECTIONS}) n;
-
-INSERT INTO document (tenant_id, identity, entity_id, direction, kind, number, issue_date, currency, gross,
-                      party_identity, party_name, source_id, origin_id, revision)
-SELECT md5('t' || n)::uuid, 'd1:' || d, md5('e' || n)::uuid, 'sales', 'invoice', d::text, '2026-01-01', 'EUR', 1,
-       'p1:' || d, 'P', md5('s' || n)::uuid, 'o' || d, 'rev1:a'
-FROM generate_series(1, {CONNECTIONS}) n, generate_series(1, {DOCUMENTS}) d;
-
-INSERT INTO origin (source_id, entity_id, origin_id, fingerprint, identity, component, party_identity, revision,
-                    party_revision, sort_key)
-SELECT source_id, entity_id, origin_id, 'f', identity, 'sales_invoices', party_identity, revision, 'rev1:p', number
-FROM document;
-
-INSERT INTO link (tenant_id, administration_id, identity, kind, link_no, state, revision, entry_id, entry_number)
-SELECT d.tenant_id, a.id, d.identity, 'document', d.number::int, 'booked', d.revision, d.number, d.number
-FROM document d JOIN administration a USING (tenant_id);
-
-INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, state, selected, window_no,
-                 published_at, finished_at, status)
-SELECT md5('r' || n || '-' || r)::uuid, md5('t' || n)::uuid, md5('e' || n)::uuid, md5('c' || n)::uuid,
-       md5('a' || n)::uuid, 'automatic', 'ended', true, 1, now(), now(), 'Success'
-FROM generate_series(1, {CONNECTIONS}) n, generate_series(1, {RUNS}) r;
-
-INSERT INTO item (run_id, component, identity, kind, sequence, state, window_no, generation, link_id, outcome_at,
-                  event, reported_at)
-SELECT r.id, 'sales_invoices', l.identity, 'document', row_number() OVER (PARTITION BY r.id), 'synced', 1, 1, l.id,
-       now(), '', now()
-FROM run r JOIN link l ON l.administration_id = r.administration_id AND l.link_no <= {DOCUMENTS // RUNS};
-
-INSERT INTO payment_status (link_id, state) SELECT id, 'paid' FROM link WHERE link_no <= 50;
-
-INSERT INTO snapshot (run_id, sequence, body) SELECT run_id, sequence, 'body' FROM item;
-
-INSERT INTO run_event (event_id, run_id, administration_id, type, value, reported_at)
-SELECT gen_random_uuid(), run.id, administration_id, 'run', '', now() FROM run, generate_series(1, 3)
-"""
-
-
-class Explained(Connection):
-    """A connection that keeps the plans of what it executes."""
-
-    plans: ClassVar[list[tuple[str, dict[str, Any]]]] = []
-
-    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        if str(query).lstrip().partition(" ")[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
-            found = await super().execute(f"EXPLAIN (FORMAT JSON) {query}", params, prepare=False)
-            row = await found.fetchone()
-            assert row is not None
-            self.plans.append((query, row["QUERY PLAN"][0]["Plan"]))
-        return await super().execute(query, params, **options)
 
 
 @pytest.fixture
@@ -158,14 +85,6 @@ class Log:
         return [(0, at) for at, _ in enumerate(records)]
 
 
-def read_whole(plan: dict[str, Any]) -> set[str]:
-    """Big tables, and indexes of all that is open, that a plan reads from end to end to find what belongs to one."""
-    name, condition = plan.get("Relation Name"), plan.get("Index Cond")
-    whole = plan["Node Type"] == "Seq Scan" or ("id = " in plan.get("Filter", "") and not condition)
-    found = {plan.get("Index Name", name)} if name in BIG and whole else set()
-    return found.union(*(read_whole(part) for part in plan.get("Plans", ())))
-
-
 def how_found(plan: dict[str, Any], table: str) -> list[str]:
     """Conditions by which rows of a table are looked up."""
     found = [plan.get("Index Cond", plan["Node Type"])] if plan.get("Relation Name") == table else []
@@ -193,8 +112,9 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "open_source", lambda *_: Source())
-    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=False)
-    plugins: Any = SimpleNamespace(tool=lambda _: SimpleNamespace(about=about), releases=lambda _: "x 1")
+    about = SimpleNamespace(components=tuple(Component), parties_inside_documents=False, batch_size=1)
+    tool = SimpleNamespace(about=about, number_once=lambda document: document.number)
+    plugins: Any = SimpleNamespace(tool=lambda _: tool, releases=lambda _: "x 1")
     log: Any = Log()
     planner = Planner(db, plugins, log)
     watchdog = Watchdog(db, planner, "127.0.0.1:1", "t", {})
@@ -228,6 +148,23 @@ async def test_no_step_of_a_run_reads_a_table_of_all_runs_from_end_to_end(
     assert any("refused_under" in statement for statement, _ in Explained.plans)
     assert set().union(*map(read_whole, plans)) <= OPEN
     assert set().union(*map(each_with_each, plans)) <= FEW
+
+
+async def test_the_end_of_one_of_many_runs_looks_at_what_is_left_of_them_alone(db: Database) -> None:
+    """Of ten thousand that were started together each end would else read those before it."""
+    person = await people.ensure_person(db, "anna@example.com")
+    await db.run("UPDATE run SET person_id = %s, batch_id = %s", person.id, uuid4())
+    await db.run("UPDATE run SET state = 'active' WHERE id IN (SELECT id FROM run LIMIT 2)")
+    await db.run("ANALYZE run")
+    row = await db.one("SELECT id FROM run WHERE state = 'active' LIMIT 1")
+    assert row is not None
+    Explained.plans.clear()
+
+    async with db.connection() as connection:
+        assert await finish_run(connection, row["id"])
+
+    (plan,) = [plan for query, plan in Explained.plans if "WHERE batch_id = %s AND state <> 'ended'" in query]
+    assert plan["Plans"][0]["Index Name"] == "run_batch_open"
 
 
 async def test_an_intent_looks_up_its_own_run_and_link_whatever_else_is_open(db: Database) -> None:

@@ -224,7 +224,8 @@ async def test_entries_are_taken_over(books: Books, publisher: Publisher, reader
     assert (newer["entry_id"], newer["revision"], newer["link_version"]) == ("e9", "rev1:z", 9)
     party = await link_of(books, "p1:lost")
     assert (party["state"], party["kind"], party["roles"]) == ("booked", "party", ["customers"])
-    assert (await link_of(books, "d1:taken"))["state"] == "accepted"
+    taken = await link_of(books, "d1:taken")
+    assert (taken["state"], taken["accepted_token"]) == ("accepted", "")
     refused = await link_of(books, "d1:refused")
     assert (refused["state"], refused["link_version"]) == ("free", 6)
     numbers = [row["link_no"] for row in await all_links(books)]

@@ -136,3 +136,25 @@ async def test_exchanges_of_more_than_a_week_ago_are_dropped(books: Books) -> No
     await drop_old(books.db)
     left = await books.db.all("SELECT url FROM exchange WHERE administration_id = %s", books.administration)
     assert [row["url"] for row in left] == ["/1"]
+
+
+async def test_audits_are_kept_for_a_year_and_what_was_read_for_one_until_it_ends(books: Books) -> None:
+    audits = (("2020-01-01", "done", 400), ("2021-01-01", "cancelled", 1), ("2022-01-01", "running", 0))
+    for first, state, days in audits:
+        made = await books.db.one(
+            """INSERT INTO audit (tenant_id, connection_id, administration_id, first_day, last_day, requested_by,
+                                  expected_calls, state, finished_at)
+               SELECT tenant_id, connection_id, administration_id, %(first)s::date, %(first)s::date, 'x', 1, %(state)s,
+                      now() - nullif(%(days)s, 0) * interval '1 day' FROM run WHERE id = %(run)s RETURNING id""",
+            {"first": first, "state": state, "days": days, "run": books.run},
+        )
+        assert made is not None
+        await books.db.run(
+            "INSERT INTO audit_entry (audit_id, entry_id, texts) VALUES (%s, %s, '{}')", made["id"], state
+        )
+
+    await drop_old(books.db)
+
+    left = await books.db.all("SELECT state FROM audit ORDER BY first_day")
+    assert [one["state"] for one in left] == ["cancelled", "running"]
+    assert await books.db.all("SELECT entry_id FROM audit_entry") == [{"entry_id": "running"}]

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -12,7 +14,14 @@ from dagboek import schedule
 from dagboek.database import Database
 from dagboek.embedded import Services
 from dagboek.night import Night
-from dagboek.schedule import request_due
+from dagboek.notices import bell
+from dagboek.notices.nights import watch
+from dagboek.notices.telling import told
+from dagboek.schedule import Hours, choose_hours, hours_of, request_due
+from dagboek.speech import Speech
+from dagboek.tenants import Unusable
+from dagboek.web.rights import Role
+from dagboek.web.signin import people
 from dagboek_schemas.cloudevents import Record, decode
 from dagboek_schemas.events import StartSync
 from dagboek_schemas.topics import Topic
@@ -130,6 +139,82 @@ def test_a_night_over_midnight_is_one() -> None:
     assert moments(night, evening + timedelta(hours=3))[0] >= evening + timedelta(days=1), "not twice in one night"
 
 
+@pytest.mark.parametrize("zone", ["Europe/Brussels", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])
+@pytest.mark.parametrize("hours", ["01:00-05:00", "02:10-02:50", "03:00-02:30", "22:00-02:00", "00:00-23:59"])
+def test_nights_of_23_and_25_hours_come_once_like_all_others(hours: str, zone: str) -> None:
+    night = Night.of(hours, zone)
+    for connection in (UUID(int=at) for at in range(5)):
+        now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        found = [now := night.moment(connection, now) for _ in range(2 * 365)]
+        apart = [later - earlier for earlier, later in pairwise(found)]
+        assert min(apart) > timedelta(hours=21) and max(apart) < timedelta(hours=27)
+        assert timedelta(days=727) < found[-1] - found[0] < timedelta(days=731), "as many as there are nights"
+
+
+@pytest.mark.parametrize("hours", ["1:00-05:00", "01:00", "01:00-25:00", "01:00-01:00", "01:00-05:00 "])
+def test_what_are_no_hours_is_told(hours: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Night.of(hours, "UTC")
+
+
+# nights of tenants
+
+
+async def tenant_of(db: Database, connection: UUID) -> UUID:
+    row = await db.one("SELECT tenant_id FROM connection WHERE id = %s", connection)
+    assert row is not None
+    found: UUID = row["tenant_id"]
+    return found
+
+
+async def test_each_tenant_has_its_own_night(db: Database, log: Any) -> None:
+    usual, other, unknown = await connections(db, 3, None)
+    await choose_hours(db, await tenant_of(db, other), Hours("22:00-23:00", "America/New_York"))
+    await db.run("UPDATE tenant SET time_zone = 'Mars/Base' WHERE id = %s", await tenant_of(db, unknown))
+
+    assert await request_due(db, log, NIGHT) == 0
+
+    now = datetime.now(UTC)
+    assert await next_of(db, usual) == NIGHT.moment(usual, now)
+    assert await next_of(db, other) == Night.of("22:00-23:00", "America/New_York").moment(other, now)
+    assert await next_of(db, unknown) == NIGHT.moment(unknown, now), "a zone that went holds up nobody"
+
+
+async def test_a_run_that_was_requested_comes_again_in_the_tenants_next_night(db: Database, log: Any) -> None:
+    (one,) = await connections(db, 1)
+    await db.run("UPDATE tenant SET nightly = '20:00-04:00', time_zone = 'Asia/Tokyo'")
+    assert await request_due(db, log, NIGHT) == 1
+    assert await next_of(db, one) == Night.of("20:00-04:00", "Asia/Tokyo").moment(one, datetime.now(UTC))
+
+
+async def test_whoever_changes_hours_while_cores_plan_has_the_last_word(db: Database, log: Any) -> None:
+    made = await connections(db, 4, None)
+    tenant = await tenant_of(db, made[0])
+    await db.run("UPDATE connection SET tenant_id = %s", tenant)
+    for at in range(24):
+        wanted = Hours(f"{at:02}:00-{at:02}:30", "Asia/Tokyo" if at % 2 else None)
+        await asyncio.gather(*(request_due(db, log, NIGHT) for _ in range(3)), choose_hours(db, tenant, wanted))
+        await request_due(db, log, NIGHT)
+        night = NIGHT.changed(wanted.nightly, wanted.time_zone)
+        now = datetime.now(UTC)
+        assert [await next_of(db, one) for one in made] == [night.moment(one, now) for one in made]
+        assert await hours_of(db, tenant) == wanted
+
+
+async def test_hours_that_are_chosen_again_move_nobodys_turn(db: Database) -> None:
+    (one,) = await connections(db, 1, timedelta(hours=1))
+    tenant = await tenant_of(db, one)
+    await choose_hours(db, tenant, Hours(None, None))
+    assert await next_of(db, one) is not None
+
+
+@pytest.mark.parametrize("hours", [Hours("1-5", None), Hours(None, "Mars/Base"), Hours("01:00-01:00", "UTC")])
+async def test_what_is_no_night_is_refused_in_words(db: Database, hours: Hours) -> None:
+    (one,) = await connections(db, 1)
+    with pytest.raises(Unusable, match=r"must|no time zone"):
+        await choose_hours(db, await tenant_of(db, one), hours)
+
+
 # requests
 
 
@@ -221,3 +306,29 @@ async def test_a_connection_that_is_switched_on_gets_its_moment(db: Database, lo
     (one,) = await connections(db, 1, None)
     assert await request_due(db, log, NIGHT) == 0
     assert await next_of(db, one) == NIGHT.moment(one, datetime.now(UTC))
+
+
+async def test_nights_of_a_connection_that_must_be_connected_again_are_told_to_who_watches_them(
+    db: Database, log: Any
+) -> None:
+    """Nobody else is told of automatic runs."""
+    (connection,) = await connections(db, 1)
+    row = await db.one("UPDATE connection SET state = 'reconnect' WHERE id = %s RETURNING tenant_id", connection)
+    assert row is not None
+    anna, bert = [await people.ensure_person(db, f"{name}@example.com") for name in ("anna", "bert")]
+    for person in (anna, bert):
+        await people.set_role(db, row["tenant_id"], person.id, Role.BOOKKEEPER)
+    await watch(db, row["tenant_id"], connection, anna.id, 2)
+
+    numbers = []
+    for _ in range(3):
+        await db.run("UPDATE connection SET next_run_at = now() - interval '1 minute'")
+        assert await request_due(db, log, NIGHT) == 0
+        numbers.append(len(await bell.page(db, anna.id, limit=9)))
+
+    assert numbers == [0, 1, 1]
+    said = told((await bell.page(db, anna.id, limit=9))[0], Speech("en", ZoneInfo("Europe/Brussels")), str)
+    assert said.title == "E: 2 nights in a row failed"
+    assert said.summary == "x · the accounting tool no longer accepts the login: connect the integration again"
+    assert said.address == f"/integrations/{connection}"
+    assert await bell.page(db, bert.id, limit=9) == []

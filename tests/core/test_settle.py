@@ -19,9 +19,10 @@ from dagboek.runs import MAX_PARKED_SECONDS
 from dagboek.settle import TRIES, UNANSWERED, Settler, free_series, wake_settled
 from dagboek.status import run_status
 from dagboek.sweeper import write_events
-from dagboek_sdk.accounting import Settling
-from dagboek_sdk.attempt import Absent, Attempt, Booking, Candidate, Found, Resolution, Unknown
+from dagboek_sdk.accounting import About, Settling
+from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booking, Candidate, Found, Resolution, Unknown
 from dagboek_sdk.errors import ToolUnavailable, Trouble
+from dagboek_sdk.settings import ConnectionSettings
 from push_books import SERIES, Books, new_books
 from structlog.testing import capture_logs
 
@@ -39,7 +40,9 @@ class Tool:
         meanwhile: Callable[[], Awaitable[Any]] | None = None,
         settling: Settling = Settling.NUMBER,
     ) -> None:
-        self.about = SimpleNamespace(name="x", settling=settling, party_settling=Settling.KEY)
+        self.about = About(
+            "x", "X", frozenset(), (), ConnectionSettings, settling=settling, party_settling=Settling.KEY
+        )
         self.resolution = resolution
         self.meanwhile = meanwhile
         self.asked = 0
@@ -147,6 +150,17 @@ async def test_what_is_found_is_a_fact_also_while_it_is_sent_again(
 
     assert (await books.link(link))["state"] == "booked"
     assert (await books.item_row())["state"] == "synced"
+
+
+async def test_what_is_found_but_not_booked_yet_is_accepted_and_polled_from_then_on(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    link = await sent(books, revision="r1")
+    await settling_with(Tool(Accepted("upload/1"), settling=Settling.LOOK_UP)).settle_due(patience=5)
+    row = await books.link(link)
+    assert (row["state"], row["accepted_token"], row["revision"]) == ("accepted", "upload/1", "r1")
+    event = await told(books)
+    assert event["state"] == "accepted"
 
 
 WHOLE = Booking({}, reference="2026/1", day=date(2026, 1, 31), gross=Decimal("121.00"), currency="EUR")
@@ -299,6 +313,23 @@ async def test_an_attempt_that_cannot_be_compared_holds_up_no_other(
     assert (await books.link(good))["state"] == "free"
     row = await books.db.one("SELECT settle_due > now() AS later FROM link WHERE id = %s", bad)
     assert row == {"later": True}
+
+
+async def test_a_tool_is_told_since_when_what_it_is_asked_about_may_be_there(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    link = await sent(books)
+    asked: list[Attempt] = []
+
+    class Asked(Tool):
+        async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+            asked.extend(attempts)
+            return await super().resolve(attempts)
+
+    await settling_with(Asked(Absent())).settle_due(5)
+    row = await books.db.one("SELECT started_at FROM attempt WHERE link_id = %s", link)
+    assert row is not None
+    assert [one.begun for one in asked] == [row["started_at"]]
 
 
 async def test_a_tool_that_cannot_be_asked_counts_as_trouble_of_the_run(
@@ -632,3 +663,27 @@ async def test_an_own_item_that_was_told_to_wait_after_settling_had_decided_is_f
     await wake_settled(books.db)
 
     assert (await books.item_row())["state"] == state
+
+
+async def test_a_batch_that_was_not_answered_is_asked_about_in_one_call(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    """Calls may be few a day. What stands there is adopted, and what does not comes again."""
+    links = [await sent(books, at, booking=booking_json(Booking({}, reference=f"N{at}"))) for at in range(50)]
+
+    class Half(Tool):
+        async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+            await super().resolve(attempts)
+            return {
+                one.link_id: Found((Candidate(f"e{one.link_id}", reference=one.booking.reference),))
+                if one.link_id in links[:20]
+                else Absent()
+                for one in attempts
+            }
+
+    tool = Half(Absent(), settling=Settling.LOOK_UP)
+    await settling_with(tool).settle_due()
+
+    assert tool.asked == 1
+    assert [(await books.link(one))["state"] for one in links] == ["booked"] * 20 + ["free"] * 30
+    assert [(await books.item_row(at))["state"] for at in range(50)] == ["synced"] * 20 + ["planned"] * 30

@@ -1,6 +1,7 @@
 """What was not told is told; one outcome that cannot be holds up no other, and is no secret."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -136,3 +137,27 @@ async def test_what_was_told_is_not_looked_through_again_and_again(books: Books,
     plan = "\n".join(row["QUERY PLAN"] for row in await books.db.all(f"EXPLAIN {query}", *given))
 
     assert "item_unreported" in plan and "Seq Scan" not in plan, plan
+
+
+async def test_ends_are_told_in_the_order_of_the_work_and_the_run_last(
+    books: Books, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever order their rows lie in: all are written at the same time."""
+    order = ["customers", "sales_invoices", "sales_credit_notes"]
+    for sequence, component in enumerate(order):
+        await books.item(sequence, state="synced", component=component)
+    async with books.db.connection() as connection:
+        assert await finish_run(connection, books.run)
+    # the first one now lies last
+    await books.db.run(
+        """WITH gone AS (DELETE FROM run_event WHERE position('customers' IN encode(value, 'escape')) > 0 RETURNING *)
+           INSERT INTO run_event SELECT * FROM gone"""
+    )
+    sent: list[Any] = []
+
+    async def kept(_: Topic, records: Any) -> None:
+        sent.extend(json.loads(record.value) for record in records)
+
+    monkeypatch.setattr(publisher, "publish", kept)
+    assert await deliver_run_events(books.db, publisher, books.run) == 4
+    assert [event.get("component") for event in sent] == [*order, None]

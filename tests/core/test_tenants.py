@@ -157,10 +157,10 @@ async def test_a_source_is_checked_stored_and_opened_for_an_entity(db: Database)
     source = await db.one("SELECT * FROM source")
     entity = await db.one("SELECT * FROM entity")
     assert source is not None and entity is not None
-    opened = open_source(plugins, source, entity)
+    opened = open_source(db, plugins, source, entity)
     assert opened.settings == FolderSettings(folder="in")
     assert (opened.entity.name, opened.entity.vat_number) == ("Trading", "BE0403019261")
     with pytest.raises(SourceUnavailable, match="not installed"):
-        open_source(Plugins(entry_points=False), source, entity)
+        open_source(db, Plugins(entry_points=False), source, entity)
     with pytest.raises(SourceUnavailable, match="folder: is missing"):
-        open_source(plugins, {**source, "settings": {}}, entity)
+        open_source(db, plugins, {**source, "settings": {}}, entity)

@@ -50,7 +50,7 @@ def test_servers_are_those_that_the_embedded_ones_are(compose: dict[str, Any]) -
 
 
 def test_settings_of_every_service_can_be_loaded(compose: dict[str, Any]) -> None:
-    for name in ("core", "worker-1", "worker-2", "migrate"):
+    for name in ("core", "web", "worker-1", "worker-2", "migrate"):
         environment = compose["services"][name]["environment"]
         values = {key.removeprefix("DAGBOEK_").lower(): value for key, value in environment.items()}
         settings = Settings(**values)
@@ -66,7 +66,7 @@ def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
             assert needed in services
             if condition["condition"] == "service_healthy":
                 assert services[needed]["healthcheck"]["test"][0] == "CMD", name
-    for name in ("core", "worker-1", "worker-2"):
+    for name in ("core", "web", "worker-1", "worker-2"):
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert set(services["migrate"]["depends_on"]) == {"kafka", "postgres"}
 
@@ -82,7 +82,7 @@ def test_commands_and_their_options_are_known(compose: dict[str, Any]) -> None:
 
     commands = typer.main.get_command(application())
     assert isinstance(commands, typer.core.TyperGroup)
-    for name in ("migrate", "core", "worker-1", "worker-2", "sandbox"):
+    for name in ("migrate", "core", "web", "worker-1", "worker-2", "sandbox"):
         command, *arguments = compose["services"][name]["command"]
         commands.commands[command].make_context(command, arguments)  # reads the arguments, runs nothing
 

@@ -86,6 +86,23 @@ def exact_settings() -> ConnectionSettings:
     )
 
 
+def yuki_settings() -> ConnectionSettings:
+    """Settings that book at 21, 12, 6 and 0 per cent in the books of a Belgian Yuki sandbox; there are no journals."""
+    sales = {"21": "1/21/BE", "12": "21/12/BE", "6": "2/6/BE", "0": "4/0/BE"}
+    bought = {"21": "5/21/BE", "12": "15/12/BE", "6": "9/6/BE", "0": "10/0/BE"}
+    return ConnectionSettings(
+        sales=Side(
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code=code) for rate, code in sales.items()),
+            ledger_accounts=(LedgerRule(account="700000"),),
+        ),
+        purchases=Side(
+            vat_codes=tuple(VatCode(key=VatKey(rate=Decimal(rate)), code=code) for rate, code in bought.items()),
+            ledger_accounts=(LedgerRule(account="610000"),),
+        ),
+        check_vat_numbers=False,
+    )
+
+
 @dataclass
 class Installation:
     """Everything of one test, under its own database and topic prefix."""
@@ -266,7 +283,7 @@ class Installation:
         await self.until(
             """SELECT 1 WHERE EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s)
                  AND NOT EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s AND reported_at IS NULL)
-                 AND NOT EXISTS (SELECT 1 FROM item WHERE run_id = %(run)s AND event IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM item WHERE run_id = %(run)s AND outcome_at IS NOT NULL
                                  AND reported_at IS NULL)""".replace("%(run)s", f"'{run_id}'"),
             seconds=seconds,
         )
@@ -372,6 +389,18 @@ async def exact(**options: Any) -> AsyncIterator[Any]:
     from dagboek_exact.sandbox import start_sandbox as start
 
     sandbox = await start(**{"limits": False, "port": _new_port(), **options})
+    try:
+        yield sandbox
+    finally:
+        await sandbox.stop()
+
+
+@asynccontextmanager
+async def yuki(**options: Any) -> AsyncIterator[Any]:
+    """A running Yuki sandbox, of the Belgian site."""
+    from dagboek_yuki.sandbox import start_sandbox as start
+
+    sandbox = await start(**{"limits": False, "port": _new_port(), "site": "be", **options})
     try:
         yield sandbox
     finally:

@@ -123,6 +123,32 @@ async def test_doctor_and_resolve_name_what_a_person_must_do(
     assert {row["title"]: row["booking_number"] for row in rows}["2026/2"] == "2"
 
 
+async def test_a_days_calls_are_told_before_they_are_used_up(
+    dagboek: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "ubl", [Ubl("2026/1")])
+    connection = await dagboek.connection(sandbox, folder=tmp_path / "ubl", lift_limits=False)
+    dagboek.core()
+    dagboek.worker()
+    await dagboek.sync(connection)
+
+    async def says() -> list[bool]:
+        told = [await dagboek_command(dagboek, *words) for words in (("history",), ("connection", "list"), ("doctor",))]
+        return ["of 400 calls (bookings.create) left today" in re.sub(r"\s+", " ", one.stdout) for one in told]
+
+    assert await says() == [False] * 3
+    await dagboek.db.run("UPDATE limit_use SET used = 330 WHERE operation_group = 'bookings.create'")
+    assert await says() == [True] * 3
+    (row,) = json.loads((await dagboek_command(dagboek, "connection", "list", "--json")).stdout)
+    (run,) = json.loads((await dagboek_command(dagboek, "history", "--json")).stdout)
+    one = json.loads((await dagboek_command(dagboek, "history", run["id"], "--json")).stdout)["run"]
+    for shown in (row, run, one):
+        (calls,) = [calls for calls in shown["calls_left"] if calls["group"] == "bookings.create"]
+        assert (calls["left"], calls["amount"], calls["low"]) == (70, 400, True)
+    findings = json.loads((await dagboek_command(dagboek, "doctor", "--json")).stdout)
+    assert ("calls", "note") in {(finding["subject"], finding["health"]) for finding in findings}
+
+
 async def test_what_cannot_be_tried_again_is_told_as_it_is(dagboek: Installation, sandbox: Any, tmp_path: Path) -> None:
     write_files(tmp_path / "ubl", [Ubl("2026/1")])
     (tmp_path / "ubl" / "odd.xml").write_text("<Invoice>")

@@ -5,10 +5,13 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
+import aiohttp
+import psutil  # type: ignore[import-untyped]
 import pytest
 from dagboek.chaos.ubl import Ubl, UblLine
-from end_to_end.demo_command import demo
+from end_to_end.demo_command import demo, left_running, on_a_terminal
 from end_to_end.harness import write_files
 
 
@@ -18,7 +21,7 @@ def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:
     told: dict[str, Any] = json.loads(done.stdout)
     assert told["faults"] == []
     assert len({run["tenant"] for run in told["runs"]}) == 2
-    assert len({run["entity"] for run in told["runs"]}) == 3
+    assert len({run["entity"] for run in told["runs"]}) == 4
     assert [one["issues"] for one in told["skipped"]] == [["B04"]]
     assert [one["document"] for one in told["booked_after_the_fix"]] == [told["skipped"][0]["document"]]
     assert all(one["balanced"] and one["documents"] == one["asked"] > 0 for one in told["ledgers"])
@@ -26,16 +29,55 @@ def test_the_demo_books_all_but_one_then_that_one(home: Path) -> None:
         run["tenant"]: {one["entity"] for one in told["runs"] if one["tenant"] == run["tenant"]} for run in told["runs"]
     }
     tools = {name: {one["tool"] for one in told["ledgers"] if one["entity"] in of} for name, of in tenant.items()}
-    assert {"octopus", "exact"} in tools.values()  # one tenant has its companies on different tools
+    assert {"octopus", "exact", "yuki"} in tools.values(), "one tenant has its companies on three tools"
+    uploaded = {one["document"]: one for one in told["taken_and_booked_later"]}
+    assert uploaded.keys() == {"P-260218", "DR26/5512", "P-260218C"}
+    assert {(one["tool"], one["booking_number"] is not None) for one in uploaded.values()} == {("yuki", True)}
+    assert told["console"]["pages"] == ["/", "/runs", "/documents"], "without a terminal the demo itself looked at them"
+    assert told["console"]["link"] is None
     assert not (home / "demo" / "services.json").exists()
 
 
+async def test_on_a_terminal_the_console_stays_open_until_ctrl_c(home: Path) -> None:
+    with on_a_terminal(home) as terminal:
+        told = terminal.until(r"Ctrl-C stops it\.")
+        (link,) = re.findall(r"^(http://127\.0\.0\.1:\d+/sign-in/link/\S+)$", told, re.M)
+        assert re.search(r"Exact Online\n.*Address of a sandbox: http://127\.0\.0\.1:", told, re.S)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+            async with browser.get(link) as offered:
+                assert (offered.status, "Demo" in await offered.text()) == (200, True)
+            async with browser.post(link) as signed_in:
+                integrations = await signed_in.text()
+            assert all(name in integrations for name in ("Noordzee Koffie", "Octopus", "Exact Online", "Yuki"))
+            runs = await read(browser, link, "/runs")
+            assert runs.count("demo@example.com") >= 6, "two runs of each company of the tenant"
+            pages = [await read(browser, link, run) for run in dict.fromkeys(re.findall(r"/runs/[0-9a-f-]{36}", runs))]
+            assert [("2026-0007" in page, "Ledger account missing" in page) for page in pages].count((True, True)) == 1
+            assert "2026-0007" in await read(browser, link, "/documents")
+            async with browser.post(link) as again:
+                assert again.status == 410, "it signs in once"
+        family = psutil.Process(terminal.process.pid).children(recursive=True)
+        terminal.type("\x03")
+        terminal.until(r"Everything is stopped\.")
+        assert terminal.process.wait(60) == 0
+    assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    assert left_running(home) == []
+
+
+async def read(browser: aiohttp.ClientSession, link: str, path: str) -> str:
+    """A page of the console that `link` leads to."""
+    async with browser.get(urljoin(link, path)) as answer:
+        assert (answer.status, answer.url.path) == (200, path)
+        return await answer.text()
+
+
 def test_again_for_people_in_dutch_from_a_fresh_state(home: Path) -> None:
-    done = demo(home, "--language", "nl")
+    done = demo(home, "--language", "nl", "--no-console")
     assert done.returncode == 0, done.stderr
     assert "Grootboekrekening ontbreekt" in done.stdout
     assert "is booked now, as number" in done.stdout
     assert "What to try next" in done.stdout
+    assert not (home / "demo" / "logs" / "web.log").exists(), "there was no console"
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dagboek.chaos.ubl import Ubl
 from dagboek_schemas.topics import Topic
@@ -59,6 +61,59 @@ async def test_a_night_books_what_is_new_and_the_next_one_gives_the_workers_noth
     assert len(await asyncio.to_thread(dagboek.events, Topic.DOCUMENTS)) == published
     assert all(process.poll() is None for process in cores)
 
+    done = await dagboek_command(dagboek, "schedule", "--tenant", "Noord", "--hours", "22:00-22:30", "--json")
+    assert [one["hours"] for one in json.loads(done.stdout)] == ["22:00-22:30"], done.stderr
+    moved = await dagboek.until("SELECT next_run_at FROM connection WHERE next_run_at > now()")
+    assert moved["next_run_at"].astimezone(ZoneInfo("Europe/Brussels")).hour == 22
+    done = await dagboek_command(dagboek, "schedule", "--tenant", "Noord", "--time-zone", "Mars/Base")
+    assert (done.returncode, "no time zone" in done.stderr) == (2, True)
+
     done = await dagboek_command(dagboek, "settings", "set", named, "automatic=no")
     assert done.returncode == 0, done.stderr
     assert await dagboek.db.one("SELECT next_run_at FROM connection") == {"next_run_at": None}
+
+
+MORE = """
+WITH made AS (
+    SELECT gen_random_uuid() AS entity, gen_random_uuid() AS books, number
+    FROM generate_series(1, %(number)s) AS number),
+entities AS (
+    INSERT INTO entity (id, tenant_id, name, country)
+    SELECT made.entity, c.tenant_id, 'Company ' || number, 'BE' FROM made, connection c RETURNING id),
+administrations AS (
+    INSERT INTO administration (id, tenant_id, plugin, host, tool_id, name)
+    SELECT made.books, c.tenant_id, c.plugin, 'h', 'b' || number, '' FROM made, connection c RETURNING id)
+INSERT INTO connection (tenant_id, entity_id, administration_id, login_id, plugin, state, settings)
+SELECT c.tenant_id, made.entity, made.books, c.login_id, c.plugin, c.state, c.settings FROM made, connection c
+"""
+THEIR_LISTS = """
+INSERT INTO mapping_context (connection_id, version, settings, lists, lists_at)
+SELECT c.id, m.version, m.settings, m.lists, m.lists_at FROM mapping_context m, connection c
+WHERE c.id <> m.connection_id
+"""
+RUNS = "SELECT count(*) AS runs, count(DISTINCT connection_id) AS connections FROM run"
+
+
+async def test_cores_that_are_killed_in_the_night_leave_nobody_out_and_start_nothing_twice(
+    dagboek: Installation, sandbox: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "ubl").mkdir()
+    await dagboek.connection(sandbox, folder=tmp_path / "ubl")
+    await dagboek.db.run("""UPDATE connection SET settings = settings || '{"automatic": true}'""")
+    await dagboek.db.run(MORE, {"number": 80})
+    await dagboek.db.run(THEIR_LISTS)
+    await dagboek.db.run("UPDATE connection SET next_run_at = now() - interval '1 minute'")
+
+    killed = dagboek.core(DAGBOEK_FAULT_POINT="runs_requested")
+    assert await asyncio.to_thread(killed.wait, 60) == -signal.SIGKILL, (
+        "between requesting the runs and telling of them"
+    )
+    assert await dagboek.db.one(RUNS) == {"runs": 50, "connections": 50}, "a lot"
+
+    cores = [dagboek.core(), dagboek.core()]
+    await dagboek.until("SELECT 1 FROM run HAVING count(*) > 50", seconds=120)
+    cores[0].kill()
+    await dagboek.until("SELECT 1 FROM run WHERE selected HAVING count(*) >= 81", seconds=180)
+    assert await dagboek.db.one(RUNS) == {"runs": 81, "connections": 81}
+    assert await dagboek.db.one("SELECT count(*) AS due FROM connection WHERE next_run_at <= now()") == {"due": 0}
+    assert cores[1].poll() is None

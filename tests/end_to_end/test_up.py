@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 90) -> N
         time.sleep(0.2)
 
 
+def answers(address: str) -> bool:
+    """Whether something is there."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def workers(up: "subprocess.Popen[str]") -> list[psutil.Process]:
     """The worker processes of `up` that are alive."""
     found = []
@@ -77,6 +87,10 @@ def test_up_serves_other_commands_and_stops_in_order(home: Path) -> None:
         health = {one["subject"]: one["health"] for one in json.loads(seen.stdout)}
         assert (health["Kafka"], health["topics"], health["database"], health["migrations"]) == ("ok",) * 4
         assert dagboek(home, "history").returncode == 0
+        web = json.loads((home / "services.json").read_text())["web"]
+        wait_for(lambda: answers(f"{web}/health"), "console and API do not answer")
+        told = dagboek(home, "user", "add", "anna@example.com", "--operator", "--json")
+        assert json.loads(told.stdout)["link"].startswith(f"{web}/sign-in/link/")
         assert dagboek(home, "up").returncode == 2
 
         (first,) = workers(up)

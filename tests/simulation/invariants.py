@@ -136,8 +136,8 @@ def _all_told(told: Sequence[Told], items: Sequence[Row], runs: Sequence[Row]) -
         of_item = by_item[run_id, item["sequence"]]
         if not of_item:
             raise Broken("every outcome is told", f"{item['title']} of run {run_id}")
-        # a consumer orders what it sees of one document by the version of its link
-        last = max(of_item, key=lambda one: (one.data["link_version"], one.at))
+        # a consumer does as docs/guides/consume.md says
+        last = max(of_item, key=lambda one: (one.data["link_version"], one.data["occurred_at"]))
         if last.data["state"] != item["state"]:
             raise Broken(
                 "every outcome is told", f"{item['title']} of run {run_id}: {item['state']}, not {last.data['state']}"
@@ -163,10 +163,12 @@ def _order(world: "World", connected: "Connected", items: Sequence[Row], attempt
         own = [one for one in tries[by_number[entry.reference]] if world.seconds(one["started_at"]) <= entry.at]
         if not own:
             raise Broken("nothing is sent without an intent", entry.reference)
-        sent = own[-1]
+        sent, together = own[-1], world.network.together.get(entry.id, [])
         for before in of_run[sent["run_id"]]:
             if before["sequence"] >= sent["sequence"] or before["state"] in SET_ASIDE or before["title"] in by_people:
                 continue
+            if together and before["title"] in together[: together.index(entry.reference)]:
+                continue  # in one call, and there before it
             earlier = [one for one in tries[before["identity"]] if one["started_at"] <= sent["started_at"]]
             if not earlier or _free_again(earlier[-1], sent["started_at"]):
                 raise Broken(
@@ -185,32 +187,35 @@ def _free_again(attempt: Row, moment: Any) -> bool:
     return bool(attempt["outcome_at"] <= moment and took < SETTLED)
 
 
-def acked_unheard(world: "World", run_id: str, sequence: int, generation: int) -> str | None:
+def acked_unheard(world: "World", run_id: str, sequence: int, generation: int, window: int) -> str | None:
     """Whether an item was acked with an outcome that nobody was told; asked when its offset is committed.
 
     What was let go is acked too, and its outcome is told by whoever gives it; so only what is final in this
-    generation of an active run counts.
+    generation of an active run counts, and in this window: settling has put others back, to come in a later one.
     """
     row = world.server.look(
         """SELECT i.title, i.state FROM item i JOIN run r ON r.id = i.run_id
            WHERE i.run_id = %s AND i.sequence = %s AND r.state = 'active' AND r.generation = %s
-             AND i.generation = r.generation AND i.state NOT IN ('planned', 'needs_person') AND i.event IS NOT NULL""",
+             AND i.generation = r.generation AND i.window_no = %s AND i.event IS NOT NULL
+             AND i.state NOT IN ('planned', 'needs_person')""",
         run_id,
         sequence,
         generation,
+        window,
     )
     return None if row is None else f"{row[0]} of run {run_id} was acked as {row[1]}"
 
 
-def acked_undone(world: "World", run_id: str, sequence: int, generation: int) -> str | None:
+def acked_undone(world: "World", run_id: str, sequence: int, generation: int, window: int) -> str | None:
     """Whether an item was acked that nobody has worked on; asked while nothing has happened that lets items go."""
     row = world.server.look(
         """SELECT i.title FROM item i JOIN run r ON r.id = i.run_id
            WHERE i.run_id = %s AND i.sequence = %s AND r.state = 'active' AND r.generation = %s
-             AND i.generation = r.generation AND i.state = 'planned' AND r.component_errors = '{}'
+             AND i.generation = r.generation AND i.window_no = %s AND i.state = 'planned' AND r.component_errors = '{}'
              AND NOT EXISTS (SELECT 1 FROM item s WHERE s.run_id = r.id AND s.state = 'to_settle')""",
         run_id,
         sequence,
         generation,
+        window,
     )
     return None if row is None else f"{row[0]} of run {run_id} was acked as planned"

@@ -4,8 +4,9 @@ So one statement asks for all of them whether there may be something. What it as
 and each of them looks once in a while in any case.
 """
 
-LEFT_OUT = ("retention", "schedule", "replay", "alive", "attach")
-"""Of nights and months, of a database that went back in time, and of files: none of this happens in a seed."""
+LEFT_OUT = ("retention", "schedule", "replay", "alive", "attach", "audit", "mail", "webhooks", "webhook_log")
+"""Of nights and months, of a database that went back in time, of files, and of what is read or told afterwards: none of
+this happens in a seed."""
 SLOWER, SLOWEST = 5, 8.0
 """How much more seldom than in production a job looks, and the seconds between two looks at most, if it is called."""
 ANYWAY = 60.0
@@ -13,7 +14,7 @@ ANYWAY = 60.0
 IDLE = 10.0
 """Seconds between two questions while nothing happens."""
 
-CALLED_JOBS = ("admit", "resume", "cancel", "replan", "lost", "settle", "events", "items", "ends")
+CALLED_JOBS = ("admit", "resume", "cancel", "replan", "lost", "settle", "events", "items", "ends", "accepted")
 CALLED = """
 SELECT EXISTS (SELECT FROM run WHERE state <> 'ended') AS open,
        EXISTS (SELECT FROM run WHERE state = 'active' AND window_no > admitted_no) AS admit,
@@ -29,5 +30,6 @@ SELECT EXISTS (SELECT FROM run WHERE state <> 'ended') AS open,
          OR EXISTS (SELECT FROM run WHERE state = 'parked' AND park_reason IN ('settling', 'series')) AS settle,
        EXISTS (SELECT FROM item WHERE reported_at IS NULL AND outcome_at IS NOT NULL AND event IS NULL) AS events,
        EXISTS (SELECT FROM item WHERE reported_at IS NULL AND outcome_at < now() - interval '2 s') AS items,
-       EXISTS (SELECT FROM run_event WHERE reported_at IS NULL) AS ends
+       EXISTS (SELECT FROM run_event WHERE reported_at IS NULL) AS ends,
+       EXISTS (SELECT FROM link WHERE accepted_token IS NOT NULL AND state IN ('accepted', 'needs_person')) AS accepted
 """

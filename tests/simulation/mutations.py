@@ -3,12 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dagboek import acks, push_record, settle
+from dagboek import accepted, acks, push_record, settle
 from dagboek.push_record import AttemptOutcome, Granted, Intent, Outcome
 from dagboek_sdk import attempt
-from dagboek_workers import lane, recorder, window
+from dagboek_sdk.errors import NotProcessed, Uncertain
+from dagboek_workers import lane, recorder, sending, window
+from simulation.tool import CHARACTERS
 from simulation.world import Focus
 
+BATCHES = tuple(name for name in CHARACTERS if "batch" in name)
+PARTIES = tuple(name for name in CHARACTERS if name.endswith("parties"))
 FOCUS: dict[str, Focus] = {
     "intent": Focus(characters=("look_up", "none"), early=("kill_worker", "kill_worker"), fuses=1.0, others=(0,)),
     "settling": Focus(characters=("look_up",), fuses=0.0, weather=(0.4,)),
@@ -26,6 +30,14 @@ FOCUS: dict[str, Focus] = {
         certain=("throttled",),
     ),
     "in-order-ack": Focus(administrations=(3,), fuses=0.0, others=(0,)),
+    "batch-outcome": Focus(characters=BATCHES, fuses=0.0, weather=(0.0,), certain=("midway",), others=(0,)),
+    "batch-call": Focus(characters=BATCHES, fuses=0.0, weather=(0.4,), certain=("failed_after",), others=(0,)),
+    "batch-halving": Focus(characters=BATCHES, fuses=0.0, weather=(0.0,), others=(0,)),
+    "batch-delivery": Focus(characters=BATCHES, fuses=0.0, early=("broker_away",), others=(0,), weather=(0.0,)),
+    "accepted-end": Focus(characters=("look_up-later",)),
+    "window-order": Focus(
+        characters=PARTIES, documents=(5, 8), early=("kill_worker", "repeat", "repeat"), fuses=1.0, others=(0,)
+    ),
     "reported-mark": Focus(early=("kill_worker", "kill_worker", "broker_away"), others=(0,)),
 }
 """Where a seed that draws from all faults seldom has the one that a safeguard is there for."""
@@ -42,10 +54,10 @@ def _mutation(switch: Callable[[], None]) -> Callable[[], None]:
 def no_intent() -> None:
     """Sends without having written that it is about to."""
 
-    async def intent(_: Any, wanted: Intent) -> Granted:
-        return Granted(wanted.link_id, wanted.seen + 1, wanted.seen + 1, None)
+    async def intents(_: Any, wanted: Sequence[Intent]) -> list[Granted]:
+        return [Granted(one.link_id, one.seen + 1, one.seen + 1, None) for one in wanted]
 
-    recorder.Recorder.intent = intent  # type: ignore[method-assign,assignment]
+    recorder.Recorder.intents = intents  # type: ignore[method-assign,assignment]
 
 
 @_mutation
@@ -55,6 +67,16 @@ def no_compare_and_set() -> None:
     found = "l.state = a.expected AND l.attempt = a.seen"
     push_record._INTENTS = before.replace(f"{found} AND l.current", "true").replace(f"AND {found}", "")
     assert before.count(found) == 2
+
+
+@_mutation
+def no_accepted_end() -> None:
+    """What a tool has booked later is known, and told to nobody."""
+
+    async def nothing(*_: Any) -> None:
+        return
+
+    accepted._tell = nothing  # type: ignore[assignment]
 
 
 @_mutation
@@ -131,3 +153,38 @@ def no_generation() -> None:
         return await before(db, run_id, row["generation"], number)
 
     lane.load_window = load  # type: ignore[attr-defined,assignment]
+
+
+@_mutation
+def no_batch_outcome() -> None:
+    """What the answer to a call of many leaves out counts as not processed."""
+    before = sending._judge_one
+
+    def judge(attempt: Any, results: Any) -> Any:
+        verdict = before(attempt, results)
+        return NotProcessed() if isinstance(verdict, Uncertain) else verdict
+
+    sending._judge_one = judge
+
+
+@_mutation
+def no_batch_call() -> None:
+    """Of a call of many that was not answered nothing counts as processed."""
+    before = sending._not_of_one
+    sending._not_of_one = lambda verdict: NotProcessed() if isinstance(verdict, Uncertain) else before(verdict)
+
+
+@_mutation
+def no_batch_halving() -> None:
+    """A call that was refused as a whole is the refusal of each in it."""
+    sending._not_of_one = lambda verdict: verdict
+
+
+@_mutation
+def no_batch_delivery() -> None:
+    """An event whose outcome came in a batch is finished, whether that was delivered or not."""
+
+    def then(_: Any, finished: Callable[[], None]) -> None:
+        finished()
+
+    window.Delivery.then = then  # type: ignore[method-assign,assignment]

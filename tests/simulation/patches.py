@@ -17,7 +17,7 @@ from dagboek import commands, database, outcome_events, planner, runs, service, 
 from dagboek.database import AWAY
 from dagboek.plugins import unexpected
 from dagboek_sdk import clock
-from dagboek_workers import attempting, dispatcher, exchanges, quarantine, recorder, tool_loop
+from dagboek_workers import attempting, batching, dispatcher, exchanges, quarantine, recorder, tool_loop
 from simulation.database import Pool
 from simulation.jobs import ANYWAY, LEFT_OUT, SLOWER, SLOWEST
 from simulation.log import SimConsumer, SimPublisher, SimReader
@@ -123,6 +123,6 @@ _PATCHES: list[tuple[Any, str, Any]] = [
     (quarantine, "monotonic", _boot_time),
     (exchanges, "SECONDS", 60.0),
     (tool_loop, "new_session", lambda *_, **__: _Session()),
-    *((module, "reached", _reached) for module in (attempting, planner, recorder, runs)),
+    *((module, "reached", _reached) for module in (attempting, batching, planner, recorder, runs)),
 ]
 """Where production looks for what is of this world."""

@@ -5,7 +5,7 @@ import re
 import pytest
 from simulation.conftest import simulate
 
-SEEDS = 150
+SEEDS = 300
 """More than any of them needs."""
 
 ACKED = {"nothing is acked before it is done", "a result is delivered before its event is acked"}
@@ -20,6 +20,11 @@ BREAKS = {
     "result-before-ack": ACKED,
     "reported-mark": {"a result is delivered before its event is acked", *TOLD},
     "generation": {"in order per administration", "one entry per document"},
+    "batch-outcome": {"one entry per document"},
+    "batch-call": {"one entry per document"},
+    "batch-halving": {"nothing is lost", "each is final"},
+    "batch-delivery": ACKED,
+    "accepted-end": {"every outcome is told", "results agree with the books"},
     "window-order": {"in order per administration"},
 }
 """What each of them keeps, one of which is seen first."""

@@ -21,8 +21,8 @@ from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk import clock
 from dagboek_sdk import http as production
 from dagboek_sdk.accounting import About, AccountingPlugin, Administration, MappingContext, Settling
-from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution, Unknown
-from dagboek_sdk.errors import AlreadyThere, NumberTaken, Refused, Throttled, ToolError, Uncertain
+from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booked, Booking, Candidate, Found, Resolution, Unknown
+from dagboek_sdk.errors import AlreadyThere, NotProcessed, NumberTaken, Refused, Throttled, ToolError, Uncertain
 from dagboek_sdk.hooks import hookimpl
 from dagboek_sdk.http import Answer, Client
 from dagboek_sdk.source import DocumentSource, Fetched, Listed, SourceAbout, SourceUnavailable
@@ -31,6 +31,10 @@ from simulation.loop import PROCESS, Process, VirtualLoop
 
 CALL = 5.0
 """The call deadline. A request that was written arrives within it, or not at all: TCP_USER_TIMEOUT."""
+BATCH = 3
+"""Documents that go in one call, where the tool takes many."""
+LATER = 40.0
+"""Seconds after which a document is booked by a tool that books later, at most."""
 LAG = 4.0
 """Seconds after which an entry is seen by every reader."""
 
@@ -59,6 +63,16 @@ class Books:
     parties: list[Entry] = field(default_factory=list)
     refuses: set[str] = field(default_factory=set)
     """References that it does not take."""
+    later: bool = False
+    """It takes documents, and books them later."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """References of documents that it has taken and not booked, by token."""
+    rejects: set[str] = field(default_factory=set)
+    """References that it takes, and rejects once."""
+    ended: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What became of what it took, by token."""
+    broken: set[str] = field(default_factory=set)
+    """Of them, those for which it refuses a call of many as a whole."""
 
     def last(self) -> int:
         return max((entry.number for entry in self.entries), default=0)
@@ -80,6 +94,8 @@ class Weather:
     failed_after: float = 0.0
     """A 5xx after having booked."""
     reset_after: float = 0.0
+    midway: float = 0.0
+    """Of a call of many a part is booked, or told."""
     maintenance: float = 0.0
     twice: float = 0.0
     """The request arrives twice: only where the tool can tell."""
@@ -100,6 +116,8 @@ class Network:
         self.trace: Callable[..., None] = lambda *_, **__: None
         self.sending: Callable[[Process | None], None] = lambda _: None
         self.requests = 0
+        self.together: dict[str, list[str]] = {}
+        """By entry that came in a call of many, all of that call, in its order."""
 
     def delay(self) -> float:
         return self.rng.uniform(0.01, 0.25 if self.rng.random() < 0.7 else 1.0)
@@ -137,7 +155,7 @@ class Network:
         weather = self.weather
         names: tuple[str, ...] = ("late", "lost", "unanswered", "failed", "throttled", "maintenance")
         if write:
-            names += ("failed_after", "reset_after")
+            names += ("failed_after", "reset_after", "midway")
         drawn = self.rng.random()
         for name in names:
             drawn -= getattr(weather, name)
@@ -161,6 +179,8 @@ class Network:
             answer = Answer(429, {} if wait is None else {"Retry-After": str(wait)}, b"{}")
         elif fate == "maintenance":
             answer = Answer(200, {}, b"<html>We will be back soon</html>")
+        elif fate == "midway" and asked["op"] == "batch":
+            answer = self._midway(administration, asked)
         else:
             answer = self._answer(administration, asked)
             if fate == "failed_after":
@@ -194,8 +214,53 @@ class Network:
             if self.rng.random() < 0.5:
                 return 200, {"id": there[0].id, "number": there[0].number}
             return 409, {"there": there[0].id}
+        if books.later and not party:
+            return 200, {"token": self._take(books, asked)}
         made = self.book(books, asked["reference"], asked["content"], number, asked["kind"], asked["key"])
         return 200, {"id": made.id, "number": made.number}
+
+    def _take(self, books: Books, asked: dict[str, Any]) -> str:
+        token = f"t{next(self.ids)}"
+        books.waiting[token] = asked["reference"]
+        self.loop.call_later(self.rng.uniform(1, LATER), self._end, books, token, asked, context=Context())
+        return token
+
+    def _end(self, books: Books, token: str, asked: dict[str, Any]) -> None:
+        del books.waiting[token]
+        if asked["reference"] in books.rejects:
+            books.rejects.remove(asked["reference"])
+            books.ended[token] = {"refused": True}
+        else:
+            made = self.book(books, asked["reference"], asked["content"], books.last() + 1, asked["kind"])
+            made.visible_at = made.at  # else readers would see it neither here nor there for a while
+            books.ended[token] = {"id": made.id, "number": made.number}
+        self.trace("booked later", None, token, books.ended[token])
+
+    def _poll(self, books: Books, asked: dict[str, Any]) -> tuple[int, Any]:
+        return 200, {token: books.ended[token] for token in asked["tokens"] if token in books.ended}
+
+    def _batch(self, books: Books, asked: dict[str, Any]) -> tuple[int, Any]:
+        """One by one, in order; what comes behind a wrong one is not looked at."""
+        documents = asked["documents"]
+        if any(one["reference"] in books.broken for one in documents):
+            return 422, {"refused": True}
+        told: list[Any] = []
+        for one in documents:
+            stopped = any("refused" in before for before in told)
+            told.append({"skipped": True} if stopped else self._create(books, one)[1])
+            if "id" in told[-1]:
+                self.together.setdefault(told[-1]["id"], [each["reference"] for each in documents])
+        return 200, told
+
+    def _midway(self, administration: str, asked: dict[str, Any]) -> Answer:
+        """It breaks off after some, which it tells or not; or books all and tells some."""
+        some = self.rng.randint(0, len(asked["documents"]))
+        what = self.rng.choice(("untold", "told", "all"))
+        taken = asked if what == "all" else {**asked, "documents": asked["documents"][:some]}
+        answer = self._answer(administration, taken)
+        if what == "untold" or answer.status != 200:
+            return Answer(500, {}, b"") if answer.status == 200 else answer
+        return Answer(200, {}, json.dumps(answer.json()[:some]).encode())
 
     def _update(self, books: Books, asked: dict[str, Any]) -> tuple[int, Any]:
         found = [one for one in (*books.entries, *books.parties) if one.id == asked["id"]]
@@ -212,7 +277,7 @@ class Network:
             if one.visible_at <= self.loop.time()
             and (one.reference == asked["reference"] or one.number == asked["number"])
         ]
-        return 200, found
+        return 200, {"waits": True} if asked["reference"] in books.waiting.values() else found
 
     def _last(self, books: Books, _: dict[str, Any]) -> tuple[int, Any]:
         return 200, max((one.number for one in books.entries if one.visible_at <= self.loop.time()), default=0)
@@ -267,7 +332,7 @@ class SimTool(AccountingPlugin):
         return ()
 
     @classmethod
-    def limits(cls, settings: Any, administration: str) -> Sequence[Any]:
+    def limits(cls, settings: Any, administration: str, domain: str) -> Sequence[Any]:
         return ()
 
     async def lists(self) -> Any:
@@ -286,8 +351,25 @@ class SimTool(AccountingPlugin):
             currency=document.currency,
         )
 
-    async def push(self, attempt: Attempt) -> Booked:
-        asked = {
+    async def push(self, attempt: Attempt) -> Booked | Accepted:
+        asked = self._asked(attempt)
+        answer = await self.client.write(attempt, "POST", "sim://tool", group=None, json=asked)
+        told = answer.json()
+        return Accepted(told["token"]) if "token" in told else Booked(told["id"], str(told["number"]))
+
+    async def poll(self, tokens: Sequence[str]) -> Mapping[str, Booked | ToolError]:
+        asked = {"op": "poll", "kind": "document", "tokens": list(tokens)}
+        answer = await self.client.read("GET", "sim://tool", group="", json=asked)
+        return {token: _told(told) for token, told in answer.json().items()}
+
+    async def push_batch(self, attempts: Sequence[Attempt]) -> Mapping[int, Booked | ToolError]:
+        documents = [self._asked(one) for one in attempts]
+        asked = {"op": "batch", "kind": "document", "documents": documents}
+        answer = await self.client.write_batch(attempts, "POST", "sim://tool", group=None, json=asked)
+        return {one.link_id: _told(told) for one, told in zip(attempts, answer.json(), strict=False)}
+
+    def _asked(self, attempt: Attempt) -> dict[str, Any]:
+        return {
             "op": str(attempt.op),
             "kind": str(attempt.kind),
             "reference": attempt.booking.reference,
@@ -296,9 +378,6 @@ class SimTool(AccountingPlugin):
             "key": attempt.link_no,
             "id": attempt.entry_id,
         }
-        answer = await self.client.write(attempt, "POST", "sim://tool", group=None, json=asked)
-        told = answer.json()
-        return Booked(told["id"], str(told["number"]))
 
     async def last_number(self, series: str) -> int:
         asked = {"op": "last", "kind": "document"}
@@ -308,7 +387,7 @@ class SimTool(AccountingPlugin):
     async def resolve(self, attempts: Sequence[Attempt]) -> Mapping[int, Resolution]:
         found: dict[int, Resolution] = {}
         for attempt in attempts:
-            settling = self.about.party_settling if attempt.kind is ItemKind.PARTY else self.about.settling
+            settling = self.about.settling_of(attempt.kind, attempt.component)
             if settling is Settling.NONE:
                 found[attempt.link_id] = Unknown("it cannot be searched")
                 continue
@@ -319,7 +398,8 @@ class SimTool(AccountingPlugin):
                 "number": attempt.series_number,
             }
             answer = await self.client.read("GET", "sim://tool", group="", settling=True, json=asked)
-            found[attempt.link_id] = self._resolution(attempt, answer.json())
+            rows = answer.json()
+            found[attempt.link_id] = Unknown("not booked yet") if "waits" in rows else self._resolution(attempt, rows)
         return found
 
     def _resolution(self, attempt: Attempt, rows: list[dict[str, Any]]) -> Resolution:
@@ -356,8 +436,17 @@ class SimTool(AccountingPlugin):
         return Uncertain(f"answer {answer.status}")
 
 
-def _character(settling: Settling, *, parties: bool) -> type[SimTool]:
-    name = f"{settling}-parties" if parties else str(settling)
+def _told(told: Mapping[str, Any]) -> Booked | ToolError:
+    """What an answer says of one of many."""
+    if "id" in told:
+        return Booked(told["id"], str(told["number"]))
+    if "there" in told:
+        return AlreadyThere(told["there"])
+    return NotProcessed() if "skipped" in told else Refused(Issue(code="D34"))
+
+
+def _character(settling: Settling, *, parties: bool = False, batch: int = 1, later: bool = False) -> type[SimTool]:
+    name = f"{settling}{'-batch' if batch > 1 else ''}{'-later' if later else ''}{'-parties' if parties else ''}"
     components = (Component.CUSTOMERS,) if parties else ()
     about = About(
         name=name,
@@ -366,19 +455,27 @@ def _character(settling: Settling, *, parties: bool) -> type[SimTool]:
         components=(*components, Component.SALES_INVOICES, Component.SALES_CREDIT_NOTES),
         settings=SimSettings,
         updates_documents=True,
+        batch_size=batch,
         updates_parties=True,
         parties_inside_documents=not parties,
         settling=settling,
         party_settling=Settling.KEY,
         call_deadline=CALL,
         settle_lag=LAG,
+        poll_seconds=15.0,
     )
     return type(f"Tool_{name}", (SimTool,), {"about": about})
 
 
-_TOOLS = [_character(settling, parties=parties) for settling in Settling for parties in (False, True)]
+_TOOLS = [
+    *(_character(settling, parties=parties) for settling in Settling for parties in (False, True)),
+    *(_character(settling, batch=BATCH) for settling in (Settling.KEY, Settling.LOOK_UP, Settling.NONE)),
+    _character(Settling.LOOK_UP, parties=True, batch=BATCH),
+    _character(Settling.LOOK_UP, later=True),
+]
 CHARACTERS = {tool.about.name: tool for tool in _TOOLS}
-"""By name, such as `look_up`, or `number-parties` for one that keeps customers as entries of their own."""
+"""By name, such as `look_up`, `number-parties` for one that keeps customers as entries of their own, `key-batch`,
+`look_up-later` for one that books later."""
 
 
 @dataclass

@@ -20,6 +20,7 @@ from dagboek.plugins import Plugins, unexpected
 from dagboek.resolve import CannotResolve
 from dagboek.runs import AlreadyRunning, NotReadyToSync, request_run
 from dagboek.service import CoreService
+from dagboek.settings import Settings
 from dagboek.vault import Vault
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.documents import Address, Direction, Document, Kind, Party, Totals
@@ -35,7 +36,7 @@ from simulation.invariants import Broken, acked_undone, acked_unheard, check
 from simulation.jobs import CALLED, CALLED_JOBS, IDLE
 from simulation.log import LOG, Group, Kept, Log, Member, SimPublisher
 from simulation.loop import PROCESS, Process, VirtualLoop
-from simulation.tool import CHARACTERS, GROSS, NETWORK, SHELVES, Books, Hooks, Network, Shelf
+from simulation.tool import BATCH, CHARACTERS, GROSS, NETWORK, SHELVES, Books, Hooks, Network, Shelf
 
 EPOCH = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TROUBLE = 25.0
@@ -203,12 +204,16 @@ class World:
         )
         assert row is not None
         shelf = SHELVES[name] = Shelf()
-        books = self.network.books[name] = Books(about.settling)
+        books = self.network.books[name] = Books(about.settling, later="later" in character)
         made = Connected(row["id"], row["administration_id"], name, character, shelf, books)
-        for at in range(rng.choice(self.focus.documents)):
+        for at in range(rng.choice(self.focus.documents) + (BATCH if about.batch_size > 1 else 0)):
             self._write_document(made, at)
         if rng.random() < 0.25:
             books.refuses.add(rng.choice(list(shelf.documents)))
+            if rng.random() < 0.5:
+                books.broken |= books.refuses
+        if books.later and rng.random() < 0.3:
+            books.rejects.add(rng.choice(list(shelf.documents)))
         self.connections.append(made)
 
     def _write_document(self, connected: "Connected", at: int, order: str = "as first seen") -> None:
@@ -249,11 +254,12 @@ class World:
         item = (data["run_id"], data["sequence"])
         if item in self.told or item in self.left_to_core:
             return
-        fault = acked_unheard(self, data["run_id"], data["sequence"], data["generation"])
+        event = (data["run_id"], data["sequence"], data["generation"], data["window"])
+        fault = acked_unheard(self, *event)
         if fault is not None:
             self.broken("a result is delivered before its event is acked", fault)
         if self.calm and data["run_id"] not in self.uncertain and "parties" not in data["tool"]:
-            fault = acked_undone(self, data["run_id"], data["sequence"], data["generation"])
+            fault = acked_undone(self, *event)
             if fault is not None:
                 self.broken("nothing is acked before it is done", fault)
 
@@ -295,12 +301,8 @@ class World:
     def start_core(self) -> None:
         process = self._new("core")
         stop = process.context().run(asyncio.Event)
-        settings: Any = SimpleNamespace(
-            kafka_security={},
-            topic_prefix="sim",
-            partitions=self.log.number,
-            nightly="01:00-05:00",
-            time_zone="UTC",
+        settings = Settings(
+            topic_prefix="sim", partitions=self.log.number, nightly="01:00-05:00", time_zone="UTC", smtp_host=None
         )
         services: Any = SimpleNamespace(kafka_bootstrap="", database_url=self.server.url)
         service = CoreService(settings, services, self.plugins, VAULT)
@@ -474,7 +476,7 @@ class World:
         chance = rng.choice(self.focus.weather)
         for name in (
             "late", "lost", "unanswered", "failed", "failed_after", "reset_after", "maintenance", "twice", "throttled",
-            "unreachable",
+            "unreachable", "midway",
         ):  # fmt: skip
             if name in self.focus.certain or rng.random() < chance:
                 setattr(weather, name, rng.uniform(0.03, 0.25))
@@ -482,13 +484,18 @@ class World:
         draw = Random(rng.random())
         self.log.fate = lambda topic: self._fate(topic, draw.random(), lost, twice)
         for kind in self.focus.early:
-            self.later(rng.uniform(0.3, 3.0), getattr(self, "_trouble_" + kind))
+            self.later(rng.uniform(0.3, 3.0), self._trouble, kind)
         for _ in range(rng.choice(self.focus.others)):
             kind = rng.choice(_TROUBLE)
-            self.later(rng.uniform(0.1, rng.choice((4.0, TROUBLE))), getattr(self, "_trouble_" + kind))
+            self.later(rng.uniform(0.1, rng.choice((4.0, TROUBLE))), self._trouble, kind)
         for kind in ("typed", "repeat"):
             if rng.random() < 0.35:
-                self.later(rng.uniform(0.4, 4.0), getattr(self, "_trouble_" + kind))
+                self.later(rng.uniform(0.4, 4.0), self._trouble, kind)
+
+    def _trouble(self, kind: str) -> None:
+        """Strikes; not any more once all is well, which a world with nothing left to do is before its time."""
+        if self.trouble:
+            getattr(self, "_trouble_" + kind)()
 
     def _fate(self, topic: Topic, drawn: float, lost: float, twice: float) -> int:
         if not self.trouble or topic not in (Topic.COMMANDS, Topic.DOCUMENTS):
@@ -669,6 +676,8 @@ class World:
         for row in rows:
             connected = next(one for one in self.connections if one.administration == row["administration_id"])
             there = connected.books.of(row["number"])
+            if row["number"] in connected.books.waiting.values():
+                continue  # they see that it is still to be booked
             try:
                 if there:
                     await resolve.mark_as_booked(self.db, self.tenant, row["id"], str(there[0].number), "person")
@@ -790,7 +799,7 @@ class World:
                     return f"{number} was changed"
         row = await self.db.one(
             """SELECT (SELECT min('link ' || id || ' is ' || state) FROM link
-                       WHERE state IN ('intent', 'needs_person') AND current) AS link,
+                       WHERE state IN ('intent', 'accepted', 'needs_person') AND current) AS link,
                       (SELECT min('item ' || title || ' was not told') FROM item
                        WHERE outcome_at IS NOT NULL AND reported_at IS NULL) AS item,
                       (SELECT min('run ' || run_id || ' was not told') FROM run_event WHERE reported_at IS NULL) AS run

@@ -4,13 +4,15 @@ The first tests are about Faust alone, and assert what it does wrong: when one o
 docs/decisions on acks again, since some of our precautions may have become needless.
 """
 
+import asyncio
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -243,6 +245,57 @@ def test_records_that_pass_no_stream_are_not_told_as_a_stream_that_hangs() -> No
     thread.tp_fetch_request_timeout_secs = 0.5
     RecordConsumer.verify_event_path(ours, 400.0, TP("documents", 0))
     assert len(told) == 1, "that nothing is fetched is told"
+
+
+async def test_what_was_left_while_partitions_were_given_out_anew_comes_again() -> None:
+    """Fetched after the assignment had set the consumer back, and looked at before the flow was resumed."""
+    log, taken, at = range(100), list[int](), {"position": 75}
+    resumed, partition = asyncio.Event(), TP("documents", 0)
+
+    async def fetch(_: float) -> tuple[dict[TP, list[Any]], None]:
+        found = [SimpleNamespace(offset=offset) for offset in log[at["position"] : at["position"] + 5]]
+        at["position"] += len(found)
+        return {partition: found}, None
+
+    async def position(_: TP) -> int:
+        return at["position"]
+
+    async def seek(_: TP, offset: int) -> None:
+        at["position"] = offset
+
+    async def wait(event: asyncio.Event) -> None:
+        consumer.flow_active = await event.wait()
+
+    app = SimpleNamespace(consumer_generation_id=7, take=lambda record: taken.append(record.offset))
+    fetcher: Any = SimpleNamespace(should_stop=False)
+    consumer: Any = SimpleNamespace(app=app, flow_active=False, should_stop=False, can_resume_flow=resumed, _left=None)
+    consumer._wait_next_records, consumer.position, consumer.seek, consumer.wait = fetch, position, seek, wait
+    consumer.assignment, consumer._read_offset = lambda: {partition}, {partition: 75}
+    consumer._to_message = lambda _, record: record
+    for name in ("_went_back", "_ours", "_note_hole", "_hand_on"):
+        setattr(consumer, name, MethodType(getattr(RecordConsumer, name), consumer))
+
+    await RecordConsumer._next_batch(consumer, fetcher)
+    assert (taken, at["position"]) == ([], 80)
+    resumed.set()
+    for _ in range(2):
+        await RecordConsumer._next_batch(consumer, fetcher)
+    assert taken == [*range(75, 85)]
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_a_fetcher_that_is_stopped_for_an_assignment_does_not_crash(stopped: bool) -> None:
+    """It waited for the flow of the one before; Faust has a supervisor restart it, and there is none."""
+
+    fetcher: Any = SimpleNamespace(should_stop=False)
+
+    async def cancelled(_: Any) -> None:
+        fetcher.should_stop = stopped
+        raise asyncio.CancelledError
+
+    consumer: Any = SimpleNamespace(should_stop=False, consumer_stopped_errors=(), _next_batch=cancelled)
+    with nullcontext() if stopped else pytest.raises(asyncio.CancelledError):
+        await RecordConsumer._drain_messages(consumer, fetcher)
 
 
 def test_holes_of_the_log_are_committed_over(cases: dict[str, Case]) -> None:

@@ -16,10 +16,10 @@ from dagboek.plugins import Plugins
 from dagboek.push_record import start_series
 from dagboek.status import run_status
 from dagboek_schemas.documents import Document, Party
-from dagboek_schemas.issues import Issue
+from dagboek_schemas.issues import Issue, Severity
 from dagboek_schemas.statuses import RunStatus
 from dagboek_sdk import clock
-from dagboek_sdk.attempt import Absent, Attempt, Booked, Booking, Candidate, Found, Resolution
+from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booked, Booking, Candidate, Found, Resolution
 from dagboek_sdk.errors import NumberTaken, Throttled, ToolUnavailable, Trouble
 from dagboek_sdk.limits import ALL, Budget, Limit, Window
 from dagboek_sdk.samples import THEIRS, document, line
@@ -201,6 +201,34 @@ async def test_what_is_booked_is_told_as_booked_whatever_the_plugin_says_beside_
     assert (await books.item_row())["state"] == "synced"
     assert loop.publisher.types() == ["dagboek.document.booked.v1"]
     assert done == [0]
+
+
+async def test_what_is_said_of_something_accepted_is_told_with_it(books: Books, lane: LaneOf) -> None:
+    link = await planned(books, 0, N1)
+    remark = Issue(code="D24", severity=Severity.INFORMATION, facts={"file": "hours.csv"})
+
+    class Later(Tool):
+        async def push(self, attempt: Attempt) -> Any:
+            attempt.sent = attempt.answer_ok = True
+            return Accepted("t1", (remark, "a text"))  # type: ignore[arg-type]
+
+    await lane(Later()).work(event(books, 0))
+
+    row, item = await books.link(link), await books.item_row()
+    assert (row["state"], row["accepted_token"], item["state"]) == ("accepted", "t1", "accepted")
+    assert [one["code"] for one in item["issues"]] == ["D24"]
+
+
+@pytest.mark.parametrize(("sent", "codes"), [(N1, []), (N2, ["D44"])], ids=["as it was sent", "changed since"])
+async def test_what_is_accepted_and_has_changed_since_says_so(
+    books: Books, lane: LaneOf, sent: Document, codes: list[str]
+) -> None:
+    await planned(books, 0, N1, state="accepted", accepted_token="t1", revision=revision_of(sent))
+
+    await lane(Tool()).work(event(books, 0))
+
+    item = await books.item_row()
+    assert (item["state"], [one["code"] for one in item["issues"]]) == ("accepted", codes)
 
 
 async def test_remarks_of_a_mapping_that_are_none_are_left_out(books: Books, lane: LaneOf) -> None:

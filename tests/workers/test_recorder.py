@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 from dagboek.push_record import Adoption, AttemptOutcome, Granted, ItemOutcome, Outcome, late_outcome
+from dagboek.sweeper import write_events
+from dagboek_schemas import events
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.statuses import ItemState
 from dagboek_schemas.topics import Topic
@@ -145,6 +147,36 @@ async def test_a_worker_that_was_frozen_tells_nothing_that_another_has_told_othe
     assert (producer.sent, finished) == ([], [0])
     row = await books.item_row(0)
     assert (row["state"], bytes(row["event"])) == ("synced", b"of another")
+
+
+@pytest.mark.parametrize("told_version", [2, 3])
+async def test_what_a_frozen_worker_booked_is_told_behind_what_was_told_meanwhile(
+    books: Books, recorder: Recorder, producer: Producer, told_version: int
+) -> None:
+    """Its event was made before that: consumers who order by version and time would never come to know of it."""
+    meanwhile = datetime.now(UTC)
+    await books.item(
+        0,
+        state="needs_person",
+        title="2026-1",
+        revision="rev1:a",
+        link_version=told_version,
+        outcome_at=meanwhile,
+        event=b"of settling",
+        reported_at=meanwhile,
+    )
+    late, finished = told(books, 0, link_version=2)
+
+    recorder.tell(late)
+    await recorder.written()
+
+    assert (producer.sent, finished) == ([], [0])
+    assert await write_events(books.db) == 1
+    row = await books.item_row(0)
+    assert (row["state"], row["reported_at"]) == ("synced", None)
+    event = events.ItemOutcome.model_validate_json(row["event"])
+    assert (event.state, event.link_version) == (ItemState.SYNCED, told_version)
+    assert event.occurred_at > meanwhile
 
 
 async def test_an_outcome_whose_commit_was_not_answered_is_told_all_the_same(

@@ -188,6 +188,8 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
         # One that waits for a place in the group would wait on for a session or two, and holds nothing.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(app.stop(), None if in_group else UNJOINED_SECONDS)
+        if stop.is_set():
+            await slot.end()
         log.info("worker.stopped", slot=options.slot)
         if not in_group:
             shutil.rmtree(app.conf.datadir, ignore_errors=True)

@@ -12,11 +12,11 @@ from dagboek_schemas.issues import Issue
 from dagboek_schemas.statuses import ItemKind, ItemState
 from dagboek_sdk import clock
 from dagboek_sdk.accounting import AccountingPlugin
-from dagboek_sdk.attempt import AttachedFile, Attempt, Booking, Op
+from dagboek_sdk.attempt import AttachedFile, Attempt, Op
 from dagboek_sdk.errors import AlreadyThere, NotProcessed, NumberTaken, Refused, Throttled, Uncertain
 from dagboek_sdk.source import SourceUnavailable
 
-from dagboek_workers.item_task import Changed, ItemTask, LetGo
+from dagboek_workers.item_task import Changed, ItemTask, LetGo, Ready
 from dagboek_workers.outcomes import take_outcome
 from dagboek_workers.restored import sent_since_look_up
 from dagboek_workers.sending import Verdict, again, send, settles
@@ -27,73 +27,78 @@ MAX_BOOKING = 8 * 1024 * 1024
 """Bytes of a booking at most, as it is stored with its attempt: ten thousand lines take less."""
 
 
-async def make_attempt(
-    task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op
-) -> LinkSeen | None:
+async def make_attempt(ready: Ready) -> LinkSeen | None:
     """Intent, send, outcome; again in place where the tool says that it may be done.
 
     The link, if it has moved meanwhile, and what the item needs is to be decided by it.
     """
+    task = ready.task
     verdict: Verdict | None = None
     for _ in range(TRIES):
-        granted, attempt = await _intend(task, tool, link, booking, op)
+        granted, attempt = await _intend(ready)
         if granted is None or attempt is None:
-            await _not_granted(task, link, booking)
+            await not_granted(ready)
             return None
         reached("after_intent")
-        verdict = await send(tool, attempt)
+        verdict = await send(ready.tool, attempt)
         reached("after_call")
-        settled = await _settled_in_place(task, tool, attempt, granted, verdict)
-        link = await take_outcome(task, tool, link, booking, attempt, granted, settled) or link
+        settled = await _settled_in_place(ready, attempt, granted, verdict)
+        ready.link = link = await take_outcome(ready, attempt, granted, settled) or ready.link
         if link.state != "again":
             return None
-        link = await task.read_again(link)
-        if link.state != ("free" if op is Op.CREATE else "booked"):
+        ready.link = link = await task.read_again(link)
+        if link.state != ("free" if ready.op is Op.CREATE else "booked"):
             return link
     if isinstance(verdict, NumberTaken | AlreadyThere):  # the item's own trouble: the others go on
-        facts = {"number": task.item.title, "reference": f"{link.id}/{link.attempt}"}
-        task.tell(ItemState.SKIPPED, [Issue(code="D33", facts=facts)], link=link)
+        facts = {"number": task.item.title, "reference": f"{ready.link.id}/{ready.link.attempt}"}
+        task.tell(ItemState.SKIPPED, [Issue(code="D33", facts=facts)], link=ready.link)
         return None
     await park(task, NotProcessed("tried several times"))
     return None
 
 
-async def _intend(
-    task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op
-) -> tuple[Granted | None, Attempt | None]:
-    attempt = _new_attempt(task, link, booking, op)
+async def _intend(ready: Ready) -> tuple[Granted | None, Attempt | None]:
+    task, tool = ready.task, ready.tool
+    attempt = new_attempt(ready)
     group = tool.operation_group(attempt)
     if group is not None:
-        await _permit(task, tool, group)
+        await permit(tool, group)
     attempt.group = group
     async with asyncio.timeout(tool.call_deadline * 4):
         await tool.prepare()
-    if booking.series is not None and op is Op.CREATE:
-        await _series_known(task, tool, booking.series)
-    await _attach(task, tool, attempt)
+    if ready.booking.series is not None and ready.op is Op.CREATE:
+        await _series_known(task, tool, ready.booking.series)
+    await attach(task, tool, attempt)
     t0 = clock.boot_time()
-    intent = _intent(task, tool, link, booking, op)
+    intent = new_intent(ready)
     reached("before_intent")
     granted = await task.loop.recorder.intent(intent)
     if granted is None:
         return None, None
+    begin(task, attempt, granted, t0)
+    return granted, attempt
+
+
+def begin(task: ItemTask, attempt: Attempt, granted: Granted, t0: float) -> None:
+    """The intent stands, and was asked for at `t0` or later."""
     task.open, task.sent_before = True, False
     attempt.number = granted.attempt
     attempt.series_number = granted.series_number
     attempt.start(t0)
-    return granted, attempt
 
 
-def _new_attempt(task: ItemTask, link: LinkSeen, booking: Booking, op: Op) -> Attempt:
+def new_attempt(ready: Ready) -> Attempt:
+    """One try to write the item."""
+    task, link = ready.task, ready.link
     return Attempt(
         link_id=link.id,
         link_no=link.link_no,
         number=link.attempt + 1,
-        op=op,
+        op=ready.op,
         identity=task.item.identity,
         kind=task.item.kind,
         component=task.item.component,
-        booking=booking,
+        booking=ready.booking,
         party_entry=task.party_entry(),
         entry_id=link.entry_id,
         entry_number=link.entry_number,
@@ -101,7 +106,9 @@ def _new_attempt(task: ItemTask, link: LinkSeen, booking: Booking, op: Op) -> At
     )
 
 
-def _intent(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking, op: Op) -> Intent:
+def new_intent(ready: Ready) -> Intent:
+    """What is written before it. Refused for a booking that is too long to be stored."""
+    task, link, booking, op = ready.task, ready.link, ready.booking, ready.op
     assert task.lane.epoch is not None
     stored = booking_json(booking)
     if len(stored) > MAX_BOOKING:
@@ -117,7 +124,7 @@ def _intent(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Boo
         op=op,
         expected="free" if op is Op.CREATE else "booked",
         seen=link.attempt,
-        settle_seconds=tool.settle_seconds,
+        settle_seconds=ready.tool.settle_seconds,
         booking=stored,
         revision=task.item.revision,
         context_version=task.window.run["context_version"],
@@ -126,7 +133,7 @@ def _intent(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Boo
     )
 
 
-async def _attach(task: ItemTask, tool: AccountingPlugin, attempt: Attempt) -> None:
+async def attach(task: ItemTask, tool: AccountingPlugin, attempt: Attempt) -> None:
     """Gives a new booking the files of its document, or has them follow when it stands.
 
     One that its source no longer has is told and left out.
@@ -154,14 +161,16 @@ async def _files(task: ItemTask, document: Document) -> tuple[AttachedFile, ...]
             try:
                 content = await source.attachment(one.ref)
             except (OSError, SourceUnavailable):
-                facts = {"number": document.number, "file": one.file_name}
-                task.remarks.append(Issue(code="D24", facts=facts))
+                gone = Issue(code="D24", facts={"number": document.number, "file": one.file_name})
+                if gone not in task.remarks:
+                    task.remarks.append(gone)
             else:
                 files.append(AttachedFile(one.file_name, one.media_type, content))
     return tuple(files)
 
 
-async def _permit(task: ItemTask, tool: AccountingPlugin, group: str, *, settling: bool = False) -> None:
+async def permit(tool: AccountingPlugin, group: str, *, settling: bool = False) -> None:
+    """Takes a permit for a write; a short wait for it is waited out. Throttled."""
     for left in reversed(range(TRIES)):
         try:
             await tool.link.permits.take(group, settling=settling)
@@ -189,8 +198,9 @@ async def _series_known(task: ItemTask, tool: AccountingPlugin, key: str) -> Non
     known.add((task.lane.administration_id, key))
 
 
-async def _not_granted(task: ItemTask, seen: LinkSeen, booking: Booking) -> None:
+async def not_granted(ready: Ready) -> None:
     """No intent: the link has moved, the run is over, the lane is another's, or the series is held."""
+    task, seen, booking = ready.task, ready.link, ready.booking
     link = await read_link(task.loop.db, seen.id)
     if link.attempt != seen.attempt or link.state != seen.state or not link.current:
         raise Changed
@@ -209,15 +219,19 @@ async def _not_granted(task: ItemTask, seen: LinkSeen, booking: Booking) -> None
     raise LetGo
 
 
+def repeatable(task: ItemTask, tool: AccountingPlugin) -> bool:
+    """Whether the same new attempt may be sent once more without asking first."""
+    return tool.about.settling_of(task.item.kind, task.item.component).repeatable
+
+
 async def attempt_left_open(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> LinkSeen | None:
     """An attempt without outcome: sent again where that is safe and it is this item's, else left to settle.
 
     The link, if what the item needs is to be decided by what came of it.
     """
     own = link.run_id == task.window.run["id"] and link.sequence == task.item.sequence
-    settling = tool.about.party_settling if task.item.kind is ItemKind.PARTY else tool.about.settling
-    repeatable = own and settling.repeatable and link.op == Op.CREATE
-    if not repeatable or not await sent_since_look_up(task.loop.db, link):  # another attempt may have been lost
+    may_repeat = own and repeatable(task, tool) and link.op == Op.CREATE
+    if not may_repeat or not await sent_since_look_up(task.loop.db, link):  # another attempt may have been lost
         task.tell_to_settle(link)
         return None
     row = await task.loop.db.one(
@@ -227,37 +241,33 @@ async def attempt_left_open(task: ItemTask, tool: AccountingPlugin, link: LinkSe
     )
     assert row is not None
     task.open, task.revision = True, row["revision"]
-    booking = booking_from(row["booking"])
-    attempt = _new_attempt(task, link, booking, Op.CREATE)
+    ready = Ready(task, tool, link, booking_from(row["booking"]), Op.CREATE)
+    attempt = new_attempt(ready)
     attempt.number, attempt.series_number = link.attempt, row["series_number"]
     attempt.party_entry = row["party_entry"]
-    await _attach(task, tool, attempt)
+    await attach(task, tool, attempt)
     granted = Granted(link.id, link.attempt, link.version, row["series_number"])
-    verdict = await _repeat(task, tool, attempt, granted)
-    settled = await _settled_in_place(task, tool, attempt, granted, verdict)
-    after = await take_outcome(task, tool, link, booking, attempt, granted, settled)
+    verdict = await _repeat(ready, attempt, granted)
+    settled = await _settled_in_place(ready, attempt, granted, verdict)
+    after = await take_outcome(ready, attempt, granted, settled)
     if after is not None and after.state == "again":
         return await task.read_again(link)
     return None
 
 
-async def _repeat(task: ItemTask, tool: AccountingPlugin, attempt: Attempt, granted: Granted) -> Verdict:
+async def _repeat(ready: Ready, attempt: Attempt, granted: Granted) -> Verdict:
     """Sends the same attempt once more; only booked, already there or number taken settle it."""
+    task, tool = ready.task, ready.tool
     task.sent_before = True
     try:
         attempt.group = tool.operation_group(attempt)
         if attempt.group is not None:
-            await _permit(task, tool, attempt.group, settling=True)
+            await permit(tool, attempt.group, settling=True)
     except Throttled:
         return Uncertain("no permit for a repeat")
     t0 = clock.boot_time()
-    link = LinkSeen(
-        **dict.fromkeys(LinkSeen.__dataclass_fields__)  # type: ignore[arg-type]
-        | {"id": attempt.link_id, "attempt": attempt.number - 1}
-    )
-    intent = _intent(task, tool, link, attempt.booking, attempt.op)
     async with task.loop.db.transaction() as connection:
-        ours = await repeat_intent(connection, intent, granted.attempt)
+        ours = await repeat_intent(connection, new_intent(ready), granted.attempt)
     if ours is None:  # settled meanwhile, the run is over, or the lane is another's: the database knows
         raise LetGo
     verdict = await send(tool, again(attempt, t0))
@@ -266,16 +276,14 @@ async def _repeat(task: ItemTask, tool: AccountingPlugin, attempt: Attempt, gran
     return Uncertain("the repeat was not answered either")
 
 
-async def _settled_in_place(
-    task: ItemTask, tool: AccountingPlugin, attempt: Attempt, granted: Granted, verdict: Verdict
-) -> Verdict:
+async def _settled_in_place(ready: Ready, attempt: Attempt, granted: Granted, verdict: Verdict) -> Verdict:
     """What is known after an uncertain send, which is repeated at once where that is safe."""
+    task = ready.task
     if not isinstance(verdict, Uncertain):
         return verdict
-    settling = tool.about.party_settling if task.item.kind is ItemKind.PARTY else tool.about.settling
-    if attempt.op is Op.CREATE and settling.repeatable and not attempt.repeat:
+    if attempt.op is Op.CREATE and repeatable(task, ready.tool) and not attempt.repeat:
         task.record(granted, Outcome.UNCERTAIN)
         await task.loop.recorder.written()
         await asyncio.sleep(0.2)
-        return await _repeat(task, tool, attempt, granted)
+        return await _repeat(ready, attempt, granted)
     return verdict

@@ -1,6 +1,7 @@
 """What one item needs, by what its link says: nothing, a booking, an update, an adoption, or a person."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagboek.catalogue import UNEXPECTED
@@ -18,8 +19,8 @@ from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Booking, Candidate, Op
 from dagboek_sdk.errors import NotReady, Refused, Throttled
 
-from dagboek_workers.attempting import attempt_left_open, make_attempt
-from dagboek_workers.item_task import Changed, ItemTask
+from dagboek_workers.attempting import attempt_left_open
+from dagboek_workers.item_task import Changed, ItemTask, Ready
 from dagboek_workers.pulling import PULL_DEADLINE, look_up, pull
 from dagboek_workers.recorder import Told
 from dagboek_workers.restored import closed_entries, compare, sent_since_look_up
@@ -27,30 +28,30 @@ from dagboek_workers.trouble import fault, not_opened, park_for_circuit, unexpec
 from dagboek_workers.window import ItemSeen, LinkSeen
 
 
-async def decide(task: ItemTask) -> None:
-    """Decides what the item needs, and does it."""
+async def decide(task: ItemTask) -> Ready | None:
+    """Decides what the item needs, and does it, unless it is to be sent: that is left to the caller."""
     item = task.item
     if item.state is not ItemState.PLANNED:
         _already_told(task)
-        return
+        return None
     if item.component in task.window.held or _waits_for_others(task):
         task.finished()
-        return
+        return None
     if wait := task.loop.circuit.wait:
         await park_for_circuit(task, task.loop.circuit.reference, wait)
     try:
         tool = await task.loop.tool(task.window.run)
     except ConnectionProblem as problem:
         await not_opened(task, problem)
-        return
+        return None
     if task.window.suspect:
         await compare(task.lane, task.window, tool)
         raise Changed
     if item.kind is ItemKind.PULL:
         await _pull(task, tool)
-        return
+        return None
     assert item.link is not None
-    await _by_link(task, tool, item.link)
+    return await by_link(task, tool, item.link)
 
 
 async def _pull(task: ItemTask, tool: AccountingPlugin) -> None:
@@ -63,8 +64,11 @@ async def _pull(task: ItemTask, tool: AccountingPlugin) -> None:
 
 
 def _already_told(task: ItemTask) -> None:
-    """A redelivery of what has its outcome: delivered again from the stored event, if it was not."""
+    """It has its outcome, from a batch or an earlier delivery: delivered from the stored event, if it was not."""
     item = task.item
+    if item.delivery is not None:
+        item.delivery.then(task.finished)
+        return
     if item.reported or item.event is None:
         task.finished()
         return
@@ -80,45 +84,51 @@ def _waits_for_others(task: ItemTask) -> bool:
     return not task.window.comes_next(task.item)
 
 
-async def _by_link(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
+async def by_link(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> Ready | None:
+    """Decides by what the item's link says."""
     if link.state == "intent":
-        await _anew(task, tool, await attempt_left_open(task, tool, link))
-    elif link.state == "needs_person":
+        task.only_in_turn()
+        moved = await attempt_left_open(task, tool, link)
+        return await by_link(task, tool, moved) if moved is not None else None
+    if link.state == "needs_person":
         issue = link.needs_person_issue
         task.tell(ItemState.NEEDS_PERSON, [Issue.model_validate(issue) if issue else Issue(code="D10")])
     elif link.state == "accepted":
-        task.tell(ItemState.ACCEPTED)
+        task.tell(ItemState.ACCEPTED, _changed_since(task, tool, link))
     elif link.state == "booked":
-        await _booked_before(task, tool, link)
+        return await _booked_before(task, tool, link)
     else:
-        await _create(task, tool, link)
+        return await _create(task, tool, link)
+    return None
 
 
-async def _anew(task: ItemTask, tool: AccountingPlugin, moved: LinkSeen | None) -> None:
-    """Decides once more, where the link has moved during an attempt."""
-    if moved is not None:
-        await _by_link(task, tool, moved)
+def _changed_since(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> list[Issue]:
+    if same_revision(task.item, link.revision):
+        return []
+    facts = {"number": task.item.title, "tool": tool.about.title}
+    return [Issue(code="D44", severity=Severity.INFORMATION, facts=facts)]
 
 
 # what is booked already
 
 
-async def _booked_before(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
+async def _booked_before(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> Ready | None:
     item = task.item
     is_party = item.kind is ItemKind.PARTY
     if await _unchanged(task, link) and (not is_party or item.component in link.roles):
         task.tell(ItemState.UNCHANGED)
-        return
+        return None
     updates = tool.about.updates_parties if is_party else tool.about.updates_documents
     if updates and link.entry_id:  # a person may have told its number alone
+        task.only_in_turn()
         booking = await _mapped(task, tool)
-        if booking is not None:
-            await _update(task, tool, link, booking)
-    elif is_party or same_revision(item, link.acknowledged_revision):
+        return Ready(task, tool, link, booking, Op.UPDATE) if booking is not None else None
+    if is_party or same_revision(item, link.acknowledged_revision):
         task.tell(ItemState.UNCHANGED)
     else:
         facts = {"number": item.title, "booking_number": link.entry_number or "?"}
         task.tell(ItemState.SKIPPED, [Issue(code="D07", facts=facts)])
+    return None
 
 
 async def _unchanged(task: ItemTask, link: LinkSeen) -> bool:
@@ -136,31 +146,20 @@ async def _unchanged(task: ItemTask, link: LinkSeen) -> bool:
     return True
 
 
-async def _update(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> None:
-    """Updates of documents may have a small limit of their own (Octopus: ten a day); it stops nothing else."""
-    try:
-        await _anew(task, tool, await make_attempt(task, tool, link, booking, Op.UPDATE))
-    except Throttled as spent:
-        if task.item.kind is ItemKind.PARTY:
-            raise
-        wait_for_limit(task, spent)
-
-
 # new items
 
 
-async def _create(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> None:
-    if task.item.kind is ItemKind.DOCUMENT and not await _party_is_there(task, tool):
-        return
+async def _create(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> Ready | None:
+    is_party = task.item.kind is ItemKind.PARTY
+    if not (is_party or await _party_is_there(task, tool)):
+        return None
     booking = await _mapped(task, tool)
     if booking is None:
-        return
-    if task.item.kind is ItemKind.PARTY:
-        known = await _known_party(task, tool, link)
-    else:
-        known = await _known_entry(task, tool, link, booking)
-    if not known:
-        await _anew(task, tool, await make_attempt(task, tool, link, booking, Op.CREATE))
+        return None
+    if is_party:
+        return await _new_party(task, tool, link, booking)
+    known = await _known_entry(task, tool, link, booking)
+    return None if known else Ready(task, tool, link, booking, Op.CREATE)
 
 
 async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
@@ -171,6 +170,7 @@ async def _party_is_there(task: ItemTask, tool: AccountingPlugin) -> bool:
     if party is not None and state == "booked" and party.refused_revision is None:
         return True
     if state == "intent":
+        task.only_in_turn()
         task.window.unsettled = party_component(task.item.component)
         task.finished()  # stays planned, and comes again when its party is settled
         return False
@@ -212,9 +212,11 @@ async def _mapped(task: ItemTask, tool: AccountingPlugin) -> Booking | None:
         task.tell(ItemState.NOT_READY, [waiting.issue])
         return None
     except Exception as bug:
+        task.only_in_turn()  # else the circuit would count faults without the answers that come between them
         await unexpected_error(task, bug)
         return None
     if booking is None and any(one.code == UNEXPECTED for one in issues):  # a rule that fails is a plugin too
+        task.only_in_turn()
         await fault(task, issues)
         return None
     if booking is None:
@@ -244,44 +246,52 @@ def _map(task: ItemTask, tool: AccountingPlugin) -> tuple[Booking | None, list[I
     return booking, issues
 
 
-async def _known_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen) -> bool:
-    if task.window.candidates is None:
-        parties = {
-            item.identity: item.party()
-            for item in task.window.items.values()
-            if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
-            and item.link is not None and item.link.state == "free"
-            and (item is task.item or not task.item.starts)  # else one that stops the worker is blamed on another
-        }  # fmt: skip
-        try:
-            async with asyncio.timeout(tool.call_deadline * 4):
-                found = await tool.match_parties(parties)
-        except Throttled as spent:
-            wait_for_limit(task, spent)
-            return True
-        if not task.item.starts:
-            task.window.candidates = found
-    else:
-        found = task.window.candidates
+async def _new_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> Ready | None:
+    """A relation that the tool has already is adopted, or a person is asked."""
+    try:
+        found = await _relations(task, tool)
+    except Throttled as spent:
+        wait_for_limit(task, spent)
+        return None
     candidates: list[Candidate] = list(found.get(task.item.identity, ()))
     certain = [candidate for candidate in candidates if candidate.certain]
     if len(certain) == 1:
-        return await _adopt_party(task, tool, link, certain[0])
+        return await _adopt_party(task, tool, link, booking, certain[0])
     if candidates:
         facts = {"name": task.item.title, "candidates": describe(candidates)}
         task.tell(ItemState.SKIPPED, [Issue(code="D09", facts=facts)])
-        return True
-    return False
+        return None
+    return Ready(task, tool, link, booking, Op.CREATE)
 
 
-async def _adopt_party(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, candidate: Candidate) -> bool:
+async def _relations(task: ItemTask, tool: AccountingPlugin) -> Mapping[str, Sequence[Candidate]]:
+    """By identity, what the tool has that new parties of the window may be; asked once for all of them."""
+    if task.window.candidates is not None:
+        return task.window.candidates
+    parties = {
+        item.identity: item.party()
+        for item in task.window.items.values()
+        if item.kind is ItemKind.PARTY and item.state is ItemState.PLANNED and item.body
+        and item.link is not None and item.link.state == "free"
+        and (item is task.item or not task.item.starts)  # else one that stops the worker is blamed on another
+    }  # fmt: skip
+    async with asyncio.timeout(tool.call_deadline * 4):
+        found = await tool.match_parties(parties)
+    if not task.item.starts:
+        task.window.candidates = found
+    return found
+
+
+async def _adopt_party(
+    task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking, candidate: Candidate
+) -> Ready | None:
     """A relation that is there; one that is no customer yet, or no supplier, is made one."""
     if candidate.roles is None or task.item.component in candidate.roles:
-        return await _adopt(task, link, candidate)
-    if not await task.loop.recorder.adopt(_adoption(task, link, candidate, role=None)):
-        return False
-    await _by_link(task, tool, await task.read_again(link))
-    return True
+        if await _adopt(task, link, candidate):
+            return None
+    elif await task.loop.recorder.adopt(_adoption(task, link, candidate, role=None)):
+        return await by_link(task, tool, await task.read_again(link))
+    return Ready(task, tool, link, booking, Op.CREATE)
 
 
 async def _known_entry(task: ItemTask, tool: AccountingPlugin, link: LinkSeen, booking: Booking) -> bool:

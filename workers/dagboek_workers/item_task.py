@@ -1,6 +1,7 @@
 """One item at work: what its modules share of it, and the two ways that it ends: its outcome is told, or it is left."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,10 +12,11 @@ from dagboek_schemas.documents import Document
 from dagboek_schemas.issues import Issue, PublicIssue, Severity
 from dagboek_schemas.statuses import ItemKind, ItemState
 from dagboek_sdk import clock
-from dagboek_sdk.attempt import Candidate
+from dagboek_sdk.accounting import AccountingPlugin
+from dagboek_sdk.attempt import Booking, Candidate, Op
 
 from dagboek_workers.recorder import Told
-from dagboek_workers.window import ItemSeen, LinkSeen, Window, read_link
+from dagboek_workers.window import Delivery, ItemSeen, LinkSeen, Window, read_link
 
 if TYPE_CHECKING:
     from dagboek_workers.lane import Lane
@@ -38,6 +40,10 @@ class Changed(Left):
     """What the item's decision rested on has changed: it is decided anew."""
 
 
+class NotAhead(Left):
+    """It is not decided before its turn, as what it needs may depend on what comes before it, or is no batch's."""
+
+
 class ItemTask:
     """One item in the hands of its lane."""
 
@@ -56,8 +62,22 @@ class ItemTask:
         """An outcome that says that it stands in the tool was recorded."""
         self.sent_before = False
         """An earlier send of the attempt was uncertain: it may stand there, though no reader sees it yet."""
+        self.ahead = False
+        """It is decided before its turn, for a batch that begins with an item before it."""
         self.revision = item.revision
         """What is sent: of an attempt that is repeated, what it was made of."""
+
+    @classmethod
+    def ahead_of_turn(cls, lane: "Lane", window: Window, item: ItemSeen) -> "ItemTask":
+        """An item whose event is yet to come: that finds it done, or decides it anew."""
+        task = cls(lane, window, item, Delivery())
+        task.ahead = True
+        return task
+
+    def only_in_turn(self) -> None:
+        """NotAhead before the item's turn."""
+        if self.ahead:
+            raise NotAhead
 
     async def read_again(self, link: LinkSeen) -> LinkSeen:
         """The link as it is now, what this lane recorded included."""
@@ -138,12 +158,24 @@ class ItemTask:
             releases=self.loop.parts.plugins.releases(self.loop.name) if link and state is ItemState.SKIPPED else None,
         )
         item.state, self.lane.moved = state, True
+        item.delivery = self.finished if isinstance(self.finished, Delivery) else None
         self.loop.recorder.tell(Told(row, record, self.finished))
 
     def tell_to_settle(self, link: LinkSeen) -> None:
         """It may stand in the tool or not: settling finds out."""
         issue = Issue(code="D28", severity=Severity.INFORMATION, facts={"tool": self.loop.title})
         self.tell(ItemState.TO_SETTLE, [issue], link=link)
+
+
+@dataclass(slots=True)
+class Ready:
+    """It is decided that an item is to be sent, and how."""
+
+    task: ItemTask
+    tool: AccountingPlugin
+    link: LinkSeen
+    booking: Booking
+    op: Op
 
 
 def issues_json(issues: "list[Issue] | tuple[Issue, ...]") -> bytes:

@@ -78,8 +78,8 @@ class Lane:
     """Uncertain sends in a row."""
     moved: bool = False
     """An item got its outcome since a run was parked here."""
-    suspect: bool = False
-    """Taken over from a process that may have died of the first item without an outcome."""
+    suspect: int = 0
+    """Taken over from a process that may have died of one of so many items, the first without an outcome."""
     on_trial: bool = False
     """The start of what it is at is marked."""
     apart: bool = False
@@ -173,8 +173,7 @@ class Lane:
             work.finished()
             return
         if self.epoch is None:  # first, so that what is read below can only be changed by answers to earlier calls
-            taken = await self.loop.take_lane(self.administration_id)
-            self.epoch, self.suspect = taken.epoch, self.suspect or taken.suspect
+            await self._take()
         window = await self._window(event)
         if window is None:
             await ahead(self.loop.db, event.run_id, event.generation, event.window, work.at)
@@ -208,6 +207,12 @@ class Lane:
         await self._end_of_window(event)
         finished()
 
+    async def _take(self) -> None:
+        taken = await self.loop.take_lane(self.administration_id)
+        self.epoch = taken.epoch
+        if taken.suspect:
+            self.suspect = self.loop.batch_size
+
     async def _try(self, window: Window, item: ItemSeen, finished: Finished) -> None:
         """Works on an item of which a process may have died: its start is marked first, too many are the last.
 
@@ -231,7 +236,8 @@ class Lane:
                     async with self.loop.db.connection() as connection:
                         item.starts = await take_back(connection, start)
         await self.loop.recorder.written()
-        self.suspect = self.suspect and item.state is ItemState.PLANNED
+        if self.suspect and item.state is not ItemState.PLANNED:
+            self.suspect -= 1
 
     async def _window(self, event: ItemReady) -> Window | None:
         window = self.window

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagboek import contexts
 from dagboek.payments import open_entries, store_statuses
+from dagboek.permits import can_wait
 from dagboek.tool_entries import store
 from dagboek_schemas.statuses import Component
 from dagboek_sdk.accounting import AccountingPlugin
@@ -34,7 +35,8 @@ async def pull(lane: "Lane", window: Window, item: ItemSeen, tool: AccountingPlu
 async def _lists(lane: "Lane", window: Window, tool: AccountingPlugin) -> None:
     db, run = lane.loop.db, window.run
     try:
-        version = await contexts.refresh(db, run["connection_id"], tool, older_than=FRESH)
+        with can_wait():
+            version = await contexts.refresh(db, run["connection_id"], tool, older_than=FRESH)
     except Throttled:  # some tools give a list twice a day: what was read before serves on
         version, _ = await contexts.current(db, run["connection_id"])
     if not window.looked_up:
@@ -62,7 +64,8 @@ async def _payment_statuses(lane: "Lane", window: Window, tool: AccountingPlugin
     )
     entries = await open_entries(db, lane.administration_id)
     if entries:
-        statuses, cursor = await tool.payment_statuses(entries, row["cursor"] if row else None)
+        with can_wait():
+            statuses, cursor = await tool.payment_statuses(entries, row["cursor"] if row else None)
         await store_statuses(db, lane.loop.publisher, run, statuses)
         await _pulled(lane, window, Component.PAYMENT_STATUSES, cursor)
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -74,7 +74,7 @@ class Recorder:
         self._url = url
         self._busy = busy
         self._publisher = publisher
-        self._intents: deque[tuple[Intent, asyncio.Future[Granted | None]]] = deque()
+        self._intents: deque[tuple[Sequence[Intent], asyncio.Future[list[Granted | None]]]] = deque()
         self._adoptions: deque[tuple[Adoption, asyncio.Future[bool]]] = deque()
         self._outcomes: deque[AttemptOutcome] = deque()
         self._told: deque[Told] = deque()
@@ -94,8 +94,12 @@ class Recorder:
 
     async def intent(self, intent: Intent) -> Granted | None:
         """Asks for an intent; None when the link, the run or the lane says no."""
-        future: asyncio.Future[Granted | None] = self._loop.create_future()
-        self._intents.append((intent, future))
+        return (await self.intents((intent,)))[0]
+
+    async def intents(self, intents: Sequence[Intent]) -> list[Granted | None]:
+        """Asks for these in one transaction; None for each to which the link, the run or the lane says no."""
+        future: asyncio.Future[list[Granted | None]] = self._loop.create_future()
+        self._intents.append((intents, future))
         self._wake.set()
         return await future
 
@@ -169,21 +173,21 @@ class Recorder:
         told = _take(self._told, len(self._told))
         reported = _take(self._reported, MOST)
         adoptions = _take(self._adoptions, MOST)
-        intents = _take(self._intents, MOST)
+        intents = self._take_intents()
         group = Group(
             outcomes=outcomes,
             adoptions=[adoption for adoption, _ in adoptions],
             items=[one.item for one in told],
             reported=reported,
-            intents=[intent for intent, _ in intents],
+            intents=[intent for wanted, _ in intents for intent in wanted],
         )
         written = await self._write(group)
         for late in written.late:
             await self._late(late)
         told = [one for one in told if not await self._taken_back(one) and _holds(one, written)]
-        for intent, future in intents:
+        for wanted, future in intents:
             if not future.done():
-                future.set_result(written.granted.get(intent.link_id))
+                future.set_result([written.granted.get(intent.link_id) for intent in wanted])
         for adoption, adopted in adoptions:
             if not adopted.done():
                 adopted.set_result(adoption.link_id in written.adopted)
@@ -193,6 +197,15 @@ class Recorder:
         for waiting in settled:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def _take_intents(self) -> list[tuple[Sequence[Intent], asyncio.Future[list[Granted | None]]]]:
+        """As many as go in a group; those of one batch stay together."""
+        rows, number = 0, 0
+        for wanted, _ in self._intents:
+            if number and rows + len(wanted) > MOST:
+                break
+            rows, number = rows + len(wanted), number + 1
+        return _take(self._intents, number)
 
     async def _write(self, group: Group) -> Written:
         """Writes a group, however long the database is away. One that fails is taken apart: the bad row stays alone."""

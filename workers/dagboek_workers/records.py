@@ -5,19 +5,25 @@ nothing that is used here, since the dispatcher never waits. See docs/decisions/
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka
 from mode.types import ServiceT
 
 TURN = 100
 """Records that are handed on before other tasks of the loop have their turn."""
+BETWEEN = 0.1
+"""Seconds until partitions that were given out anew are looked at again."""
 
 
 class RecordConsumer(aiokafka.Consumer):
     """Hands on every record that comes, in order, unless its partitions are about to go elsewhere."""
+
+    _left: Mapping[Any, int] | None = None
+    """By partition, the first offset of what was fetched last and not handed on."""
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
         """In place of Faust's: runs as long as the fetcher, which is made anew for each assignment."""
@@ -25,21 +31,48 @@ class RecordConsumer(aiokafka.Consumer):
             while not (self.should_stop or fetcher.should_stop):
                 await self._next_batch(fetcher)
                 await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if not fetcher.should_stop:  # else it is stopped for an assignment, of which Faust would make a crash
+                raise
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
 
     async def _next_batch(self, fetcher: ServiceT) -> None:
+        if self._left is not None and not await self._went_back(self._left):
+            return
         records, _ = await self._wait_next_records(1.0)
         generation = self.app.consumer_generation_id  # not before: it may have waited for a new assignment's records
+        left = {partition: batch[0].offset for partition, batch in (records or {}).items()}
         for partition, batch in (records or {}).items():
             for at in range(0, len(batch), TURN):
                 await asyncio.sleep(0)
                 for record in batch[at : at + TURN]:
                     await self._note_hole(partition, record.offset)
                     if not self._ours(fetcher, generation):
-                        return  # what is left comes again, from the offset that is committed
+                        self._left = {**left, partition: record.offset}
+                        return
                     self._hand_on(partition, record)
+            del left[partition]
+
+    async def _went_back(self, left: Mapping[Any, int]) -> bool:
+        """What was left comes again, also where it was fetched after an assignment had set us back already.
+
+        Where that came later, we are there, or before it. False where partitions are given out once more, or all ends.
+        """
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as Faust does
+        if self.should_stop:
+            return False
+        try:
+            for partition, offset in left.items():
+                if partition in self.assignment() and (await self.position(partition) or 0) > offset:
+                    await self.seek(partition, offset)
+        except KafkaError:
+            await asyncio.sleep(BETWEEN)
+            return False
+        self._left = None
+        return True
 
     def _ours(self, fetcher: ServiceT, generation: int) -> bool:
         stopping = self.should_stop or fetcher.should_stop

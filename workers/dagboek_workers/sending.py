@@ -5,11 +5,13 @@ also a bug in the plugin while it reads a successful answer.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
 
-import orjson
-from dagboek_schemas.issues import Issue
+from dagboek.database import AWAY
+from dagboek.plugins import unexpected
+from dagboek.sound import sound
 from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.attempt import Accepted, Attempt, Booked
 from dagboek_sdk.errors import (
@@ -25,8 +27,6 @@ from dagboek_sdk.errors import (
     Uncertain,
 )
 
-DETAILS = 65_536
-"""Bytes that a plugin may keep beside an entry; what is longer is left out."""
 GRACE = 5.0
 """Seconds that a plugin may take beyond the deadline of its one call."""
 
@@ -56,16 +56,52 @@ Verdict = (
 
 async def send(tool: AccountingPlugin, attempt: Attempt) -> Verdict:
     """Has the plugin write the attempt; what came of it."""
+    return judge(attempt, await _result(tool, partial(tool.push, attempt)))
+
+
+async def send_batch(tool: AccountingPlugin, attempts: Sequence[Attempt]) -> list[Verdict]:
+    """Has the plugin write these in one call; what came of each.
+
+    What is raised holds for the call. Where that says that something in it cannot be taken, nobody knows what.
+    """
+    result = await _result(tool, partial(tool.push_batch, attempts))
+    if isinstance(result, Mapping):
+        return [_judge_one(one, result) for one in attempts]
+    if isinstance(result, Exception) and not isinstance(result, (ToolError, TimeoutError, *AWAY)):
+        unexpected(tool.about.name, result)
+    return [_not_of_one(judge(one, result)) for one in attempts]
+
+
+def _not_of_one(verdict: Verdict) -> Verdict:
+    if isinstance(verdict, Unexpected) and isinstance(verdict.error, AWAY):
+        return verdict
+    if isinstance(verdict, Refused | NotReady | AlreadyThere | NumberTaken | Unexpected):
+        return NotProcessed(f"the call was refused as a whole: {type(verdict).__name__}")
+    return verdict
+
+
+async def _result(tool: AccountingPlugin, call: Callable[[], Awaitable[object]]) -> object:
+    """What a call of the plugin gave, or raised."""
     try:
         async with asyncio.timeout(tool.call_deadline + GRACE):
-            result: object = await tool.push(attempt)
+            return await call()
     except asyncio.CancelledError as stray:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return judge(attempt, stray)  # of something else, let through by the plugin
+        return stray  # of something else, let through by the plugin
     except (Exception, SystemExit) as error:
-        return judge(attempt, error)
+        return error
+
+
+def _judge_one(attempt: Attempt, results: Mapping[object, object]) -> Verdict:
+    """What a batch's results mean for one of it: what its answer says of this one counts, once it could be read."""
+    result = results.get(attempt.link_id)
+    if result is None:
+        left_out = "the plugin left it out"
+        return Uncertain(left_out) if attempt.sent else NotProcessed(left_out)
+    if isinstance(result, ToolError) and (attempt.answer_ok or attempt.verdict is not None):
+        return _known(result)
     return judge(attempt, result)
 
 
@@ -85,37 +121,6 @@ def judge(attempt: Attempt, result: object) -> Verdict:
     if isinstance(result, TimeoutError):
         return NotProcessed("the deadline passed before anything was sent")
     return _known(result)
-
-
-def sound(result: Booked | Accepted) -> Booked | Accepted | None:
-    """What a plugin says was booked, as it can be stored and told; None where it names nothing.
-
-    It stands in the tool: that must not get lost for a word beside it that a database does not take.
-    """
-    name = result.token if isinstance(result, Accepted) else result.entry_id
-    if not (isinstance(name, str) and name):
-        return None
-    if isinstance(result, Accepted):
-        kept: Booked | Accepted = Accepted(_text(name, 4000) or "")
-    else:
-        remarks = tuple(one for one in result.remarks if isinstance(one, Issue))
-        number, url = _text(result.number, 100), _text(result.url, 2000)
-        kept = Booked(_text(name, 400) or "", number, url, _details(result.details), remarks)
-    return result if kept == result else kept
-
-
-def _text(given: object, most: int) -> str | None:
-    if not isinstance(given, str | int):
-        return None
-    return str(given).encode("utf-8", "replace").decode().replace("\x00", " ")[:most]
-
-
-def _details(given: object) -> dict[str, Any]:
-    try:
-        size = len(orjson.dumps(given, default=str))
-    except (TypeError, ValueError):
-        return {}
-    return given if isinstance(given, dict) and size <= DETAILS else {}
 
 
 def _known(result: object) -> Verdict:

@@ -311,6 +311,11 @@ class ToolLoop:
             return tool
 
     @property
+    def batch_size(self) -> int:
+        """How many documents the tool takes in one call."""
+        return self.parts.plugins.tool(self.name).about.batch_size
+
+    @property
     def title(self) -> str:
         """The tool's name for people."""
         return self.parts.plugins.tool(self.name).about.title
@@ -321,7 +326,7 @@ class ToolLoop:
         source = await self.db.one("SELECT * FROM source WHERE id = %s", source_id)
         entity = await self.db.one("SELECT * FROM entity WHERE id = %s", entity_id)
         assert source is not None and entity is not None
-        reader = open_source(self.parts.plugins, source, entity)
+        reader = open_source(self.db, self.parts.plugins, source, entity)
         try:
             yield reader
         finally:

@@ -1,6 +1,7 @@
 """What a lane needs of a window, read in one query when its first event is reached."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,29 @@ class LinkSeen:
     needs_person_issue: dict[str, Any] | None
 
 
+class Delivery:
+    """Of an outcome that came before its item's event did; that is finished once the outcome is delivered."""
+
+    def __init__(self) -> None:
+        self._done = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def __call__(self) -> None:
+        """It is delivered. May be called from the producer's thread."""
+        self._done = True
+        self._call()
+
+    def then(self, finished: Callable[[], None]) -> None:
+        """Has `finished` called as soon as it is."""
+        self._waiting.append(finished)
+        if self._done:
+            self._call()
+
+    def _call(self) -> None:
+        while self._waiting:
+            self._waiting.popleft()()
+
+
 @dataclass(slots=True)
 class ItemSeen:
     """An item of the window with its snapshot and its link."""
@@ -57,10 +81,14 @@ class ItemSeen:
     reported: bool
     starts: int
     """How often work on it began without an outcome, as far as that was suspected."""
+    in_vain: int
+    """How often this run has sent it, and the tool then turned out to know nothing of it."""
     remarks: tuple[Issue, ...]
     """What its source says about it and that does not keep it from being booked."""
     body: bytes | None
     link: LinkSeen | None
+    delivery: Delivery | None = None
+    """Of its outcome, where that came in a batch."""
 
     def document(self) -> Document:
         """The document of the snapshot."""
@@ -91,6 +119,8 @@ class Window:
     """Something of the windows before was left to come again: it comes first."""
     candidates: Mapping[str, Any] | None = None
     """Relations of the tool that the window's parties may be; asked once."""
+    halving: int | None = None
+    """Sequence of the last item of a batch of which nothing came: it and those before it go in smaller ones."""
     _ahead: list[int] = field(default_factory=list)
     """Sequences of what may be planned still, the first one last."""
 
@@ -108,6 +138,10 @@ class Window:
                 return False
             self._ahead.pop()
         return not self.waits
+
+    def after(self, item: ItemSeen) -> list[ItemSeen]:
+        """The items that follow it, in order."""
+        return [self.items[at] for at in sorted(self.items) if at > item.sequence]
 
     @property
     def looked_up(self) -> bool:
@@ -157,6 +191,9 @@ async def load_window(db: Database, run_id: UUID, generation: int, number: int) 
             await connection.execute(
                 f"""SELECT i.sequence, i.component, i.kind, i.identity, i.title, i.revision, i.state, i.party_identity,
                            i.source_id, i.origin_id, i.event, i.reported_at, i.starts, i.issues,
+                           CASE WHEN l.attempt > 0 AND l.run_id = i.run_id
+                                THEN (SELECT count(*) FROM attempt t WHERE t.link_id = l.id AND t.run_id = i.run_id
+                                      AND t.outcome = 'absent') ELSE 0 END AS in_vain,
                            -- each by its key, never all of the run for each
                            (SELECT body FROM snapshot s WHERE s.run_id = i.run_id AND s.sequence = i.sequence) AS body,
                            {_LINK}
@@ -219,6 +256,7 @@ def _item(row: Mapping[str, Any]) -> ItemSeen:
         event=row["event"],
         reported=row["reported_at"] is not None,
         starts=row["starts"],
+        in_vain=row["in_vain"],
         remarks=tuple(map(Issue.model_validate, row["issues"])) if row["state"] == ItemState.PLANNED else (),
         body=row["body"],
         link=_link(row) if row["l_id"] is not None else None,

@@ -18,6 +18,7 @@ from dagboek_sdk.oauth import OAuth
 from dagboek_sdk.settings import LedgerRule
 
 from dagboek import connections, contexts, logins, proposals, sources, tenants
+from dagboek.accepted import poll_soon
 from dagboek.chaos.audit import NOT_ADAPTED, Asked, Wanted
 from dagboek.chaos.flow import Flow
 from dagboek.chaos.papers import COMPANY, NAME, Paper
@@ -38,6 +39,8 @@ COUNTRY: Final = "BE"
 BOUGHT: Final = "610000"
 """The ledger account of purchases, which a person chooses; the charts of all sandboxes have it."""
 AT_ONCE: Final = 8
+PASSES: Final = 120
+"""Seconds that pass, each second or two, in a tool that has yet to book what it took."""
 SHORT: Final = 3
 """Seconds after which a parked run goes on here, where it would wait for minutes for a tool that was away."""
 
@@ -257,6 +260,19 @@ class Asking:
             SHORT,
         )
 
+    async def pass_time(self) -> None:
+        """Where a tool has taken what it books later, time passes there, and it is asked what became of that."""
+        rows = await self.db.all(
+            """SELECT DISTINCT l.administration_id, a.plugin FROM link l
+               JOIN administration a ON a.id = l.administration_id WHERE l.state = 'accepted'"""
+        )
+        waiting = {row["plugin"] for row in rows}
+        for tool in self.tools:
+            if tool.name in waiting:
+                await tool.books.do("clock", advance_seconds=PASSES)
+        if rows:
+            await poll_soon(self.db, [row["administration_id"] for row in rows])
+
     async def lanes(self) -> dict[str, frozenset[str]]:
         """The books that each worker's slot is at."""
         rows = await self.db.all(
@@ -266,13 +282,23 @@ class Asking:
         return {row["slot"]: frozenset(row["books"]) for row in rows}
 
     async def latest(self) -> dict[int, Mapping[str, Any]]:
-        """The latest whole run of each connection; `done` when nothing of it could be done by another one."""
+        """The latest whole run of each connection; `done` when nothing of it could be done by another one.
+
+        What was accepted when it began, and is booked since, it has not compared. `waits`: the tool has accepted
+        something, which a later run compares again once it is booked.
+        """
         rows = await self.db.all(
-            """SELECT l.*, l.status = 'Success' OR (l.status = 'Warning' AND NOT EXISTS (
-                          SELECT 1 FROM item i WHERE i.run_id = l.id AND i.state NOT IN ('synced', 'unchanged')
-                          AND NOT i.issues @> %s)) AS done
-               FROM (SELECT DISTINCT ON (connection_id) connection_id, id, state, status, requested_at FROM run
-                     WHERE NOT small ORDER BY connection_id, requested_at DESC) l""",
+            """SELECT l.*, l.status IN ('Success', 'Warning') AND NOT EXISTS (
+                          SELECT 1 FROM item i WHERE i.run_id = l.id AND (i.state = 'accepted' OR l.status = 'Warning'
+                          AND NOT i.issues @> %s AND i.state NOT IN ('synced', 'unchanged')))
+                      AND NOT EXISTS (SELECT 1 FROM link b WHERE b.administration_id = l.administration_id
+                          AND b.kind = 'document' AND b.state = 'booked' AND b.run_id <> l.id
+                          AND b.updated_at > l.requested_at) AS done,
+                      EXISTS (SELECT 1 FROM link WHERE link.administration_id = l.administration_id
+                              AND link.state = 'accepted') AS waits
+               FROM (SELECT DISTINCT ON (connection_id) connection_id, administration_id, id, state, status,
+                            requested_at
+                     FROM run WHERE NOT small ORDER BY connection_id, requested_at DESC) l""",
             Jsonb([{"code": NOT_ADAPTED}]),
         )
         by_id = {row["connection_id"]: row for row in rows}
@@ -284,7 +310,7 @@ class Asking:
             """SELECT (SELECT count(*) FROM run WHERE state <> 'ended') AS runs,
                       (SELECT count(*) FROM item WHERE outcome_at IS NOT NULL AND reported_at IS NULL)
                     + (SELECT count(*) FROM run_event WHERE reported_at IS NULL)
-                    + (SELECT count(*) FROM link WHERE state = 'intent') AS rest"""
+                    + (SELECT count(*) FROM link WHERE state IN ('intent', 'accepted')) AS rest"""
         )
         assert row is not None
         return row["runs"], row["rest"]

@@ -15,7 +15,8 @@ from dagboek.database import Database
 
 Entry = Mapping[str, Any]
 """A row of `GET /_sandbox/entries`: dossier, bookyear, journal, number, comment (the document's number), total; `first`
-is the number that its series begins with, 1 where it is not said."""
+is the number that its series begins with, 1 where it is not said, None where the tool numbers nothing: such entries are
+listed in the order in which the tool got them."""
 
 Key = tuple[str, str]
 """The tool's own id of the books, and the number of a document."""
@@ -25,7 +26,9 @@ SHOWN: Final = 20
 NOT_ADAPTED: Final = "D07"
 """The issue of a document that changed after booking, where entries are not changed."""
 
-_GONE_WELL: Final = ("synced", "unchanged")
+_GONE_WELL: Final = ("synced", "unchanged", "accepted")
+_LINK_OPEN: Final = ("intent", "accepted")
+"""By now a tool has booked what it took, and that is told."""
 _FINAL: Final = (*_GONE_WELL, "skipped", "not_ready", "needs_person", "not_tried")
 
 
@@ -131,7 +134,7 @@ async def audit(db: Database, asked: Asked, entries: Sequence[Entry], heard: Tol
     found.not_final += [f"run {row['id']}: {row['state']}" for row in runs if row["state"] != "ended"]
     found.not_final += [f"item {_named(row)}: {row['state']}" for row in items if row["state"] not in _FINAL]
     found.not_final += [
-        f"link of {row['tool_id']} {row['number']}: intent" for row in links if row["state"] == "intent"
+        f"link of {row['tool_id']} {row['number']}: {row['state']}" for row in links if row["state"] in _LINK_OPEN
     ]
     found.not_final += [f"series {row['tool_id']} {row['key']} is held" for row in held]
     found.not_tried += [_named(row) for row in items if row["state"] == "not_tried"]
@@ -215,14 +218,18 @@ def _disturbed(links: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, 
 
 def _compare_order(found: Audit, asked: Asked, entries: Sequence[Entry], disturbed: set[Key]) -> None:
     places = {(books, one.number): at for books, rows in asked.documents.items() for at, one in enumerate(rows)}
-    journals: dict[tuple[str, Any, Any, int], list[tuple[int, Key]]] = defaultdict(list)
-    for entry in entries:
-        series = str(entry["dossier"]), entry["bookyear"], entry["journal"], entry.get("first", 1)
-        journals[series].append((entry["number"], _key(entry)))
-    for (books, year, journal, first), rows in sorted(journals.items()):
+    journals: dict[tuple[str, Any, Any, int | None], list[tuple[int, Key]]] = defaultdict(list)
+    for place, entry in enumerate(entries):
+        first, journal = entry.get("first", 1), str(entry["journal"])
+        if first is None and Decimal(str(entry["total"])) < 0:
+            journal += " credit notes"  # a component of their own, and no journal of their own
+        journals[str(entry["dossier"]), entry["bookyear"], journal, first].append(
+            (place if first is None else entry["number"], _key(entry))
+        )
+    for (books, year, journal, first), rows in sorted(journals.items(), key=lambda one: str(one[0])):
         rows.sort()
         name = f"{books} {journal} {year}"
-        if [number for number, _ in rows] != list(range(first, first + len(rows))):
+        if first is not None and [number for number, _ in rows] != list(range(first, first + len(rows))):
             found.gaps.append(name)
         calm = [places[key] for _, key in rows if key in places and key not in disturbed]
         if calm != sorted(calm):

@@ -13,7 +13,7 @@ from dagboek_sdk.accounting import AccountingPlugin
 from dagboek_sdk.oauth import OAuth, OAuthPlugin
 
 from dagboek import consent
-from dagboek.chaos.schedule import Target
+from dagboek.chaos.schedule import STRUCK, STRUCK_BATCHED, Target
 from dagboek.demo.books import Books, SandboxTrouble
 from dagboek.plugins import Plugins
 
@@ -128,7 +128,10 @@ async def asked(plugin: type[AccountingPlugin], base_url: str, credentials: Mapp
         raise NoSandbox(_refusal(name, place, f"it does not answer as one ({type(error).__name__})")) from None
     if not isinstance(told, dict) or told.get("sandbox") != name:
         raise NoSandbox(_refusal(name, place, "it does not say that it is one"))
-    target = Target(name, str(told["booking"]), tuple(told["faults_known"]))
+    booking = told["booking"]
+    patterns = (booking,) if isinstance(booking, str) else tuple(booking)
+    struck = STRUCK if plugin.about.batch_size == 1 else STRUCK_BATCHED
+    target = Target(name, patterns, tuple(told["faults_known"]), struck)
     return Tool(name, base_url, credentials, books, target, issubclass(plugin, OAuthPlugin))
 
 

@@ -15,6 +15,8 @@ VICTIMS: Final = {"workers": 6, "core": 2, "kafka": 1, "postgres": 1}
 SECONDS_PER_KILL: Final = 9.0
 STRUCK: Final = 0.1
 """Share of the bookings that some fault strikes; of other calls it is a quarter of that."""
+STRUCK_BATCHED: Final = 0.4
+"""The same where one call books many: there are few."""
 CALL_DEADLINE: Final = 3.0
 """Seconds that a call to the tool may take here; a fault that stays silent takes longer."""
 BUSY: Final = 0.3
@@ -53,10 +55,11 @@ class Target:
     """A tool that can be misled."""
 
     tool: str
-    booking: str
-    """The operation that books a document."""
+    booking: tuple[str, ...]
+    """Patterns of the operations that book documents."""
     faults: tuple[str, ...]
     """Kinds that its sandbox knows."""
+    struck: float = STRUCK
 
 
 def usual_kills(minutes: float) -> int:
@@ -220,9 +223,9 @@ def _away(chance: random.Random, kind: str, *, alone: bool) -> float:
 def _faults(wishes: Wishes, target: Target) -> Iterable[Fault]:
     chance, tool = _chance(wishes, f"faults/{target.tool}"), target.tool
     kinds = [kind for kind in wishes.faults if kind in target.faults]
-    each = STRUCK / max(1, len(kinds))
+    each = target.struck / max(1, len(kinds))
     for kind in kinds:
-        for operation, probability in ((target.booking, each), ("*", each / 4)):
+        for operation, probability in (*((one, each) for one in target.booking), ("*", each / 4)):
             details = tuple(_DETAILS.get(kind, {}).items())
             yield Fault(tool, kind, operation, round(probability, 6), chance.randrange(2**31), details)
     if "rate_limited" in kinds:  # the same, and the tool says until when

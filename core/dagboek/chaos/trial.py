@@ -128,7 +128,8 @@ class Trial:
             for place in range(self.wishes.connections):
                 run = latest.get(place)
                 done = run is not None and run["requested_at"] > healed and run["done"]
-                if (run is None or run["state"] == "ended") and not done and tries[place] < AGAIN:
+                ready = run is None or (run["state"] == "ended" and not run["waits"])
+                if ready and not done and tries[place] < AGAIN:
                     tries[place] += 1
                     self.asking.due.add(place)
             self.asking.ask()
@@ -168,6 +169,7 @@ class Trial:
                 self.lanes.clear()
                 self.lanes.update(found)
                 await self.asking.hurry()
+                await self.asking.pass_time()
             await asyncio.sleep(1)
 
 
@@ -212,7 +214,8 @@ async def _perform(one: Trial, settings: Settings, services: Services, ended: Se
         for fault in one.plan.faults:
             if fault.tool == tool.name:
                 await tool.books.do("faults", **fault.body())
-        await tool.books.do("faults", kind="latency", operation=tool.target.booking, seconds=one.plan.latency)
+        for operation in tool.target.booking:
+            await tool.books.do("faults", kind="latency", operation=operation, seconds=one.plan.latency)
     begun = time.time()
     async with _beside(one.watch(), one.look_after()):
         await one.chaos()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dagboek.cli import warmed
-from dagboek.embedded import Services
+from dagboek.embedded import Services, ports
 from dagboek.settings import Settings
 
 GRACE = 20.0
@@ -42,9 +42,22 @@ def child_environment(settings: Settings, services: Services) -> dict[str, str]:
         "DAGBOEK_PARTITIONS": str(settings.partitions),
         "DAGBOEK_TOPIC_REPLICATION": str(settings.topic_replication),
         "DAGBOEK_LOG_LEVEL": settings.log_level,
+        "DAGBOEK_WEB_HOST": settings.web_host,
+        "DAGBOEK_WEB_PORT": str(web_port(settings)),
+        "DAGBOEK_WEB_PROXIES": settings.web_proxies,
+        "DAGBOEK_WEBHOOK_NETWORKS": settings.webhook_networks,
+        **({"DAGBOEK_WEB_URL": settings.web_url} if settings.web_url else {}),
         **({"DAGBOEK_SECRET_KEYS": keys} if keys else {}),
         **({"DAGBOEK_KAFKA_SECURITY": security} if security else {}),
     }
+
+
+def web_port(settings: Settings) -> int:
+    """The port of console and API: that of the settings, else a free one that stays the same between starts."""
+    if settings.web_port:
+        return settings.web_port
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return ports.keep_or_choose(settings.data_dir / "web-port.json", ["web"])["web"]
 
 
 @dataclass
@@ -156,9 +169,11 @@ class Child:
             self._let_go()
 
 
-def crew(workers: int, logs: Path, tell: Tell, grace: float = GRACE) -> list[Child]:
-    """The core process and `workers` worker processes, not warmed up yet."""
+def crew(workers: int, logs: Path, tell: Tell, grace: float = GRACE, *, web: bool = False) -> list[Child]:
+    """The core process, `workers` worker processes and, with `web`, console and API; not warmed up yet."""
     found = [Child("core", ("core",), "dagboek.service", logs / "core.log", tell, grace)]
+    if web:
+        found.append(web_child(logs, tell, grace))
     return found + [
         Child(
             f"worker {slot}",
@@ -170,6 +185,11 @@ def crew(workers: int, logs: Path, tell: Tell, grace: float = GRACE) -> list[Chi
         )
         for slot in range(1, workers + 1)
     ]
+
+
+def web_child(logs: Path, tell: Tell, grace: float = GRACE) -> Child:
+    """Console and API."""
+    return Child("web", ("web",), "dagboek.web.server", logs / "web.log", tell, grace)
 
 
 async def stop_all(children: Sequence[Child]) -> None:

@@ -5,7 +5,7 @@ import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,8 +14,9 @@ import click
 import orjson
 import typer
 from dagboek_schemas.identity import normal_number
+from dagboek_schemas.issues import Issue
 from dagboek_sdk.accounting import AccountingPlugin, Administration
-from dagboek_sdk.errors import LoginBroken, Throttled, ToolUnavailable
+from dagboek_sdk.errors import AccessDenied, LoginBroken, Throttled, ToolUnavailable
 from dagboek_sdk.oauth import OAuth
 from pydantic import BaseModel
 
@@ -38,9 +39,6 @@ from dagboek.tenants import (
     find_tenant,
     vat_number_fault,
 )
-
-FRESH = timedelta(hours=1)
-"""Lists that were read within this time are taken as they are; `dagboek settings refresh` reads them anew."""
 
 
 def register(app: typer.Typer) -> None:
@@ -170,12 +168,17 @@ class _Setup:
             tried = await connections.try_login(session.db, session.plugins, about.name, settings, consented)
             await connections.refuse_another(session.db, session.vault, tried, owner)
             return tried
-        except LoginBroken as broken:
-            text = Wording(session.plugins, "en").of(broken.issue)
-            words = f" Its words: {broken.tool_words}" if broken.tool_words else ""
-            raise CommandFailed(f"{about.title}: {text.cause} {text.remedy}{words} Nothing was stored.") from None
+        except (LoginBroken, AccessDenied) as refused:
+            words = _quoted(refused.tool_words)
+            raise CommandFailed(f"{about.title}: {self._told(refused.issue)}{words} Nothing was stored.") from None
+        except Throttled as spent:
+            words = _quoted(spent.tool_words)
+            until = tables.moment(spent.until) or "later"
+            raise CommandFailed(
+                f"{about.title} takes no more calls until {until} UTC.{words} Nothing was stored; connect again then."
+            ) from None
         except ToolUnavailable as away:
-            words = f" Its words: {away.tool_words}" if away.tool_words else ""
+            words = _quoted(away.tool_words)
             raise CommandFailed(
                 f"{about.title} could not be asked: {away}.{words} Nothing was stored. Check its address (--base-url) "
                 "and the internet connection, or try again later."
@@ -221,7 +224,13 @@ class _Setup:
             fiscal_year_start=company.fiscal_year_start,
         )
         begun = await connections.begin(session.db, session.vault, tried, owner.id, entity.id)
-        self._row = await connections.choose_administration(session.db, session.plugins, session.vault, begun, chosen)
+        try:
+            self._row = await connections.choose_administration(
+                session.db, session.plugins, session.vault, begun, chosen
+            )
+        except connections.ConnectionProblem:
+            await connections.delete_connection(session.db, begun, owner.id)  # else it stays, unfinished
+            raise
         self._say(f"{entity.name} is connected to {chosen.name} ({chosen.id}) as {self._short}.")
         if self._before and self._before.vat_number and self._before.vat_number != entity.vat_number:
             self._warn(f"The VAT number of {entity.name} was {self._before.vat_number}; it is {entity.vat_number} now.")
@@ -237,7 +246,14 @@ class _Setup:
         tool = await connections.open_tool(session.db, session.plugins, session.vault, self._row.id)
         try:
             await self._rights(tool)
-            await contexts.refresh(session.db, self._row.id, tool, older_than=FRESH)
+            await contexts.refresh(session.db, self._row.id, tool, older_than=contexts.FRESH)
+        except AccessDenied as denied:
+            short = self._short
+            raise CommandFailed(
+                f"{self._row.entity_name} is connected as {short}, but its lists cannot be read: "
+                f"{self._told(denied.issue)} Then go on with `dagboek settings refresh {short}` and "
+                f"`dagboek settings propose {short}`."
+            ) from None
         except Throttled as spent:
             short = self._short
             raise CommandFailed(
@@ -262,6 +278,10 @@ class _Setup:
         for issue in await tool.missing_rights():
             text = wording.of(issue)
             self._warn(f"{text.title}: {text.cause} {text.remedy}")
+
+    def _told(self, issue: Issue) -> str:
+        text = Wording(self._session.plugins, "en").of(issue)
+        return f"{text.cause} {text.remedy} ({issue.code})"
 
     def _chosen(self, administrations: Sequence[Administration], wanted: str | None) -> Administration:
         usable = [one for one in administrations if not one.disabled]
@@ -358,6 +378,11 @@ def _asked_for(usable: Sequence[Administration], company: str, vat_number: str) 
         err=True,
     )
     return usable[int(answer) - 1]
+
+
+def _quoted(words: str | None) -> str:
+    """A sentence of its own, whatever the tool's words end with."""
+    return f" Its words: {words.strip().rstrip('.')}." if words and words.strip() else ""
 
 
 def _names(administrations: Sequence[Administration]) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from dagboek import administrations, connections
 from dagboek.cli import tables
+from dagboek.cli.calls import calls_json, calls_left, print_calls_left
 from dagboek.cli.failures import CommandFailed
 from dagboek.cli.selecting import target, tenants
 from dagboek.cli.session import open_session, run
@@ -50,8 +51,9 @@ async def _list(tenant: str | None, as_json: bool) -> None:
         tenant_id = (await tenants(session.db, tenant))[0].id if tenant else None
         rows = await connections.listed(session.db, tenant_id)
         wording = Wording(session.plugins, "en") if any(row.broken for row in rows) else None
+        left = await calls_left(session, (row.id for row in rows)) if rows else {}
     if as_json:
-        tables.print_json([_content(row) for row in rows])
+        tables.print_json([{**_content(row), "calls_left": calls_json(left.get(row.id, ()))} for row in rows])
         return
     if not rows:
         tables.console().print("There is no connection yet. Make one with `dagboek connect`.")
@@ -64,6 +66,7 @@ async def _list(tenant: str | None, as_json: bool) -> None:
         cells.append(tables.moment(row.next_run_at))
         shown.add_row(*(tables.cell(text) for text in cells))
     tables.console().print(shown)
+    print_calls_left(tables.console(), left, {row.id: row.plugin for row in rows})
     for row in rows:
         if wording and row.broken:
             text = wording.of(row.broken)

@@ -7,6 +7,7 @@ from dagboek_schemas.documents import Direction, Kind
 from rich.text import Text
 
 from dagboek.cli import tables
+from dagboek.cli.history import accepted_words
 from dagboek.cli.selecting import target, tenants
 from dagboek.cli.session import language_of, open_session, run
 from dagboek.cli.wording import Wording
@@ -21,6 +22,9 @@ _STYLES = {
     Standing.NEEDS_PERSON: "bold red",
     Standing.TO_SETTLE: "magenta",
 }
+
+_PAID = {"paid": "yes", "partially_paid": "in part", "not_paid": "no"}
+"""How far an entry is paid; empty where the tool has not told."""
 
 
 def register(app: typer.Typer) -> None:
@@ -77,9 +81,11 @@ def _print(rows: list[tuple[str, DocumentRow]], wording: Wording, not_synced: bo
     if not rows:
         out.print("No document waits to be booked." if not_synced else "No document has been seen yet.")
         return
+    paid = any(row.payment for _, row in rows)
     shown = tables.table(
-        "tenant", "entity", "kind", "number", "party", "date", "amount", "booking number", "why", right=("amount",)
-    )
+        "tenant", "entity", "kind", "number", "party", "date", "amount", "booking number", *(("paid",) if paid else ()),
+        "why", right=("amount",),
+    )  # fmt: skip
     for tenant, row in rows:
         state = Text(row.booking_number or row.standing, style=_STYLES.get(row.standing, ""))
         first = next(iter(row.issues), None) if row.standing not in SYNCED else None
@@ -93,11 +99,14 @@ def _print(rows: list[tuple[str, DocumentRow]], wording: Wording, not_synced: bo
             str(row.issue_date or ""),
             tables.amount(row.gross, row.currency),
             state,
+            *((_PAID.get(row.payment or "", ""),) if paid else ()),
             tables.cell(f"as {row.duplicate_of}" if row.duplicate_of and not why else why),
         )
     out.print(shown)
     missing = sum(row.standing not in SYNCED for _, row in rows)
-    out.print(f"\n{len(rows)} documents, {missing} not synced", style="dim")
+    out.print(f"\n{tables.counted(len(rows), 'document')}, {missing} not synced", style="dim")
+    if accepted := sum(row.standing is Standing.ACCEPTED for _, row in rows):
+        out.print(accepted_words(accepted), style="dim")
 
 
 def _kind(row: DocumentRow) -> str:

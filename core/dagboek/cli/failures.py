@@ -13,7 +13,7 @@ from dagboek_sdk.errors import ToolError, ToolUnavailable
 from dagboek_sdk.source import SourceUnavailable
 from rich.console import Console
 
-from dagboek.database import DatabaseUnavailable
+from dagboek.database import DatabaseUnavailable, MigrationRefused
 from dagboek.embedded import EmbeddedError
 from dagboek.history import UnknownRun
 from dagboek.runs import AlreadyRunning, NotReadyToSync
@@ -27,6 +27,7 @@ INTERRUPTED = 130
 _PLAIN: tuple[type[Exception], ...] = (
     SettingsError,
     DatabaseUnavailable,
+    MigrationRefused,
     EmbeddedError,
     TopicError,
     UnknownRun,

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dagboek.cli import tables
+from dagboek.cli.calls import Left, calls_json, calls_left, print_calls_left
 from dagboek.cli.selecting import target, tenant_of_run, tenants
 from dagboek.cli.session import language_of, open_session, run
 from dagboek.cli.wording import Wording
@@ -55,9 +56,10 @@ async def _list(tenant: str | None, connection: str | None, language: str | None
                 found += await recent_runs(session.db, one.id, connection_id=chosen.id if chosen else None)
                 if moment := await next_automatic(session.db, one.id, chosen.id if chosen else None):
                     due.append(moment)
+        left = await calls_left(session, (row.connection_id for row in found)) if found else {}
     found.sort(key=lambda row: row.requested_at, reverse=True)
     if as_json:
-        tables.print_json([run_json(row) for row in found])
+        tables.print_json([run_json(row, left) for row in found])
         return
     out = tables.console()
     if not found:
@@ -65,6 +67,7 @@ async def _list(tenant: str | None, connection: str | None, language: str | None
     else:
         print_runs(out, found)
         print_waiting(out, found, wording)
+        print_calls_left(out, left, {row.connection_id: row.tool for row in found}, only_low=True)
     if due:
         out.print(f"\nNext automatic run: {tables.moment(min(due))} UTC.")
     if not found:
@@ -74,11 +77,12 @@ async def _list(tenant: str | None, connection: str | None, language: str | None
 
 def print_waiting(out: Console, runs: list[RunSummary], wording: Wording) -> None:
     """What the runs wait for that wait, and until when."""
-    for row in runs:
-        if row.next_step:
-            why = f": {wording.of(row.park_issue).title}" if row.park_issue else ""
-            out.print(tables.cell(f"\n{str(row.id)[:8]}  {row.status}, {row.next_step}{why}"), style="cyan", end="")
-    out.print()
+    waiting = [row for row in runs if row.next_step]
+    if waiting:
+        out.print()
+    for row in waiting:
+        why = f": {wording.of(row.park_issue).title}" if row.park_issue else ""
+        out.print(tables.cell(f"{str(row.id)[:8]}  {row.status}, {row.next_step}{why}"), style="cyan")
 
 
 def print_runs(out: Console, runs: list[RunSummary]) -> None:
@@ -122,12 +126,14 @@ async def _one(
         found = await run_details(session.db, tenant_id, run_id, everything=everything)
         kept = await of_run(session.db, tenant_id, found.summary.id) if exchanges else []
         wording = Wording(session.plugins, chosen)
+        left = await calls_left(session, [found.summary.connection_id])
     if as_json:
-        shown = details_json(found, wording)
+        shown = details_json(found, wording, left)
         tables.print_json(shown | {"exchanges": tables.json_of(kept)} if exchanges else shown)
         return
     out = tables.console()
     print_run(out, found, wording)
+    print_calls_left(out, left, {found.summary.connection_id: found.summary.tool})
     if exchanges:
         print_exchanges(out, kept)
     if details:
@@ -164,11 +170,24 @@ def print_run(out: Console, found: RunDetails, wording: Wording) -> None:
             *(Text(str(number), justify="right", style="" if number else "dim") for number in counts),
         )
     out.print()
-    out.print(shown)
+    if found.components:
+        out.print(shown)
+    elif row.ended:
+        out.print("There was nothing to send: nothing is new, and nothing has changed.", style="dim")
+    if found.accepted:
+        out.print(tables.cell(accepted_words(found.accepted)), style="dim")
     for component in found.components:
         if component.issue:
-            out.print(Text(component.component.replace("_", " "), style="bold"))
+            out.print(Text("\n" + component.component.replace("_", " "), style="bold"))
             print_issue(out, wording.issue(component.issue), wording, indent=2)
+
+
+def accepted_words(number: int) -> str:
+    """What *accepted* means, of so many documents."""
+    return (
+        f"{tables.counted(number, 'document')} accepted: the tool has them and books them later; a booking number "
+        "follows by itself."
+    )
 
 
 def print_details(out: Console, details: tuple[Detail, ...], wording: Wording) -> None:
@@ -226,15 +245,16 @@ def print_issue(out: Console, issue: Any, wording: Wording, indent: int) -> None
     out.print(Padding(block, (0, 0, 0, indent), expand=False))
 
 
-def run_json(row: RunSummary) -> dict[str, Any]:
-    """A run for programs."""
-    return {**tables.json_of(row), "seconds": row.seconds()}
+def run_json(row: RunSummary, left: Left | None = None) -> dict[str, Any]:
+    """A run for programs; `left`: with the calls that are left to its connection today."""
+    calls = {} if left is None else {"calls_left": calls_json(left.get(row.connection_id, ()))}
+    return {**tables.json_of(row), "seconds": row.seconds(), **calls}
 
 
-def details_json(found: RunDetails, wording: Wording) -> dict[str, Any]:
+def details_json(found: RunDetails, wording: Wording, left: Left | None = None) -> dict[str, Any]:
     """One run for programs, with the texts of its issues."""
     return {
-        "run": run_json(found.summary),
+        "run": run_json(found.summary, left),
         "components": tables.json_of(found.components),
         "park_issue": wording.json(found.park_issue) if found.park_issue else None,
         "details": [

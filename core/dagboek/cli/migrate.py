@@ -13,6 +13,7 @@ from dagboek.logins import rotate_keys
 from dagboek.settings import load_settings
 from dagboek.topics import ensure_topics
 from dagboek.vault import Vault, vault_for
+from dagboek.webhooks import endpoints
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +22,10 @@ def register(app: typer.Typer) -> None:
     @app.command("migrate")
     def command(
         rotate: Annotated[
-            bool, typer.Option("--rotate-keys", help="also encrypt what is stored of logins again, with the newest key")
+            bool,
+            typer.Option(
+                "--rotate-keys", help="also encrypt what is stored of logins and webhooks again, with the newest key"
+            ),
         ] = False,
     ) -> None:
         """Bring the database to the newest revision and make the topics of the broker, where there is one.
@@ -51,4 +55,4 @@ def register(app: typer.Typer) -> None:
 
 async def _rotated(url: str, vault: Vault) -> int:
     async with Database(url, size=2) as db:
-        return await rotate_keys(db, vault)
+        return await rotate_keys(db, vault) + await endpoints.rotate_keys(db, vault)

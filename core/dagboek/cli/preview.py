@@ -15,6 +15,7 @@ from dagboek.cli.selecting import target
 from dagboek.cli.session import language_of, open_session, run
 from dagboek.cli.wording import Wording
 from dagboek.preview import Preview, PreviewRow, Would, preview
+from dagboek.sources import sources_of
 
 _STYLES = {Would.BOOK: "green", Would.UPDATE: "cyan", Would.UNCHANGED: "dim", Would.NOT_READY: "dim"}
 
@@ -40,6 +41,7 @@ async def _show(connection: str, tenant: str | None, everything: bool, language:
         chosen = await target(session.db, connection, tenant)
         found = await preview(session.db, session.plugins, session.vault, chosen.id)
         wording = Wording(session.plugins, wanted)
+        sources = await sources_of(session.db, chosen.tenant_id)
     rows = [row for row in found.rows if everything or _worth_showing(row)]
     if as_json:
         tables.print_json(_json(found, rows, wording))
@@ -51,6 +53,14 @@ async def _show(connection: str, tenant: str | None, everything: bool, language:
     counts = Counter(row.would for row in found.rows if row.kind is ItemKind.DOCUMENT)
     words = ", ".join(f"{number} {would}" for would, number in counts.items()) or "nothing"
     out.print(f"\nDocuments: {words}. Nothing was written.", style="dim")
+    if not sources:
+        out.print(
+            tables.cell(
+                f"{chosen.tenant} has no source of documents yet. Add one, such as a folder of UBL files: "
+                f'dagboek source add ubl --tenant "{chosen.tenant}" --folder FOLDER'
+            ),
+            style="yellow",
+        )
 
 
 def _worth_showing(row: PreviewRow) -> bool:
@@ -80,6 +90,9 @@ def _print_row(out: Console, row: PreviewRow, wording: Wording) -> None:
                 Text(line.because, style="dim"),
             )
         out.print(Padding(shown, (0, 0, 0, 2), expand=False))
+    elif row.would is Would.BOOK and row.kind is ItemKind.DOCUMENT:
+        words = "The document goes to the tool as it is, and the accounts are chosen there when it is booked."
+        out.print(Padding(Text(words, style="dim"), (0, 0, 0, 2), expand=False))
     for issue in row.issues:
         print_issue(out, issue, wording, indent=2)
 

@@ -28,6 +28,8 @@ class Running:
     kafka_bootstrap: str
     database_url: str
     topic_prefix: str = "dagboek"
+    web: str | None = None
+    """Address of console and API."""
 
     @property
     def alive(self) -> bool:
@@ -48,8 +50,27 @@ def _answers(host: str, port: int) -> bool:
     return False
 
 
-def announce(settings: Settings, services: Services) -> Path:
-    """Writes where the services are, for this user alone; the caller removes the file when it stops."""
+DEFAULT_PORT = 8420
+"""Of console and API, where neither settings nor `dagboek up` say another."""
+
+
+def address_of(settings: Settings, port: int) -> str:
+    """Where browsers reach console and API: as the settings say, else at this machine's port."""
+    host = settings.web_host if settings.web_host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+    return settings.web_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def web_address(settings: Settings) -> str:
+    """Where console and API are: of a running `dagboek up`, else as the settings say."""
+    found = None if settings.web_url or settings.web_port else running(settings)
+    return (found.web if found else None) or address_of(settings, settings.web_port or DEFAULT_PORT)
+
+
+def announce(settings: Settings, services: Services, web: str | None = None) -> Path:
+    """Writes where the services are, and console and API (`web`), for this user alone.
+
+    The caller removes the file when it stops.
+    """
     file = settings.data_dir / FILE
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     content = {
@@ -57,6 +78,7 @@ def announce(settings: Settings, services: Services) -> Path:
         "kafka_bootstrap": services.kafka_bootstrap,
         "database_url": services.database_url,
         "topic_prefix": settings.topic_prefix,
+        "web": web,
     }
     draft = file.with_name(f"{FILE}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -71,7 +93,11 @@ def running(settings: Settings) -> Running | None:
     try:
         content = json.loads((settings.data_dir / FILE).read_text())
         found = Running(
-            int(content["pid"]), content["kafka_bootstrap"], content["database_url"], content["topic_prefix"]
+            int(content["pid"]),
+            content["kafka_bootstrap"],
+            content["database_url"],
+            content["topic_prefix"],
+            content.get("web"),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

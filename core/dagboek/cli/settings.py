@@ -1,6 +1,6 @@
 """`dagboek settings`: journals, VAT codes, accounts and the rest of a connection."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from dagboek_sdk.accounting import About
 from dagboek_sdk.errors import Throttled
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, PaymentTerm, VatCode, VatKey
 from pydantic import ValidationError
@@ -96,7 +97,7 @@ def _single(settings: typer.Typer) -> None:
     ) -> None:
         """Set values, such as sales.invoice_journal=V1 start_date=2026-01-01 exchange_rates.USD=0.92."""
         pairs = dict(_pair(value) for value in values)
-        run(lambda: _change(connection, tenant, as_json, lambda now: settings_edits.with_values(now, pairs)))
+        run(lambda: _change(connection, tenant, as_json, lambda now: settings_edits.with_values(now, pairs), pairs))
 
     @settings.command("load")
     def load(
@@ -232,9 +233,21 @@ async def _refresh(named: str, tenant: str | None) -> None:
     tables.console().print(f"Read: {counts}.")
 
 
-async def _change(named: str, tenant: str | None, as_json: bool, change: Change) -> None:
+def _refuse_of_login(row: connections.ConnectionRow, about: About, names: Collection[str]) -> None:
+    """Says where a setting is given that is one of the login."""
+    for name in names:
+        if name in about.settings.model_fields and name not in settings_edits.paths():
+            raise CommandFailed(
+                f"{name} is a setting of the login, which is given when one connects. Connect again, what is booked "
+                f'stays known: dagboek connect {row.plugin} --tenant "{row.tenant_name}" --entity "{row.entity_name}" '
+                f"--set {name}=VALUE"
+            )
+
+
+async def _change(named: str, tenant: str | None, as_json: bool, change: Change, names: Collection[str] = ()) -> None:
     async with open_session() as session:
         row = await _found(session, named, tenant)
+        _refuse_of_login(row, session.plugins.tool(row.plugin).about, names)
         problems = await connections.save_settings(session.db, session.plugins, row.id, change(row.settings))
         if problems:
             if as_json:

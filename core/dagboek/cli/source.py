@@ -76,7 +76,7 @@ async def _counted(session: Session, row: SourceRow) -> str:
     stored = {"plugin": row.plugin, "settings": row.settings, "name": row.name}
     number = 0
     try:
-        source = open_source(session.plugins, stored, nobody)
+        source = open_source(session.db, session.plugins, stored, nobody)
         try:
             async with asyncio.timeout(PATIENCE):
                 async for page in source.list(None):

@@ -83,6 +83,11 @@ def amount(value: Decimal | None, currency: str | None = None) -> str:
     return f"{shown} {currency}" if currency else shown
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 document`, `2 documents`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def json_of(value: Any) -> Any:
     """What JSON can hold: amounts as text, times in ISO 8601."""
     if isinstance(value, BaseModel):

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from dagboek.cli import tables
 from dagboek.cli.children import Child, Tell, child_environment, crew, stop_all
-from dagboek.cli.running import announce
+from dagboek.cli.running import address_of, announce
 from dagboek.cli.session import run
 from dagboek.database import migrate
 from dagboek.embedded import Services, services_for
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         """Start embedded services (where none are set), the core and the workers; Ctrl-C stops them in order."""
         settings = load_settings()
         tell = teller(tables.console())
-        children = crew(workers, settings.data_dir / "logs", tell)
+        children = crew(workers, settings.data_dir / "logs", tell, web=True)
         # Services start and stop outside of the loop: until the processes run, Ctrl-C ends things at once.
         with warmed_up(children), services_for(settings, tell) as services:
             run(lambda: _up(settings, services, children, tell))
@@ -39,15 +39,18 @@ def register(app: typer.Typer) -> None:
 
 
 async def _up(settings: Settings, services: Services, children: list[Child], tell: Tell) -> None:
-    stop = _stop_signal()
+    stop = stop_signal()
     await prepare(settings, services, tell)
-    file = announce(settings, services)
+    environment = child_environment(settings, services)
+    address = address_of(settings, int(environment["DAGBOEK_WEB_PORT"]))
+    file = announce(settings, services, address)
     try:
-        async with working(children, child_environment(settings, services)):
+        async with working(children, environment):
             started = ", ".join(f"{child.name} (process {child.pid})" for child in children)
             tell(f"Started: {started}. Logs are in {settings.data_dir / 'logs'}.")
+            tell(f"Console and API: {address}. `dagboek user add` makes the first user.")
             tell("Ready. Try `dagboek connect`, `dagboek sync --all`, `dagboek history`. Ctrl-C stops.")
-            await _watch_services(services, stop)
+            await watch_services(services, stop)
             tell("Stopping ...")
     finally:
         file.unlink(missing_ok=True)
@@ -88,7 +91,7 @@ async def working(children: Sequence[Child], environment: Mapping[str, str]) -> 
         await stop_all(children)
 
 
-async def _watch_services(services: Services, stop: asyncio.Event) -> None:
+async def watch_services(services: Services, stop: asyncio.Event) -> None:
     """Waits for the end; an embedded service that dies meanwhile is started again."""
     embedded = services.embedded
     while not stop.is_set():
@@ -112,7 +115,8 @@ def teller(out: Console) -> Tell:
     return tell
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Set by Ctrl-C and TERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

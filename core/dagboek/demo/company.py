@@ -16,9 +16,13 @@ from dagboek import connections, contexts, proposals, sources, tenants
 from dagboek.consent import of_sandbox
 from dagboek.demo.stage import TOOL, Stage
 from dagboek.logins import own_names
+from dagboek.web.rights import Role
+from dagboek.web.signin import people
 
 SOURCE = "ubl"
 COUNTRY = "BE"
+EMAIL = "demo@example.com"
+"""Starts the demo's runs, and looks at them in the console: admin of each tenant, and operator of the whole."""
 
 
 class DemoTrouble(Exception):
@@ -78,6 +82,8 @@ async def connect(
     """Makes tenant, entity, source and connection, chooses the books `dossier` and reads their lists."""
     db, plugins, vault = stage.db, stage.plugins, stage.vault
     owner = await tenants.ensure_tenant(db, tenant)
+    person = await people.ensure_person(db, EMAIL, "Demo", operator=True)
+    await people.set_role(db, owner.id, person.id, Role.ADMIN)
     made = await tenants.ensure_entity(
         db,
         owner.id,

@@ -1,16 +1,18 @@
 """One performance of the demo, from a set stage to an outcome."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from dagboek.cli.children import Child
 from dagboek.cli.wording import Wording
 from dagboek.demo import story
+from dagboek.demo.console import Door, look_in, open_door
 from dagboek.demo.invoices import book_folder
-from dagboek.demo.stage import SETTINGS_FILE, TOOL, stage
+from dagboek.demo.stage import TOOL, Stage, stage
 from dagboek.demo.telling import Teller
-from dagboek.demo.wishes import Wishes
+from dagboek.demo.wishes import Ending, Wishes
 from dagboek.embedded import Services
 from dagboek.plugins import Plugins
 from dagboek.settings import Settings
@@ -22,41 +24,43 @@ class Outcome:
 
     summary: Mapping[str, Any]
     faults: tuple[str, ...]
-    advice: str
+    door: Door | None = None
+    """To the console, which answers as long as the stage is set."""
 
 
-async def perform(
+@asynccontextmanager
+async def performance(
     wishes: Wishes,
     settings: Settings,
     services: Services,
     plugins: Plugins,
     children: list[Child],
+    console: Child | None,
     teller: Teller,
-) -> Outcome:
-    """Sets the stage, plays, clears the stage."""
+) -> AsyncIterator[Outcome]:
+    """Sets the stage and plays; the stage is cleared afterwards."""
     limits = wishes.invoices is None
     tools = story.TOOLS if wishes.invoices is None else (TOOL,)
-    async with stage(settings, services, plugins, teller.step, children, tools, limits=limits) as set_stage:
-        titles = " and ".join(plugins.tool(tool).about.title for tool in tools)
-        teller.step(f"Kafka, PostgreSQL, core, workers and a sandbox of {titles} are up.")
-        wording = Wording(plugins, wishes.language)
-        if wishes.invoices is None:
-            told = await story.play(set_stage, teller, wording)
-            return Outcome(story.summary(told), tuple(told.faults), _advice(settings))
-        booked = await book_folder(set_stage, wishes, teller, wording)
-        return Outcome(booked.summary, tuple(booked.faults), _advice(settings))
+    async with stage(settings, services, plugins, teller.step, children, tools, console, limits=limits) as set_stage:
+        *titles, last = (plugins.tool(tool).about.title for tool in tools)
+        each = f"{', '.join(titles)} and {last}" if titles else last
+        teller.step(f"Kafka, PostgreSQL, core, workers and a sandbox of {each} are up.")
+        summary, faults = await _play(wishes, set_stage, teller, Wording(plugins, wishes.language))
+        door = await _door(wishes, set_stage)
+        yield Outcome({**summary, "console": door.summary if door else None}, faults, door)
 
 
-def _advice(settings: Settings) -> str:
-    file = settings.data_dir / SETTINGS_FILE
-    return (
-        f"The demo's data stays until the next one. Look at it with its settings file:\n"
-        f"  export DAGBOEK_SETTINGS={file}\n"
-        f"  dagboek history                     the runs; with a RUN and --details: what, why, how to fix it\n"
-        f"  dagboek documents                   every document with its booking number\n"
-        f"  dagboek documents --not-synced --language nl\n"
-        f"Then, without it:\n"
-        f"  dagboek demo --invoices FOLDER      the same with your own UBL files\n"
-        f"  dagboek sandbox octopus             a sandbox alone, for any client; there is one of exact too\n"
-        f"  dagboek up                          everything for real; then `dagboek connect` in another terminal"
-    )
+async def _play(
+    wishes: Wishes, set_stage: Stage, teller: Teller, wording: Wording
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    if wishes.invoices is None:
+        told = await story.play(set_stage, teller, wording)
+        return story.summary(told), tuple(told.faults)
+    booked = await book_folder(set_stage, wishes, teller, wording)
+    return booked.summary, tuple(booked.faults)
+
+
+async def _door(wishes: Wishes, set_stage: Stage) -> Door | None:
+    if wishes.ending is Ending.WITHOUT:
+        return None
+    return await (open_door if wishes.ending is Ending.STAYS else look_in)(set_stage, wishes.language)

@@ -35,17 +35,23 @@ async def proofs(stage: Stage, companies: Sequence[Company]) -> list[Proof]:
     found: list[Proof] = []
     for company in companies:
         rows = await stage.db.all(
-            """SELECT entry_id FROM link WHERE administration_id = %s AND kind = 'document' AND state = 'booked'
-                AND current ORDER BY id""",
+            """SELECT entry_id, entry_number FROM link
+                WHERE administration_id = %s AND kind = 'document' AND state = 'booked' AND current ORDER BY id""",
             company.administration_id,
         )
         books = stage.books[company.tool]
         entries = tuple(await books.entries(company.dossier))
         balance = await books.balance(company.dossier)
-        found.append(Proof(company, balance, entries, tuple(_own(str(row["entry_id"]), entries) for row in rows)))
+        asked = tuple(_own(str(row["entry_id"]), row["entry_number"], entries) for row in rows)
+        found.append(Proof(company, balance, entries, asked))
     return found
 
 
-def _own(entry_id: str, entries: Sequence[Entry]) -> str:
-    """The tool's own id in the plugin's, which may say more; as it is where no entry bears it."""
-    return next((one.id for one in entries if entry_id == one.id or entry_id.endswith(f"/{one.id}")), entry_id)
+def _own(entry_id: str, number: str | None, entries: Sequence[Entry]) -> str:
+    """The tool's own id in the plugin's, which may say more; as it is where no entry bears it.
+
+    Where the tool names no id and books under the document's own number, the entry with that.
+    """
+    by_id = (one.id for one in entries if entry_id == one.id or entry_id.endswith(f"/{one.id}"))
+    by_number = (one.id for one in entries if one.number == one.reference == number)
+    return next(by_id, next(by_number, entry_id))

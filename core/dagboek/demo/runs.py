@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dagboek_schemas.statuses import Trigger
 
-from dagboek.demo.company import Company, DemoTrouble
+from dagboek.demo.company import EMAIL, Company, DemoTrouble
 from dagboek.demo.stage import Stage
 from dagboek.history import RunDetails, run_details
 from dagboek.runs import request_run
@@ -21,7 +21,7 @@ async def sync_all(stage: Stage, companies: Sequence[Company], show: Show, secon
     """Synchronises all companies; the runs at their end. DemoTrouble when they do not end in time."""
     started: list[tuple[Company, UUID]] = []
     for company in companies:
-        run_id = await request_run(stage.db, stage.publisher, company.connection_id, Trigger.MANUAL, "demo")
+        run_id = await request_run(stage.db, stage.publisher, company.connection_id, Trigger.MANUAL, EMAIL)
         started.append((company, run_id))
     deadline = time.monotonic() + seconds
     ended: dict[UUID, RunDetails] = {}

@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dagboek.cli.children import Child, Tell, child_environment
-from dagboek.cli.running import announce
+from dagboek.cli.running import address_of, announce
 from dagboek.cli.up import working
 from dagboek.database import Database, beside_it, migrate
 from dagboek.demo.books import Books
@@ -48,6 +48,17 @@ class Stage:
     """By tool, what stands in its sandbox."""
     tell: Tell
     children: list[Child]
+    address: str
+    """Of the console."""
+    environment: Mapping[str, str] = field(repr=False)
+    """Of the children."""
+    console: Child | None = None
+    """Begins later than the other children: nobody needs it before there is something to see."""
+
+    def begin_console(self) -> None:
+        """Has it load and answer, beside whatever goes on. Safe to repeat."""
+        if self.console is not None and self.console.pid is None:
+            self.console.begin(self.environment)
 
 
 def demo_settings(base: Settings) -> Settings:
@@ -62,6 +73,10 @@ def demo_settings(base: Settings) -> Settings:
         "database_url": base.database_url,
         "maven_repository": base.maven_repository,
         "log_level": base.log_level,
+        "web_host": base.web_host,
+        "web_port": base.web_port,
+        "web_url": base.web_url,
+        "web_proxies": base.web_proxies,
     }
     return Settings(**given)
 
@@ -74,6 +89,7 @@ async def stage(
     tell: Tell,
     children: list[Child],
     tools: Sequence[str] = (TOOL,),
+    console: Child | None = None,
     **sandbox: Any,
 ) -> AsyncIterator[Stage]:
     """A stage that is set; left, nothing of it runs. `services` must answer, `children` may be warmed up already."""
@@ -81,7 +97,10 @@ async def stage(
     async with AsyncExitStack() as stack:
         await asyncio.gather(asyncio.to_thread(migrate, services.database_url), _topics(settings, services))
         _leave_settings(settings)
-        await stack.enter_async_context(working(children, child_environment(settings, services)))
+        environment = child_environment(settings, services)
+        await stack.enter_async_context(working(children, environment))
+        if console is not None:
+            stack.push_async_callback(console.stop)
         running: dict[str, RunningSandbox] = {}
         books: dict[str, Books] = {}
         for tool in tools:
@@ -89,13 +108,19 @@ async def stage(
             stack.push_async_callback(running[tool].stop)
             books[tool] = Books(running[tool])
             stack.push_async_callback(books[tool].close)
-        file = announce(settings, services)
+        address = address_of(settings, int(environment["DAGBOEK_WEB_PORT"]))
+        file = announce(settings, services, address if console else None)
         stack.callback(lambda: file.unlink(missing_ok=True))
         db = await stack.enter_async_context(Database(services.database_url, size=10))
         publisher = Publisher(services.kafka_bootstrap, settings.topic_prefix, services.kafka_security)
         stack.push_async_callback(asyncio.to_thread, publisher.close)
         vault = vault_for(settings)
-        yield Stage(settings, services, plugins, vault, db, publisher, running, books, tell, children)
+        # fmt: off
+        yield Stage(
+            settings, services, plugins, vault, db, publisher, running, books, tell, children, address, environment,
+            console,
+        )
+        # fmt: on
     if services.embedded is None:
         await asyncio.to_thread(delete_topics, services.kafka_bootstrap, services.kafka_security, settings.topic_prefix)
 

@@ -12,6 +12,7 @@ from dagboek_sdk.source import EntityRef
 
 from dagboek.cli.wording import Wording
 from dagboek.demo.company import Company, DemoTrouble, connect, proposed, samples_folder, save
+from dagboek.demo.later import Taken, a_night_passes
 from dagboek.demo.proof import Proof, proofs
 from dagboek.demo.runs import everything, sync_all
 from dagboek.demo.stage import Stage
@@ -21,6 +22,7 @@ from dagboek.history import Detail, RunDetails
 COMPANIES: Final = (
     ("Noord", "north", EntityRef("Noordzee Koffie BV", "BE0999100196"), "octopus"),
     ("Noord", "north", EntityRef("Noordzee Catering BV", "BE0999100295"), "exact"),
+    ("Noord", "north", EntityRef("Noordzee Verhuur BV", "BE0999100394"), "yuki"),
     ("Zuid", "south", EntityRef("Zuiderlicht Drukkerij BV", "BE0999400106"), "octopus"),
 )
 """Tenant, folder of samples, entity, tool: one tenant has its companies on different tools."""
@@ -40,6 +42,8 @@ class Story:
     second: tuple[RunDetails, ...]
     skipped: tuple[Detail, ...]
     booked_later: tuple[Detail, ...]
+    taken: tuple[Taken, ...]
+    """What a tool took at once and booked by itself afterwards."""
     proofs: tuple[Proof, ...]
 
     @property
@@ -51,6 +55,7 @@ class Story:
             found.append(f"exactly one document should have been skipped for want of an account (B04), not {codes}")
         if [one.booking_number is not None for one in self.booked_later] != [True]:
             found.append("after the fix exactly one document should have been booked")
+        found += [f"{one.number} was taken and is not booked" for one in self.taken if one.state != "booked"]
         return found
 
 
@@ -68,20 +73,24 @@ async def play(stage: Stage, teller: Teller, wording: Wording) -> Story:
     teller.chapter("What did not go through, why, and what to do")
     teller.details(skipped, wording)
 
-    account = next((rule.account for rule in settings[0].sales.ledger_accounts if rule.rate == RATE), FALLBACK_ACCOUNT)
-    teller.chapter(f"The fix: ledger account {account} for {RATE} %")
-    for company, chosen in zip(companies, settings, strict=True):
-        await save(stage, company, _with_rate(without_rate(chosen, RATE), RATE, account))
+    for company, chosen, run in zip(companies, settings, first, strict=True):
+        if _of_state([run], ItemState.SKIPPED):
+            rules = chosen.sales.ledger_accounts
+            account = next((rule.account for rule in rules if rule.rate == RATE), FALLBACK_ACCOUNT)
+            teller.chapter(f"The fix: ledger account {account} for {RATE} %, in the settings of {company.entity.name}")
+            await save(stage, company, _with_rate(without_rate(chosen, RATE), RATE, account))
 
     second = await _sync(stage, companies, teller)
     booked = _of_state(second, ItemState.SYNCED)
     for one in booked:
         teller.step(f"{one.title} is booked now, as number {one.booking_number}.")
 
+    stage.begin_console()  # the night is spent in waiting
+    later = await a_night_passes(stage, companies, teller, SECONDS)
     found = await proofs(stage, companies)
     teller.chapter("The ledgers of the accounting tools themselves")
     teller.balances([(one.company, one.balance, len(one.entries), len(one.asked)) for one in found])
-    return Story(tuple(first), tuple(second), tuple(skipped), tuple(booked), tuple(found))
+    return Story(tuple(first), tuple(second), tuple(skipped), tuple(booked), tuple(later), tuple(found))
 
 
 async def _set_up(stage: Stage, teller: Teller) -> list[Company]:
@@ -151,6 +160,10 @@ def summary(story: Story) -> dict[str, Any]:
         "skipped": [{"document": one.title, "issues": [issue.code for issue in one.issues]} for one in story.skipped],
         "booked_after_the_fix": [
             {"document": one.title, "booking_number": one.booking_number} for one in story.booked_later
+        ],
+        "taken_and_booked_later": [
+            {"document": one.number, "tool": one.company.tool, "booking_number": one.booking_number}
+            for one in story.taken
         ],
         "ledgers": [
             {

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,17 @@ from dagboek.rules.vat_numbers import Fault, vat_number
 
 SUFFIX: Final = ".xml"
 """Of the files that are documents."""
+
+
+class Ending(StrEnum):
+    """How the demo ends."""
+
+    STAYS = "stays"
+    """The console is open, and everything runs, until Ctrl-C."""
+    LOOKS = "looks"
+    """The demo reads the console's first pages itself, and ends: for scripts, which nobody stops."""
+    WITHOUT = "without"
+    """There is no console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,7 @@ class Wishes:
     workers: int
     language: str
     as_json: bool
+    ending: Ending
 
     def __post_init__(self) -> None:
         if self.entity is not None:
