@@ -134,7 +134,10 @@ class Settler:
                 raise
             unexpected("resolve", trouble)
             return await self._unanswered(due, own=True)
-        return [row for row in due if not await self._decided(tool, row, answers)]
+        # what is sent once more goes in its order, also where the run goes on before all are settled
+        in_order = sorted(due, key=lambda row: (row["run_id"], row["sequence"]))
+        decided = {row["id"] for row in in_order if await self._decided(tool, row, answers)}
+        return [row for row in due if row["id"] not in decided]
 
     async def _one_by_one(self, tool: AccountingPlugin, due: Sequence[Row]) -> list[Row]:
         """One of these cannot be asked about, or they are too many: it is found, and the others are settled."""

@@ -136,6 +136,21 @@ async def test_an_attempt_that_is_sent_again_while_the_tool_is_asked_is_not_call
     assert (await books.item_row())["state"] == "to_settle"
 
 
+async def test_what_is_to_be_sent_again_goes_back_in_its_order_whatever_came_due_first(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    """A run that goes on before all are settled sends the first ones first."""
+    links = {sequence: await sent(books, sequence) for sequence in (2, 0, 1)}
+
+    await settling_with(Tool(Absent())).settle_due(5)
+
+    rows = await books.db.all(
+        "SELECT sequence FROM attempt WHERE link_id = ANY(%s) AND outcome = 'absent' ORDER BY outcome_at, sequence",
+        list(links.values()),
+    )
+    assert [row["sequence"] for row in rows] == [0, 1, 2]
+
+
 async def test_what_is_found_is_a_fact_also_while_it_is_sent_again(
     books: Books, settling_with: Callable[..., Settler]
 ) -> None:

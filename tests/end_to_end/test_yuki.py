@@ -102,7 +102,6 @@ async def settled(house: Installation, run: UUID, seconds: float = 90) -> dict[s
                     "UPDATE link SET settle_due = now() WHERE state = 'intent' AND administration_id = %s",
                     row["administration_id"],
                 )
-                await house.db.run("UPDATE run SET parked_until = now() WHERE id = %s AND state = 'parked'", run)
     return row
 
 
