@@ -124,12 +124,15 @@ async def test_a_write_is_made_once_whatever_comes_back(
 ) -> None:
     script.answers = [answer]
     made = sale(plugin)
+    made.group = "updates"
     with pytest.raises(error) as raised:
         await plugin.push(made)
     assert len(script.seen) == 1
     assert (made.verdict is None) is (error is Uncertain)
     if isinstance(raised.value, AccessDenied):
         assert raised.value.issue.facts == {"scope": "sales_invoices"}
+    if isinstance(raised.value, Throttled):
+        assert raised.value.group == "updates", "each operation has a limit of its own"
 
 
 @pytest.mark.parametrize(

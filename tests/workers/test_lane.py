@@ -439,6 +439,21 @@ async def test_a_spent_limit_of_reading_parties_stops_only_new_parties(books: Bo
     assert (await books.item_row(1))["state"] == "synced"
 
 
+async def test_a_spent_limit_of_all_calls_lets_the_run_wait_and_calls_nothing_done(books: Books, lane: LaneOf) -> None:
+    """Told as not ready, a run would end well with nothing booked."""
+    await planned(books, 0, Party(name="New"))
+
+    class Spent(Tool):
+        async def match_parties(self, parties: Mapping[str, Party]) -> Mapping[str, Sequence[Candidate]]:
+            raise Throttled(datetime.now(UTC) + timedelta(hours=10))
+
+    await lane(Spent()).work(event(books, 0, party=True))
+
+    assert (await books.item_row(0))["state"] == "planned"
+    run = await books.db.one("SELECT state, park_reason, parked_seconds FROM run WHERE id = %s", books.run)
+    assert run == {"state": "parked", "park_reason": "limit", "parked_seconds": 0}
+
+
 @pytest.mark.parametrize(("cause", "broken"), [(LoginProblem("wrong"), True), (TypeError("a bug"), False)])
 async def test_only_settings_that_do_not_fit_break_a_login(
     books: Books, lane: LaneOf, cause: Exception, broken: bool

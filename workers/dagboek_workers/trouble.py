@@ -116,10 +116,11 @@ async def not_opened(task: ItemTask, problem: ConnectionProblem) -> None:
 def wait_for_limit(task: ItemTask, spent: Throttled) -> None:
     """A limit of few calls a day is spent: what needs them waits for a later run, and nothing else does.
 
-    One that is given back within a minute is waited for, with all of the run.
+    One that is given back within a minute is waited for, with all of the run; so is one of all calls, as what comes
+    behind needs them as well. A list is read by a later run: nobody waits a day for it.
     """
     wait = wait_for(spent)
-    if wait is not None and wait <= A_MINUTE:
+    if (wait is not None and wait <= A_MINUTE) or (spent.group is None and task.item.kind is not ItemKind.PULL):
         raise spent
     until = spent.until.isoformat(timespec="minutes") if spent.until else "?"
     facts = {"tool": task.loop.title, "until": until}

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 from dagboek_sdk.attempt import Attempt
-from dagboek_sdk.errors import AccessDenied, LoginBroken, ToolUnavailable, Trouble
+from dagboek_sdk.errors import AccessDenied, LoginBroken, Throttled, ToolUnavailable, Trouble
 from dagboek_sdk.http import Answer, Client
 
 from dagboek_octopus import errors, quotas
@@ -67,6 +67,9 @@ class Octopus:
             answer = await self._client.write(
                 attempt, method, self._dossier + path, group=None, headers={"dossierToken": token}, json=body
             )
+        except Throttled as spent:
+            spent.group = spent.group or attempt.group
+            raise
         except errors.TokenRefused as error:
             try:
                 await self.tokens.refuse(token, error)
@@ -96,6 +99,9 @@ class Octopus:
                     headers={"dossierToken": token},
                     **request,
                 )
+            except Throttled as spent:  # each operation has a limit of its own
+                spent.group = spent.group or group
+                raise
             except errors.TokenRefused as error:
                 await self.tokens.refuse(token, error)
                 continue
