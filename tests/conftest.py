@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from dagboek.database import Database
+from dagboek.database import AWAY, Database
 from dagboek.embedded import EmbeddedServices, Services, ports, services_for
 from dagboek.embedded.answers import wait_for_kafka
 from dagboek.embedded.jars import KAFKA_VERSION
@@ -235,3 +235,6 @@ async def dagboek(
     """An installation with its own database and topics; no processes yet."""
     async with installation(services, database_url, topic_prefix, tmp_path) as made:
         yield made
+        print(made.logs())  # shown where the test has failed
+        with suppress(*AWAY):
+            print(*await made.standing(), sep="\n")

@@ -44,6 +44,10 @@ REST_SECONDS = 5
 """After how long unused a connection is asked whether it still is one."""
 IDLE_SECONDS = 10
 """How long a transaction may wait for its own process; then the server ends it."""
+TOGETHER_SECONDS = 30
+"""How long a transaction may take whose statements go out together (`Connection.together`)."""
+_HAS_TRANSACTION_TIMEOUT = 17_00_00
+"""The first version of the server that can end a transaction by its age."""
 
 
 class StatementRefused(psycopg.DatabaseError):
@@ -64,12 +68,24 @@ class Connection(AsyncConnection[DictRow]):
         """Whether it lay unused for a while."""
         return time.monotonic() - self.used > REST_SECONDS
 
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """A transaction whose statements do not wait for each other's answers.
+
+        Of a process that is frozen in the middle of it, the server expects the next statement and calls it busy, not
+        idle: its age is what ends it.
+        """
+        async with self.pipeline(), self.transaction():
+            if self.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+                await self.execute(f"SET LOCAL transaction_timeout = '{TOGETHER_SECONDS}s'")
+            yield
+
     async def wait(self, *given: Any, **options: Any) -> Any:
         """As of psycopg, through which all statements go."""
         self.used = time.monotonic()
         try:
             return await super().wait(*given, **options)
-        except psycopg.errors.IdleInTransactionSessionTimeout as ended:
+        except (psycopg.errors.IdleInTransactionSessionTimeout, psycopg.errors.TransactionTimeout) as ended:
             raise psycopg.OperationalError(*ended.args) from ended
         except psycopg.OperationalError as error:
             if error.sqlstate is None or error.sqlstate.startswith(_PASSES):

@@ -31,6 +31,8 @@ from dagboek.vault import Vault
 
 LOCK_SECONDS: Final = 40.0
 """How long to wait while another process renews a token: longer than a call may take."""
+HELD_SECONDS: Final = 120.0
+"""How long a process may renew one token; one that is frozen meanwhile keeps others from it no longer."""
 
 REFRESHERS: Final = 8
 """Tokens of one service that an event loop renews at a time; each holds a database connection of its own meanwhile.
@@ -369,7 +371,9 @@ class LoginSecrets:
         # On a connection of its own: it ends with the process, and no transaction stays open meanwhile.
         connection = await connect(self._db.url, connect_timeout=10)
         try:
-            await connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
+            await connection.execute(
+                f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'; SET idle_session_timeout = '{HELD_SECONDS:.0f}s'"
+            )
             try:
                 await connection.execute(
                     "SELECT pg_advisory_lock(hashtextextended(%s, 7316002))", (f"{self._login_id}:{name}",)

@@ -149,7 +149,7 @@ class Written:
 async def write(connection: Connection, group: Group) -> Written:
     """Writes a group in one transaction."""
     written = Written()
-    async with connection.pipeline(), connection.transaction():
+    async with connection.together():
         applied = await _outcomes(connection, group.outcomes) if group.outcomes else None
         adopted = await _adoptions(connection, group.adoptions) if group.adoptions else None
         if refused := [

@@ -75,6 +75,23 @@ async def test_a_frozen_process_does_not_keep_its_locks(books: Books, monkeypatc
     assert (await books.link(link))["roles"] == ["y"]
 
 
+async def test_a_process_frozen_between_statements_that_go_together_does_not_keep_its_locks(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the server it is busy, as more of them are to come."""
+    monkeypatch.setattr("dagboek.database.TOGETHER_SECONDS", 1)
+    (link,) = await books.links()
+    async with await connect(books.db.url) as frozen, await connect(books.db.url) as other:
+        with pytest.raises(AWAY):  # when it wakes
+            async with frozen.together():
+                await frozen.execute("UPDATE link SET roles = '{x}' WHERE id = %s", (link,))
+
+                await other.execute("UPDATE link SET roles = '{y}' WHERE id = %s", (link,))
+
+                await frozen.execute("SELECT 1")
+    assert (await books.link(link))["roles"] == ["y"]
+
+
 async def test_a_connection_that_was_cut_is_waited_for(books: Books) -> None:
     connection = await connect(books.db.url)
     await books.db.run("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)

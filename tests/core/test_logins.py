@@ -1,6 +1,7 @@
 """Logins on a real database: encrypted, renewed by one process at a time, moved to a new key."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -251,6 +252,25 @@ async def test_another_process_is_waited_for_and_its_death_frees_the_lock(
     await holder.wait()
     async with secrets.lock("login"):
         pass
+
+
+async def test_a_frozen_process_does_not_keep_a_login_from_others_for_good(
+    db: Database, vault: Vault, login: LoginRow
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    soon_ended = "import dagboek.logins; dagboek.logins.HELD_SECONDS = 1.0\n"
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", soon_ended + HOLDER, db.url, KEY, str(login.id), stdin=pipe, stdout=pipe
+    )
+    assert holder.stdout is not None
+    try:
+        assert await holder.stdout.readline() == b"held\n"
+        holder.send_signal(signal.SIGSTOP)
+        async with LoginSecrets(db, vault, login.id).lock("login"):
+            pass
+    finally:
+        holder.kill()
+        await holder.wait()
 
 
 async def test_keys_are_changed_without_a_gap(db: Database, vault: Vault, login: LoginRow) -> None:

@@ -193,6 +193,20 @@ class Installation:
         """What the processes printed, for a failing test."""
         return "\n".join(f"== {path.name}\n{path.read_text()[-6000:]}" for path in sorted(self.folder.glob("*.log")))
 
+    async def standing(self) -> list[str]:
+        """Where processes and runs are, for a failing test."""
+        processes = [f"{one.args!r}: status {one.poll()}" for one in self.processes]
+        runs = await self.db.all(
+            """SELECT r.id, r.state, r.generation, r.window_no, r.admitted_no, r.park_reason, r.parked_until,
+                      r.moved_at, r.published_at, l.slot, l.taken_at, now(),
+                      (SELECT jsonb_object_agg(state, n) FROM (SELECT i.state, count(*) AS n FROM item i
+                                                               WHERE i.run_id = r.id GROUP BY 1) s) AS items,
+                      (SELECT count(*) FROM link k WHERE k.administration_id = r.administration_id
+                       AND k.state = 'intent') AS open
+               FROM run r LEFT JOIN lane l USING (administration_id)"""
+        )
+        return [*processes, *map(str, runs)]
+
     # tenants
 
     async def connection(
