@@ -285,7 +285,7 @@ async def test_a_source_that_hangs_while_a_window_is_fetched_parks_its_run(
     await item(books, 0)
     source.hangs = "fetch"
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await planner.publish_window(books.run, 1, 0)
 
     run = await run_of(books)
@@ -301,7 +301,7 @@ async def test_a_source_that_does_not_let_itself_be_closed_stops_nothing(
     await item(books, 0)
     await item(books, 1, component="suppliers", kind="pull")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await planner.publish_window(books.run, 1, 0)
 
     assert log.sequences == [1]
@@ -315,7 +315,7 @@ async def test_one_of_two_sources_that_hangs_is_told_and_the_other_is_read(
     monkeypatch.setattr(sources, "open_source", lambda _, __, row, ___: both[row["name"]])
     await to_be_selected(books, *both)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await planner.start(books.run)
 
     rows = await books.db.all("SELECT title, state, issues FROM item WHERE run_id = %s AND kind <> 'pull'", books.run)
@@ -349,7 +349,7 @@ async def test_planning_takes_one_connection_at_a_time(books: Books, planner: Pl
     """Runs that are planned beside each other would all hold one and wait for another, and none would go on."""
     source.faults = {"o1": Issue(code="D07")}
     await to_be_selected(books, "s")
-    async with asyncio.timeout(10), Database(books.db.url, size=1) as alone:
+    async with asyncio.timeout(60), Database(books.db.url, size=1) as alone:
         planner.db = alone
         await planner.start(books.run)
     run = await run_of(books)

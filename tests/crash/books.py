@@ -78,7 +78,7 @@ async def request(dagboek: Installation, asked: Asked) -> None:
 async def ended(dagboek: Installation, asked: Asked, seconds: float = 90) -> list[dict[str, Any]]:
     """Waits until all runs have ended and everything is told."""
     rows = [await dagboek.ended(run, seconds) for run in asked.runs]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await dagboek.db.one(
             """SELECT 1 AS open FROM item WHERE event IS NOT NULL AND reported_at IS NULL
                UNION ALL SELECT 1 FROM run_event WHERE reported_at IS NULL LIMIT 1"""

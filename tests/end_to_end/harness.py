@@ -292,7 +292,7 @@ class Installation:
         except TimeoutError:
             raise AssertionError(f"nothing came of {query}\n{self.logs()}") from None
 
-    async def told(self, run_id: UUID, seconds: float = 20) -> list[tuple[str, dict[str, Any]]]:
+    async def told(self, run_id: UUID, seconds: float = 60) -> list[tuple[str, dict[str, Any]]]:
         """Types and data of all that the results topic says of a run that has ended, in order."""
         await self.until(
             """SELECT 1 WHERE EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s)
@@ -305,7 +305,7 @@ class Installation:
         found = [(headers["ce_type"].decode(), json.loads(value)) for headers, value in read]
         return [(type_, data) for type_, data in found if data["run_id"] == str(run_id)]
 
-    async def letters(self, number: int, seconds: float = 15) -> list[Any]:
+    async def letters(self, number: int, seconds: float = 60) -> list[Any]:
         """All dead letters, once there are `number`."""
         async with asyncio.timeout(seconds):
             while len(found := await asyncio.to_thread(self.events, Topic.DEADLETTERS)) < number:

@@ -22,7 +22,7 @@ async def slow(house: Installation, sandbox: Any, folder: Path, tenant: str, **o
 
 
 async def some_booked(sandbox: Any, number: int = 3) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(sandbox.books.entries(1001, journal="V1")) < number:
             await asyncio.sleep(0.02)
 

@@ -37,7 +37,7 @@ async def test_a_file_that_is_gone_another_document_or_changed_before_and_after_
     sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.15)
 
     run_id = await house.start_run(connection)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(sandbox.books.entries(1001)) < 3:
             await asyncio.sleep(0.02)
     (folder / "2026_055.xml").unlink()

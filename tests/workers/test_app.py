@@ -43,7 +43,7 @@ async def test_a_worker_whose_consumer_crashes_ends(
 
     await made[0].consumer.crash(RuntimeError("as Faust does when its fetcher fails"))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not ended:
             await asyncio.sleep(0.1)
     assert ended[0] == 70

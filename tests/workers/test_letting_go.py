@@ -110,14 +110,14 @@ class Worker:
             self.log.append(Received(0, len(self.log), record.key, record.value, dict(record.headers)))
             self.dispatcher.take(self.log[-1], self.log[-1], "documents")
 
-    async def look(self, until: Callable[[], bool], seconds: float = 10) -> None:
+    async def look(self, until: Callable[[], bool], seconds: float = 60) -> None:
         """Looks for what is held, as the application does every second, until something has come of it."""
         async with asyncio.timeout(seconds):
             while not until():
                 self.dispatcher.let_go_held(LONG)
                 await asyncio.sleep(0.02)
 
-    async def until(self, seen: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, seen: Callable[[], bool], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not seen():
                 await asyncio.sleep(0.01)
@@ -216,7 +216,7 @@ async def test_what_the_last_call_found_out_counts_for_more(worker: Worker, slow
     worker.tool.trouble = ToolUnavailable("away")
     worker.tool.answer.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (run := await run_of(slow))["park_reason"] == "held":
             await asyncio.sleep(0.02)
 
@@ -293,7 +293,7 @@ async def test_partitions_that_go_and_come_back_while_a_run_is_let_go(
     worker.tool.answer.set()
     await worker.until(lambda: len(worker.tool.booked) == 2)
     assert [number for _, number in worker.tool.booked] == ["Q1", "S1"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (run := await run_of(slow))["state"] != "active":
             await asyncio.sleep(0.02)
     assert run["generation"] == 2
