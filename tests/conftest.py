@@ -124,7 +124,7 @@ def delete_topics(services: Services, prefix: str) -> None:
     try:
         names = [name for name in admin.list_topics(timeout=5).topics if name.startswith(prefix)]
         for answer in admin.delete_topics(names).values() if names else ():
-            answer.result(timeout=10)
+            answer.result(timeout=60)
     except KafkaException:
         pass  # a broker that a test has stopped
 

@@ -77,7 +77,7 @@ def publisher(services: Services, topic_prefix: str) -> Iterator[Publisher]:
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     names = [topic.named(topic_prefix) for topic in (Topic.COMMANDS, Topic.DEADLETTERS)]
     for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
-        made.result(10)
+        made.result(60)
     running = Publisher(services.kafka_bootstrap, topic_prefix, services.kafka_security)
     yield running
     running.close()

@@ -38,7 +38,7 @@ def values(bootstrap: str, topic: str, count: int) -> list[bytes]:
 
 def make_topic(bootstrap: str, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])[name].result(timeout=10)
+    admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])[name].result(timeout=60)
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:

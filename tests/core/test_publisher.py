@@ -34,7 +34,7 @@ def publisher(services: Services, topic_prefix: str) -> Iterator[Publisher]:
         NewTopic(Topic.WARNINGS.named(topic_prefix), 1, 1, config={"max.message.bytes": str(SMALL_TOPIC)}),
     ]
     for made in admin.create_topics(topics).values():
-        made.result(10)
+        made.result(60)
     running = Publisher(services.kafka_bootstrap, topic_prefix, services.kafka_security)
     yield running
     running.close()
@@ -44,7 +44,7 @@ def read(services: Services, publisher: Publisher, topic: Topic, number: int) ->
     """The first records of a topic."""
     consumer = Consumer({"bootstrap.servers": services.kafka_bootstrap, "group.id": "x", "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic.named(publisher.prefix), 0, 0)])
-    found: list[Any] = consumer.consume(number, 10)
+    found: list[Any] = consumer.consume(number, 60)
     consumer.close()
     return [message.value() for message in found]
 

@@ -37,7 +37,7 @@ async def books(database: Database) -> AsyncIterator[Books]:
 def publisher(services: Services, topic_prefix: str) -> Iterator[Publisher]:
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     name = Topic.RESULTS.named(topic_prefix)
-    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(10)
+    admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(60)
     running = Publisher(services.kafka_bootstrap, topic_prefix, services.kafka_security)
     yield running
     running.close()

@@ -30,7 +30,7 @@ def publisher(services: Services, topic_prefix: str) -> Iterator[Publisher]:
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     topics = [NewTopic(topic.named(topic_prefix), 1, 1) for topic in (Topic.RESULTS, Topic.WARNINGS)]
     for made in admin.create_topics(topics).values():
-        made.result(10)
+        made.result(60)
     running = Publisher(services.kafka_bootstrap, topic_prefix, services.kafka_security)
     yield running
     running.close()

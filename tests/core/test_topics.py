@@ -67,7 +67,7 @@ def test_another_number_of_partitions_is_refused_before_anything_is_made(
 ) -> None:
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     name = Topic.DOCUMENTS.named(settings.topic_prefix)
-    admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])[name].result(timeout=10)
+    admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])[name].result(timeout=60)
     ends = time.monotonic() + 20
     while name not in admin.list_topics(timeout=5).topics:  # the controller has it before the broker tells of it
         assert time.monotonic() < ends
@@ -83,7 +83,7 @@ def test_a_setting_that_an_operator_chose_is_told_not_changed(services: Services
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     name = Topic.RESULTS.named(settings.topic_prefix)
     order = NewTopic(name, num_partitions=3, replication_factor=1, config={"retention.ms": "1000000"})
-    admin.create_topics([order])[name].result(timeout=10)
+    admin.create_topics([order])[name].result(timeout=60)
     report = ensure_topics(services.kafka_bootstrap, settings)
     assert report.existing == [name] and len(report.created) == 4
     assert report.differences == [f"{name}: retention.ms is 1000000, Dagboek would set {30 * DAY_MS}"]

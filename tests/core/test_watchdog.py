@@ -59,10 +59,10 @@ class Log:
         self.make()
 
     def make(self) -> None:
-        self._admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result(timeout=10)
+        self._admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result(timeout=60)
 
     def delete(self) -> None:
-        self._admin.delete_topics([self.name])[self.name].result(timeout=10)
+        self._admin.delete_topics([self.name])[self.name].result(timeout=60)
 
     def write(self, records: int) -> None:
         producer = Producer(self._servers)

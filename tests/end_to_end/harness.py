@@ -337,7 +337,7 @@ class Installation:
         assert row is not None, f"no link for {number}"
         return row
 
-    def events(self, topic: Topic = Topic.RESULTS, seconds: float = 10, until: int | None = None) -> list[Any]:
+    def events(self, topic: Topic = Topic.RESULTS, seconds: float = 60, until: int | None = None) -> list[Any]:
         """All records of a topic: (headers, value). Stops at the end of the log, or at `until` records."""
         return list(records(self.services, topic.named(self.prefix), seconds, until))
 
@@ -360,7 +360,7 @@ def topics_deleted(services: Services, prefix: str) -> Iterator[None]:
     admin = AdminClient({**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0})
     with suppress(KafkaException):
         for answer in admin.delete_topics([topic.named(prefix) for topic in Topic]).values():
-            answer.result(timeout=10)
+            answer.result(timeout=60)
 
 
 @asynccontextmanager

@@ -56,4 +56,4 @@ def delete_documents(dagboek: Installation) -> None:
     """Deletes the documents topic with all that is on it."""
     admin = AdminClient({"bootstrap.servers": dagboek.services.kafka_bootstrap})
     name = Topic.DOCUMENTS.named(dagboek.prefix)
-    admin.delete_topics([name])[name].result(timeout=10)
+    admin.delete_topics([name])[name].result(timeout=60)

@@ -91,7 +91,7 @@ async def forget_results(dagboek: Installation) -> None:
     """The results topic is made anew: nothing of before is on it."""
     admin = AdminClient({"bootstrap.servers": dagboek.services.kafka_bootstrap})
     name = Topic.RESULTS.named(dagboek.prefix)
-    await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(timeout=10))
+    await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(timeout=60))
     async with asyncio.timeout(60):
         while name in (await asyncio.to_thread(admin.list_topics, timeout=5)).topics:
             await asyncio.sleep(0.1)

@@ -23,7 +23,7 @@ def publisher(own_services: EmbeddedServices) -> Iterator[Publisher]:
     """A publisher with room for ten records."""
     admin = AdminClient({"bootstrap.servers": own_services.kafka_bootstrap})
     for made in admin.create_topics([NewTopic(Topic.RESULTS.named("full"), 1, 1)]).values():
-        made.result(10)
+        made.result(60)
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)  # threads come between each other wherever they can
     running = Publisher(own_services.kafka_bootstrap, "full", {"queue.buffering.max.messages": "10"})

@@ -99,7 +99,7 @@ def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     all_topics = [*topics.values(), f"{topics['full']}-waits", f"{topics['never_waits']}-waits"]
     for made in admin.create_topics([NewTopic(topic, 1, 1) for topic in all_topics]).values():
-        made.result(timeout=20)
+        made.result(timeout=60)
     producer = Producer({"bootstrap.servers": services.kafka_bootstrap})
     _produce_with_holes(services.kafka_bootstrap, topics["holes"])
     for topic in all_topics:
@@ -118,7 +118,7 @@ def cases(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for case in running.values():
             case.close()
         for gone in admin.delete_topics(all_topics).values():
-            gone.result(timeout=20)
+            gone.result(timeout=60)
 
 
 def _produce_with_holes(bootstrap: str, topic: str) -> None:
@@ -315,7 +315,7 @@ def test_what_comes_while_partitions_are_given_out_anew_is_handed_on(services: S
     """Faust commits and goes on to where it has read; what it dropped then would come again with a restart alone."""
     topic, partitions = f"faust-shared-{uuid4().hex[:8]}", 6
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
-    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(timeout=20)
+    admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(timeout=60)
     producer = Producer({"bootstrap.servers": services.kafka_bootstrap, "linger.ms": 0})
     sent = 0
 
