@@ -171,10 +171,12 @@ class Server:
         """A row of what is committed at this moment."""
         return self._admin.execute(query, given).fetchone()
 
-    def end_idle(self, connections: list[Any]) -> None:
-        """Ends those that are in a transaction."""
+    def end_idle(self, connections: list[Any], *, together: bool) -> None:
+        """Ends those that are in a transaction; `together`: with statements that do not wait for each other."""
         for connection in connections:
-            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            raw = connection.pgconn
+            in_transaction = raw.pipeline_status or raw.transaction_status != pq.TransactionStatus.IDLE
+            if in_transaction and bool(raw.pipeline_status) is together:
                 self.give_back(connection)
 
     def close(self) -> None:
@@ -269,7 +271,12 @@ class Lines:
 
     def _run(self, connection: Any, work: Any) -> Any:
         self.server.tell(self._moment())
-        return waiting.wait(work, connection.pgconn.socket, 10.0)
+        result = waiting.wait(work, connection.pgconn.socket, 10.0)
+        pipeline = connection._pipeline
+        if pipeline is not None and pipeline.result_queue:
+            # Else how far the server has come, and when a refusal is heard of, would be a matter of real time.
+            waiting.wait(pipeline._fetch_gen(flush=True), connection.pgconn.socket, 10.0)
+        return result
 
     async def close(self, connection: Any) -> None:
         self.release(connection)

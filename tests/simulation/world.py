@@ -15,7 +15,7 @@ from uuid import UUID
 
 from confluent_kafka import KafkaException
 from dagboek import contexts, resolve, runs
-from dagboek.database import AWAY, Database, Jsonb, place_of
+from dagboek.database import AWAY, IDLE_SECONDS, TOGETHER_SECONDS, Database, Jsonb, place_of
 from dagboek.plugins import Plugins, unexpected
 from dagboek.resolve import CannotResolve
 from dagboek.runs import AlreadyRunning, NotReadyToSync, request_run
@@ -443,7 +443,8 @@ class World:
         process.frozen = True
         self.calm = False
         self._send_some(process)
-        self.later(10.0, self._end_idle_transactions, process)
+        self.later(IDLE_SECONDS, self._end_transactions, process, False)
+        self.later(TOGETHER_SECONDS, self._end_transactions, process, True)
         self.later(seconds, self.thaw, process)
 
     def thaw(self, process: Process) -> None:
@@ -451,10 +452,10 @@ class World:
             self.note("thaw", process)
             self.loop.thaw(process)
 
-    def _end_idle_transactions(self, process: Process) -> None:
-        """What `idle_in_transaction_session_timeout` does."""
+    def _end_transactions(self, process: Process, together: bool) -> None:
+        """What `idle_in_transaction_session_timeout` does, and for those that go together `transaction_timeout`."""
         if process.frozen:
-            self.server.end_idle(process.connections)
+            self.server.end_idle(process.connections, together=together)
 
     def _cut(self, process: Process) -> None:
         self.calm = False
