@@ -17,7 +17,8 @@ from dagboek_sdk.errors import AccessDenied, AlreadyThere, NotProcessed, Refused
 from dagboek_sdk.limits import NoLimits
 from dagboek_sdk.samples import THEIRS, document, line
 from dagboek_yuki import archive, mapping, ubl
-from dagboek_yuki.plugin import BATCH, YukiPlugin
+from dagboek_yuki.answers import Told
+from dagboek_yuki.plugin import BATCH, YukiPlugin, _outcome
 from octopus_books import Memory
 from period_rules import period_rules
 from yuki_books import BOOKS, COMPONENTS, House, attempt, context
@@ -385,6 +386,15 @@ async def test_a_draft_is_not_taken_for_what_had_its_number_in_another_year(hous
     await plugin.push(sale(plugin, document(line("100"), number="7", issue_date=date(2024, 5, 1))))
     drafts = [str(archive.Token(upload=False, day=date(year, 5, 1), key="7")) for year in (2024, 2025)]
     assert list(await plugin.poll(drafts)) == drafts[:1]
+
+
+async def test_a_purchase_that_yuki_keeps_back_is_not_taken_for_a_sale_of_its_number(house: House) -> None:
+    """A supplier may number as we do, and drafts are asked for by number among our sales."""
+    plugin = await house.plugin(purchases="process")
+    kept = Told(reference="7", succeeded=True, processed=False, message="")
+    sold = sale(plugin, document(line("100"), number="7"))
+    assert isinstance(_outcome(sold, kept, ()), Accepted)
+    assert _outcome(purchase(plugin, "7"), kept, ()) is None, "settling looks for it among purchases"
 
 
 async def test_a_look_up_reaches_beyond_the_days_of_what_was_sent(house: House) -> None:

@@ -37,7 +37,7 @@ TEXT_LIMIT: Final = 100
 """Characters of subjects and lines that are sent."""
 NAME_LIMIT: Final = 80
 
-GOODS_TO_EU: Final = frozenset((7, 19, 20))
+SALES_TO_EU: Final = frozenset((7, 19, 20))
 """VAT types of sales within the EU: they need the customer's VAT number (Y07)."""
 PER_COUNTRY: Final = frozenset((8, 40))
 """VAT types of which a customer's own country decides the rate: distance selling and OSS."""
@@ -267,7 +267,7 @@ def _check_type(document: Document, part: Part, vat: VatType, say: Callable[...,
     elsewhere = sale and vat.type in PER_COUNTRY and vat.country not in ("", customer)
     if elsewhere or not vat.holds(document.issue_date):
         say("Y05", part, vat.code, **facts)
-    if sale and vat.type in GOODS_TO_EU and not vat_number(document.buyer):
+    if sale and vat.type in SALES_TO_EU and not vat_number(document.buyer):
         say("Y07", part, document.buyer.name, name=document.buyer.name)
     if part.vat_amount and (not vat.percentage or part.base * part.vat_amount <= 0):
         say("Y41", part, part.field, vat=f"{part.vat_amount:f}", base=f"{part.base:f}", **facts)

@@ -79,6 +79,7 @@ class Contacts:
                 self.known = await _pages(services)
                 self.begun = self.asked = now
                 self.readers = set()
+                self.coded = set()  # a code that was deleted or typed over is known no more
             elif now - self.asked > FRESH or reader not in self.readers:
                 since = clock.now() - timedelta(seconds=now - self.asked) - OVERLAP
                 self.known |= await _pages(services, modifiedAfter=since.replace(tzinfo=None, microsecond=0))

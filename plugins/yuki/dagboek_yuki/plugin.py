@@ -501,6 +501,8 @@ def _outcome(
         error = errors.judged(told.message)
         return _detailed(error, booking) if isinstance(error, Refused) else error
     if not told.processed:  # it is there as a draft, although we asked otherwise
+        if "sale" not in booking.payload:  # asked for by its number among sales, it would be taken for one of ours
+            return None
         return Accepted(str(Token(upload=False, day=booking.day, key=ledger.plain(booking.reference))))
     remarks = [_left_out(one) for one in left_out]
     if told.reference != ledger.plain(booking.reference):

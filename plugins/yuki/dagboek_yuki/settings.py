@@ -120,18 +120,20 @@ class YukiSettings(BaseModel):
     )
     debtors_account: str = Field(
         "",
-        description="shown in previews; empty: 13000 (nl), 400000 (be)",
+        title="Debtors account",
+        description="on which sales are looked for in Yuki; empty: 13000 (nl), 400000 (be)",
         json_schema_extra=words(
-            nl=Words("Rekening debiteuren", "getoond in voorbeelden; leeg: 13000 (nl), 400000 (be)"),
-            fr=Words("Compte débiteurs", "montré dans les aperçus ; vide : 13000 (nl), 400000 (be)"),
+            nl=Words("Rekening debiteuren", "waarop verkopen in Yuki worden gezocht; leeg: 13000 (nl), 400000 (be)"),
+            fr=Words("Compte débiteurs", "où les ventes sont cherchées dans Yuki ; vide : 13000 (nl), 400000 (be)"),
         ),
     )
     creditors_account: str = Field(
         "",
-        description="shown in previews; empty: 16000 (nl), 440000 (be)",
+        title="Creditors account",
+        description="on which purchases are looked for in Yuki; empty: 16000 (nl), 440000 (be)",
         json_schema_extra=words(
-            nl=Words("Rekening crediteuren", "getoond in voorbeelden; leeg: 16000 (nl), 440000 (be)"),
-            fr=Words("Compte créditeurs", "montré dans les aperçus ; vide : 16000 (nl), 440000 (be)"),
+            nl=Words("Rekening crediteuren", "waarop aankopen in Yuki worden gezocht; leeg: 16000 (nl), 440000 (be)"),
+            fr=Words("Compte créditeurs", "où les achats sont cherchés dans Yuki ; vide : 16000 (nl), 440000 (be)"),
         ),
     )
     base_url: Annotated[str | None, AfterValidator(sandbox_address(ALLOWED))] = Field(

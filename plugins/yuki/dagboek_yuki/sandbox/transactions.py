@@ -18,7 +18,6 @@ Found = tuple[Posting, Entry]
 
 _TYPES: Final = {"sale": archive.SALES_INVOICE, "purchase": archive.PURCHASE_INVOICE, "journal": archive.JOURNAL}
 _FOLDERS: Final = {"sale": archive.SALES, "purchase": archive.PURCHASES, "payment": 3, "journal": 8}
-_NO_PERCENTAGE = None
 
 
 def transaction_details(call: Call) -> list[Row]:
