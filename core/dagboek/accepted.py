@@ -151,11 +151,7 @@ class Poller:
         log.info("accepted.booked", link=row["id"], attempt=row["attempt"])
 
     async def _rejected(self, tool: AccountingPlugin, row: Row, refused: Refused) -> None:
-        issues = [
-            issue if issue.tool_words else issue.model_copy(update={"tool_words": refused.tool_words})
-            for issue in refused.issues
-        ]
-        written = orjson.dumps([issue.model_dump(mode="json") for issue in issues])
+        written = orjson.dumps([issue.model_dump(mode="json") for issue in refused.told])
         outcome = AttemptOutcome(
             row["id"],
             row["attempt"],
@@ -168,7 +164,7 @@ class Poller:
             if await _recorded(connection, row, outcome) and row["sequence"] is not None:
                 releases = self.plugins.releases(tool.about.name)
                 await remember(connection, [Refusal(row["run_id"], row["sequence"], row["id"], written, releases)])
-                await _tell(connection, row, ItemState.SKIPPED, issues)
+                await _tell(connection, row, ItemState.SKIPPED, refused.told)
         log.info("accepted.rejected", link=row["id"], attempt=row["attempt"])
 
     async def _for_person(self, row: Row, issue: Issue, token: str | None) -> None:

@@ -26,6 +26,13 @@ class Refused(ToolError):
         self.issues = (issues,) if isinstance(issues, Issue) else tuple(issues)
         super().__init__(", ".join(issue.code for issue in self.issues), tool_words=tool_words)
 
+    @property
+    def told(self) -> list[Issue]:
+        """Its issues, with the tool's words where they have none of their own."""
+        return [
+            one if one.tool_words else one.model_copy(update={"tool_words": self.tool_words}) for one in self.issues
+        ]
+
 
 class NotReady(ToolError):
     """Expected, such as an expense that is not approved yet: information under Success."""

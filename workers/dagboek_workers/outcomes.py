@@ -124,10 +124,7 @@ def _booked(ready: Ready, granted: Granted, entry: Booked | Accepted, attempt: A
 def _refused(ready: Ready, granted: Granted, refused: Refused) -> None:
     task, link = ready.task, ready.link
     task.lane.uncertain = 0
-    issues = [
-        issue if issue.tool_words else issue.model_copy(update={"tool_words": refused.tool_words})
-        for issue in refused.issues
-    ]
+    issues = refused.told
     task.record(granted, Outcome.REFUSED, issues=issues_json(issues))
     link.version, link.attempt = granted.link_version + 1, granted.attempt
     link.refused_revision = task.revision
@@ -147,7 +144,9 @@ def _to_settle(ready: Ready, granted: Granted, verdict: Uncertain) -> None:
 
 
 async def _count_uncertain(task: ItemTask, verdict: Uncertain) -> None:
-    """Two calls in a row park the run."""
+    """Two calls in a row park the run; of a batch, its first document stands for the call."""
+    if task.ahead:
+        return
     task.lane.uncertain += 1
     if task.lane.uncertain >= 2:
         task.lane.uncertain = 0

@@ -59,8 +59,12 @@ class Delivery:
             self._call()
 
     def _call(self) -> None:
-        while self._waiting:
-            self._waiting.popleft()()
+        while True:
+            try:
+                finished = self._waiting.popleft()
+            except IndexError:  # two threads may be here, so nobody looks first
+                return
+            finished()
 
 
 @dataclass(slots=True)
