@@ -178,6 +178,10 @@ async def test_a_secret_is_kept_nowhere(site: Site, http: aiohttp.ClientSession)
         assert not [one for one in kept if secret in one["t"] or secret.encode().hex() in one["t"]], row["relname"]
 
 
+HALF = "WyIyMDI2LTAxLTAxIiwiXHVkODAwIl0"
+"""A day, and half a character."""
+
+
 async def test_a_list_in_pages_is_the_list(site: Site, http: aiohttp.ClientSession) -> None:
     headers = await site.key(site.north)
     base = datetime(2026, 1, 1, tzinfo=UTC)
@@ -205,7 +209,7 @@ async def test_a_list_in_pages_is_the_list(site: Site, http: aiohttp.ClientSessi
     standing = await listed(http, headers, "/api/v1/documents?standing=needs%20a%20person&limit=3")
     assert [one["identity"] for one in standing] == [site.north.identity]
     assert len(await listed(http, headers, "/api/v1/documents?not_synced=true&until=2026-01-01")) == 3
-    for cursor in ("x", "W10", "WzEsMl0", "bnVsbA", "%00", "WyIyMDI2LTAxLTAxIixudWxsXQ"):
+    for cursor in ("x", "W10", "WzEsMl0", "bnVsbA", "%00", "WyIyMDI2LTAxLTAxIixudWxsXQ", HALF):
         async with http.get(f"/api/v1/documents?cursor={cursor}", headers=headers) as answer:
             assert (answer.status, (await answer.json())["errors"][0]["field"]) == (422, "query.cursor")
     await site.db.run("DELETE FROM document WHERE identity LIKE 'd1:page%%'")

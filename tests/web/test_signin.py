@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from dagboek.tenants import Unusable
+from dagboek.web.problems import Problem
 from dagboek.web.rights import Right, Role
 from dagboek.web.signin import keys, links, passwords, people, sessions, throttle, trail
 from dagboek.web.signin.tokens import hash_of
@@ -98,6 +99,14 @@ async def test_tries_from_one_address_are_counted_over_all_people(site: Site) ->
     with pytest.raises(Exception, match="Too many tries"):
         await throttle.refuse_too_many(site.db, "new@x.example", "192.0.2.7")
     await throttle.refuse_too_many(site.db, "new@x.example", "192.0.2.8")
+
+
+async def test_tries_with_links_are_counted_for_where_they_come_from_and_lock_nobody_else_out(site: Site) -> None:
+    for _ in range(throttle.OF_EMAIL):
+        await throttle.failed(site.db, "", "192.0.2.17")
+    with pytest.raises(Problem, match="Too many tries"):
+        await throttle.refuse_too_many(site.db, "", "192.0.2.17")
+    await throttle.refuse_too_many(site.db, "", "192.0.2.18")
 
 
 async def test_a_link_works_once_even_for_two_at_once(site: Site, http: aiohttp.ClientSession) -> None:

@@ -12,6 +12,7 @@ from dagboek.api.runs import PATIENCE
 from dagboek.api.texts import Words
 from dagboek.connections import State
 from dagboek.documents import DocumentRow
+from dagboek.reasons import Refusal
 from dagboek.web.caller import Caller, Decider, Syncer
 from dagboek.web.problems import Problem, answers
 from dagboek.web.routes import api_router
@@ -66,13 +67,16 @@ async def retry(caller: Syncer, identity: str) -> Started:
     found = await connections.page(caller.db, caller.tenant, entity_id=row.entity_id, state=State.CONNECTED, limit=200)
     if not found:
         raise Problem(409, "no_connection", "No connection books documents of this company. Connect it first.")
-    started = [
-        await resolve.retry(
-            caller.db, caller.web.publisher, one.administration_id, identity, by=caller.who, patience=PATIENCE
-        )
-        for one in found
-        if one.administration_id is not None
-    ]
+    started, refused = [], None
+    for books in (one.administration_id for one in found if one.administration_id is not None):
+        try:
+            started.append(
+                await resolve.retry(caller.db, caller.web.publisher, books, identity, by=caller.who, patience=PATIENCE)
+            )
+        except Refusal as error:  # of these books alone: what was started for others is told
+            refused = error
+    if refused is not None and not started:
+        raise refused
     await caller.note("document.retry", identity)
     return Started(run_ids=started)
 

@@ -124,7 +124,7 @@ async def _member(caller: Caller, person_id: UUID) -> people.Member:
 async def _keep_an_admin(caller: Caller, person_id: UUID, role: Role | None) -> None:
     """Problem 409 where nobody could manage the tenant any more."""
     before = await people.member(caller.db, person_id)
-    if before is None or before.role is not Role.ADMIN or role is Role.ADMIN:
+    if before is None or before.disabled or before.role is not Role.ADMIN or role is Role.ADMIN:
         return
     if await people.admins(caller.db, caller.tenant) <= 1:
         raise Problem(409, "last_admin", "This is the last admin of the tenant. Make somebody else one first.")

@@ -58,7 +58,7 @@ async def begin(visitor: Connecting) -> Response:
 async def company(
     visitor: Connecting,
     tool: Annotated[str, Form(max_length=100)],
-    entity_id: Annotated[str, Form(max_length=40)] = "",
+    entity_id: Annotated[UUID | None, Form()] = None,
     name: Annotated[str, Form(max_length=200)] = "",
     vat_number: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
@@ -67,7 +67,7 @@ async def company(
     if tool not in visitor.web.plugins.tools:
         return await _first(visitor, fault=visitor.speech.say("set_up.choose_tool"))
     if entity_id:
-        entity = await tenants.find_entity_by_id(caller.db, caller.tenant, UUID(entity_id))
+        entity = await tenants.find_entity_by_id(caller.db, caller.tenant, entity_id)
     else:
         wrong = tenants.vat_number_fault(vat_number) if vat_number.strip() else None
         if wrong is not None:

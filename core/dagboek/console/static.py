@@ -1,7 +1,7 @@
 """Style, scripts and htmx, under addresses that change with what they hold, so that browsers may keep them for ever."""
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -16,13 +16,13 @@ _HTMX: Final = files("django_htmx").joinpath("static/django_htmx")
 """Of the package that brings htmx's own release files; nothing else of it is used, and Django is not loaded."""
 
 
-@cache
+@lru_cache(64)  # names are what anybody asks for
 def content(name: str) -> bytes | None:
     """What is served under a name; None for no such file."""
     if name == "htmx.js":
         return _HTMX.joinpath("htmx-2.min.js").read_bytes()
     file = files("dagboek.console").joinpath("static", name)
-    known = "/" not in name and not name.startswith(".") and file.is_file()
+    known = len(name) < 100 and "/" not in name and not name.startswith(".") and file.is_file()
     return file.read_bytes() if known else None
 
 

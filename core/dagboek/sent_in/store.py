@@ -214,9 +214,9 @@ async def withdraw(db: Database, entity_id: UUID, id_: UUID) -> SentRow:
     The row of the entity is held meanwhile. Whoever requests a run takes it too, by its foreign key: a run that begins
     later does not find the document, and one that began before is seen here.
     """
+    row = await one(db, entity_id, id_)
     async with db.transaction() as connection:
         await connection.execute("SELECT 1 FROM entity WHERE id = %s FOR UPDATE", (entity_id,))
-        row = await one(db, entity_id, id_)
         for query, key, text in _IN_THE_WAY:
             found = await connection.execute(query, {"entity": entity_id, "origin": row.origin_id, "plugin": PLUGIN})
             if await found.fetchone() is not None:

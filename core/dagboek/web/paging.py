@@ -79,6 +79,7 @@ def words(text: Any) -> str:
     """A part of a cursor: a text."""
     if not isinstance(text, str) or "\x00" in text:
         raise TypeError
+    text.encode()  # ValueError for half a character, which no database takes
     return text
 
 

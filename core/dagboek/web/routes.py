@@ -93,7 +93,7 @@ async def _once(caller: Caller, key: str, request: Request, handle: Handler) -> 
             response = await handle(request)
         except Exception as error:
             problem = problem_of(error)
-            if problem.status_code >= 500:
+            if problem.status_code >= 500 or problem.status_code == 429:  # nothing was done: it may be sent again
                 await _forget(caller, place)
                 raise
             response = problem.response()

@@ -21,7 +21,7 @@ async def refuse_too_many(db: Database, email: str, address: str) -> None:
                JOIN sign_in_failure f USING (key)
                WHERE f.at > clock_timestamp() - make_interval(mins => %(minutes)s) GROUP BY key, most) t""",
         {
-            "email": _of_email(email),
+            "email": _of_email(email, address),
             "address": _of_address(address),
             "of_email": OF_EMAIL,
             "of_address": OF_ADDRESS,
@@ -40,7 +40,7 @@ async def refuse_too_many(db: Database, email: str, address: str) -> None:
 
 async def failed(db: Database, email: str, address: str) -> None:
     """Counts a failure."""
-    await db.run("INSERT INTO sign_in_failure (key) VALUES (%s), (%s)", _of_email(email), _of_address(address))
+    await db.run("INSERT INTO sign_in_failure (key) VALUES (%s), (%s)", _of_email(email, address), _of_address(address))
 
 
 async def forgive(db: Database, email: str) -> None:
@@ -48,8 +48,9 @@ async def forgive(db: Database, email: str) -> None:
     await db.run("DELETE FROM sign_in_failure WHERE key = %s", _of_email(email))
 
 
-def _of_email(email: str) -> str:
-    return hash_of(f"email {email.strip().lower()}")
+def _of_email(email: str, address: str = "") -> str:
+    """Links and providers name no e-mail address: tries are counted for where they come from, not for everybody."""
+    return hash_of(f"email {email.strip().lower()}" if email else f"no email {address}")
 
 
 def _of_address(address: str) -> str:
