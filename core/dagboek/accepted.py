@@ -222,16 +222,18 @@ async def poll_soon(db: Database, administration_ids: Sequence[UUID]) -> None:
 
 
 async def _said(tool: AccountingPlugin, tokens: Sequence[str]) -> Mapping[str, object]:
-    """What the tool says; nothing where the plugin fails, as what was accepted must not wait for ever."""
+    """What the tool says; nothing where the plugin fails or hangs, as what was accepted must not wait for ever."""
     if not tokens:
         return {}
+    deadline = asyncio.timeout(tool.resolve_deadline)
     try:
         with can_wait():
-            async with asyncio.timeout(tool.resolve_deadline):
+            async with deadline:
                 return await tool.poll(tokens)
-    except _OUTAGE:
-        raise
     except Exception as bug:
+        # its own calls have shorter limits: a tool that is away has told so before
+        if isinstance(bug, _OUTAGE) and not deadline.expired():
+            raise
         unexpected("poll", bug)
         return {}
 

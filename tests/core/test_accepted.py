@@ -234,6 +234,19 @@ async def test_a_tool_that_cannot_be_asked_changes_nothing(
     assert (await books.link(link))["state"] == "booked"
 
 
+async def test_a_plugin_that_hangs_keeps_nothing_waiting_for_ever(books: Books, tool: Tool, poller: Poller) -> None:
+    link, fresh = await accepted(books, days=DAYS + 1), await accepted(books, 1)
+    tool.lasts, tool.resolve_deadline = 60.0, 0.1
+    await poller.poll_due(10)
+    row = await books.link(link)
+    assert (row["state"], row["needs_person_issue"]["code"]) == ("needs_person", "D42")
+    assert (await books.link(fresh))["state"] == "accepted"
+    tool.lasts, tool.said = 0.0, {f"t{link}": Booked("e1")}
+    await pass_time(books)
+    await poller.poll_due(10)
+    assert (await books.link(link))["state"] == "booked", "it is asked on"
+
+
 @pytest.mark.parametrize("connection", ["deleted_at = now()", "state = 'reconnect'"])
 async def test_nobody_asks_without_a_connection_whose_login_works_and_it_goes_on_when_there_is_one(
     books: Books, tool: Tool, poller: Poller, connection: str
