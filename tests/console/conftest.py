@@ -60,6 +60,7 @@ class Reader:
 
     async def accessible(self) -> None:
         """No violation of WCAG 2.2 AA that axe knows of, nothing wider than the window."""
+        await self.page.wait_for_load_state()  # an element is there before the style is
         rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         # else it tells each element that is as it should be, which takes longer than to look at it
         found = await Axe().run(self.page, options={"runOnly": rules, "resultTypes": ["violations"]})

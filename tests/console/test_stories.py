@@ -376,6 +376,7 @@ FOCUSED = """() => {
 
 async def tab_to(page: Page, name: str) -> None:
     """Presses Tab until something of this name has the focus; each that has it on the way shows it."""
+    await page.wait_for_load_state()
     for _ in range(60):
         await page.keyboard.press("Tab")
         focus = await page.evaluate(FOCUSED)
