@@ -35,6 +35,11 @@ class JournalLine:
     because: str = ""
     """Where the account and the VAT code came from, for people: `ledger account for 21 %`."""
 
+    @classmethod
+    def of(cls, account: str, debit: Decimal, vat_code: str | None = None, text: str = "", because: str = "") -> Self:
+        """A debit, or a credit where the amount is negative."""
+        return cls(account, max(debit, Decimal(0)), max(-debit, Decimal(0)), vat_code, text, because)
+
 
 @dataclass(frozen=True, slots=True)
 class Booking:

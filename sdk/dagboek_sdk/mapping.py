@@ -9,16 +9,18 @@ Signs are those of the document throughout; `Split.credit` tells which way it wo
 Rules: EN 16931 BR-CO-10 to BR-CO-17; ubl-and-vat.md section 4; product.md section 4.3.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from dagboek_schemas.documents import AllowanceCharge, Document, Kind, Line, Party, VatSubtotal
 from dagboek_schemas.issues import Issue
 
 from dagboek_sdk.errors import Refused
 from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode
+
+Made = TypeVar("Made")
 
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
@@ -87,6 +89,15 @@ class Split:
     def effect(self) -> Decimal:
         """Signed effect on the other party's balance: negative for what works as a credit note."""
         return -abs(self.owed) if self.credit else abs(self.owed)
+
+
+def tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
+    """What `make` gives; nothing where it is refused, and why goes to `issues`: all that is wrong is told at once."""
+    try:
+        return make()
+    except Refused as refused:
+        issues.extend(refused.issues)
+        return None
 
 
 def cents(amount: Decimal) -> Decimal:

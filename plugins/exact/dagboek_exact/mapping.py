@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from dagboek_schemas.documents import Direction, Document, Kind, Party
 from dagboek_schemas.identity import normal_number, normal_vat
@@ -23,7 +23,7 @@ from dagboek_sdk import mapping
 from dagboek_sdk.accounting import MappingContext
 from dagboek_sdk.attempt import Booking, JournalLine
 from dagboek_sdk.errors import Refused
-from dagboek_sdk.mapping import ZERO, Part, Split, cents
+from dagboek_sdk.mapping import Part, Split, cents
 from dagboek_sdk.settings import ConnectionSettings
 
 from dagboek_exact.lists import (
@@ -41,7 +41,6 @@ from dagboek_exact.lists import (
 )
 from dagboek_exact.settings import ExactSettings
 
-Made = TypeVar("Made")
 Say = Callable[..., None]
 
 REFERENCE_LIMIT = 30
@@ -91,9 +90,9 @@ def map_document(document: Document, context: MappingContext, tables: Tables, ex
     """The body of a POST of an entry but for the relation. Refused with all that is wrong."""
     issues: list[Issue] = []
     settings, side = context.settings, SIDES[document.direction]
-    split = _tried(lambda: mapping.split(document, settings), issues)
-    rate = _tried(lambda: mapping.exchange_rate(document, settings), issues)
-    chosen = _tried(lambda: mapping.journal(document, settings), issues)
+    split = mapping.tried(lambda: mapping.split(document, settings), issues)
+    rate = mapping.tried(lambda: mapping.exchange_rate(document, settings), issues)
+    chosen = mapping.tried(lambda: mapping.journal(document, settings), issues)
     period = _period(document, tables, issues)
     journal = _journal(document, chosen, side, period, settings, tables, issues) if chosen else None
     if split:
@@ -216,14 +215,6 @@ def end_of_month(of: date, later: int = 0) -> date:
 
 def _fits(term: Term, method: str, issued: date, due: date) -> bool:
     return not term.discount and term.method == method and due_date(issued, term.days, term.end_of_months) == due
-
-
-def _tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
-    try:
-        return make()
-    except Refused as refused:
-        issues.extend(refused.issues)
-        return None
 
 
 def _period(document: Document, tables: Tables, issues: list[Issue]) -> Period | None:
@@ -406,24 +397,19 @@ def _journal_lines(document: Document, split: Split, sign: int, tables: Tables) 
     sales = document.direction is Direction.SALES
     owed, side = split.effect, sign * (-1 if sales else 1)
     party = tables.receivable if sales else tables.payable
-    lines = [_posting(party, owed if sales else -owed, text=document.other_party.name, because="the other party")]
+    lines = [JournalLine.of(party, owed if sales else -owed, text=document.other_party.name, because="the other party")]
     for part in split.parts:
         code = part.vat.code if part.vat else None
         known = tables.vat_codes.get(code or "")
         to_pay, to_claim = (known.to_pay, known.to_claim) if known else ("", "")
-        lines.append(_posting(part.account, side * part.base, code, part.text, part.because))
+        lines.append(JournalLine.of(part.account, side * part.base, code, part.text, part.because))
         if part.vat_amount:
-            lines.append(_posting(to_pay if sales else to_claim, side * part.vat_amount, code, because="VAT"))
+            lines.append(JournalLine.of(to_pay if sales else to_claim, side * part.vat_amount, code, because="VAT"))
         if not sales and known and known.charged and known.rate:
             due = cents(part.base * known.rate / 100) * side
-            lines.append(_posting(to_claim, due, code, because="VAT that the receiver owes"))
-            lines.append(_posting(to_pay, -due, code, because="VAT that the receiver owes"))
+            lines.append(JournalLine.of(to_claim, due, code, because="VAT that the receiver owes"))
+            lines.append(JournalLine.of(to_pay, -due, code, because="VAT that the receiver owes"))
     return tuple(lines)
-
-
-def _posting(account: str, debit: Decimal, code: str | None = None, text: str = "", because: str = "") -> JournalLine:
-    """A journal line of a debit, or of a credit where it is negative."""
-    return JournalLine(account, max(debit, ZERO), max(-debit, ZERO), code, text, because)
 
 
 def facts(payload: Mapping[str, Any], codes: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from dagboek_schemas.documents import Direction, Document, Kind, Party
 from dagboek_schemas.identity import normal_number
@@ -19,13 +19,11 @@ from dagboek_sdk import mapping
 from dagboek_sdk.accounting import MappingContext
 from dagboek_sdk.attempt import Booking, JournalLine
 from dagboek_sdk.errors import Refused
-from dagboek_sdk.mapping import ZERO, Part, Split, cents
+from dagboek_sdk.mapping import Part, Split, cents
 from dagboek_sdk.settings import ConnectionSettings
 
 from dagboek_octopus.lists import COST_CENTRE_MANDATORY, FOR_BOOKINGS, BookYear, Journal, Period, Tables
 from dagboek_octopus.settings import CreditNoteStyle, OctopusSettings, RateStyle
-
-Made = TypeVar("Made")
 
 JOURNAL_LETTERS = {Direction.SALES: "V", Direction.PURCHASE: "A"}
 SIDES = {Direction.SALES: "sales", Direction.PURCHASE: "purchase"}
@@ -64,8 +62,8 @@ def map_document(document: Document, context: MappingContext, tables: Tables, oc
     """The body of POST /buysellbookings but for the number and the relation. Refused with all that is wrong."""
     issues: list[Issue] = []
     settings = context.settings
-    split = _tried(lambda: mapping.split(document, settings, credit=_lowers(document)), issues)
-    rate = _tried(lambda: mapping.exchange_rate(document, settings), issues)
+    split = mapping.tried(lambda: mapping.split(document, settings, credit=_lowers(document)), issues)
+    rate = mapping.tried(lambda: mapping.exchange_rate(document, settings), issues)
     year = tables.year(document.issue_date)
     place = _place(document, settings, year, tables, issues)
     if split:
@@ -148,20 +146,12 @@ def mark(document: Document) -> str:
     return document.number[:TEXT_LIMIT]
 
 
-def _tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
-    try:
-        return make()
-    except Refused as refused:
-        issues.extend(refused.issues)
-        return None
-
-
 def _place(
     document: Document, settings: ConnectionSettings, year: BookYear | None, tables: Tables, issues: list[Issue]
 ) -> _Place | None:
     """Book year, period and journal of the document's date. Journals exist per book year."""
     day = document.issue_date
-    chosen = _tried(lambda: mapping.journal(document, settings), issues)
+    chosen = mapping.tried(lambda: mapping.journal(document, settings), issues)
     if year is None:
         issues.append(Issue(code="O10", facts={"date": day.isoformat()}, field="issue_date"))
         return None
@@ -330,23 +320,18 @@ def _journal_lines(document: Document, split: Split, octopus: OctopusSettings) -
     credit_note = document.kind is Kind.CREDIT_NOTE
     party = octopus.customers_account if sales else octopus.suppliers_account
     vat_account = octopus.vat_due_account if sales else octopus.vat_deductible_account
-    lines = [_posting(party, owed if sales else -owed, text=document.other_party.name, because="the other party")]
+    lines = [JournalLine.of(party, owed if sales else -owed, text=document.other_party.name, because="the other party")]
     side = 1 if sales == credit_note else -1
     for part in split.parts:
         code = part.vat.code if part.vat else None
-        lines.append(_posting(part.account, side * part.base, code, part.text, part.because))
+        lines.append(JournalLine.of(part.account, side * part.base, code, part.text, part.because))
         if part.vat_amount:
-            lines.append(_posting(vat_account, side * part.vat_amount, code, because="VAT"))
+            lines.append(JournalLine.of(vat_account, side * part.vat_amount, code, because="VAT"))
         if part.vat and part.vat.reverse_rate and not sales:
-            due = cents(part.base * part.vat.reverse_rate / 100) * side
-            lines.append(_posting(octopus.vat_deductible_account, due, code, because="VAT that the receiver owes"))
-            lines.append(_posting(octopus.vat_due_account, -due, code, because="VAT that the receiver owes"))
+            due, because = cents(part.base * part.vat.reverse_rate / 100) * side, "VAT that the receiver owes"
+            lines.append(JournalLine.of(octopus.vat_deductible_account, due, code, because=because))
+            lines.append(JournalLine.of(octopus.vat_due_account, -due, code, because=because))
     return tuple(lines)
-
-
-def _posting(account: str, debit: Decimal, code: str | None = None, text: str = "", because: str = "") -> JournalLine:
-    """A journal line of a debit, or of a credit where it is negative."""
-    return JournalLine(account, max(debit, ZERO), max(-debit, ZERO), code, text, because)
 
 
 def facts(payload: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from dagboek_schemas.documents import Direction, Document, Kind, Party
 from dagboek_schemas.identity import normal_number, normal_vat
@@ -28,8 +28,6 @@ from dagboek_yuki import ledger, ubl
 from dagboek_yuki.settings import Purchases, YukiSettings
 from dagboek_yuki.soap import cleaned
 from dagboek_yuki.tables import Tables, VatType
-
-Made = TypeVar("Made")
 
 REFERENCE_LIMIT: Final = 60
 """Characters of a number. Yuki's documentation tells no limit; a number that was cut would be another invoice's."""
@@ -127,7 +125,7 @@ def product(account: str, vat: VatType) -> str:
 def _sale(document: Document, context: MappingContext, tables: Tables, yuki: YukiSettings) -> Booking:
     issues: list[Issue] = []
     number = _reference(document, issues)
-    split = _tried(lambda: mapping.split(document, context.settings), issues)
+    split = mapping.tried(lambda: mapping.split(document, context.settings), issues)
     if mapping.country_of(document.buyer) is None:
         issues.append(Issue(code="Y08", facts={"name": document.buyer.name}, field="buyer.address.country"))
     types = _types(document, split, context.settings.side(document.direction), tables, issues) if split else []
@@ -287,17 +285,15 @@ def _journal_lines(document: Document, split: Split, sign: int, yuki: YukiSettin
     sales = document.direction is Direction.SALES
     side, owed = sign * (-1 if sales else 1), split.effect if sales else -split.effect
     party = ledger.account(yuki, document.direction)
-    lines = [_posting(party, owed, text=document.other_party.name, because="the other party")]
+    lines = [JournalLine.of(party, owed, text=document.other_party.name, because="the other party")]
     for part in split.parts:
         code = part.vat.code if part.vat else None
-        lines.append(_posting(part.account, side * part.base, code, part.text, part.because))
+        lines.append(JournalLine.of(part.account, side * part.base, code, part.text, part.because))
         if part.vat_amount:
-            lines.append(_posting("", side * part.vat_amount, code, because="VAT, on the account that Yuki has for it"))
+            lines.append(
+                JournalLine.of("", side * part.vat_amount, code, because="VAT, on the account that Yuki has for it")
+            )
     return tuple(lines)
-
-
-def _posting(account: str, debit: Decimal, code: str | None = None, text: str = "", because: str = "") -> JournalLine:
-    return JournalLine(account, max(debit, ZERO), max(-debit, ZERO), code, text, because)
 
 
 # purchases
@@ -329,7 +325,7 @@ def _upload(document: Document) -> Booking:
 def _purchase(document: Document, context: MappingContext, tables: Tables, yuki: YukiSettings) -> Booking:
     issues: list[Issue] = []
     number = _reference(document, issues)
-    split = _tried(lambda: mapping.split(document, context.settings), issues)
+    split = mapping.tried(lambda: mapping.split(document, context.settings), issues)
     types = _types(document, split, context.settings.side(document.direction), tables, issues) if split else []
     if issues or split is None:
         raise Refused(issues)
@@ -412,14 +408,6 @@ def _cut(text: str | None, most: int) -> str:
 
 def _filled(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "")}
-
-
-def _tried(make: Callable[[], Made], issues: list[Issue]) -> Made | None:
-    try:
-        return make()
-    except Refused as refused:
-        issues.extend(refused.issues)
-        return None
 
 
 def facts(booking: Booking) -> dict[str, str]:
