@@ -4,7 +4,7 @@
 severity = "warning"       # or "error", "information"; left out: warning
 link = "https://..."       # template of the page where it is fixed; left out: none
 nl.title = "..."
-nl.cause = "..."           # {name} is filled from the issue's facts
+nl.cause = "..."           # {name} is filled from the issue's facts, {name:amount} as people write amounts
 nl.remedy = "..."          # and the same of fr and en
 """
 

@@ -19,7 +19,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @dataclass(frozen=True, slots=True)
 class CatalogueText:
-    """Title, cause and remedy of an issue in one language; `{name}` is filled from the issue's facts."""
+    """Title, cause and remedy of an issue in one language; `{name}` is filled from the issue's facts.
+
+    `{name:amount}`: a number such as 1234.50, which is written as the reader's language has it (1.234,50).
+    """
 
     title: str
     cause: str

@@ -30,8 +30,9 @@ def test_every_entry_speaks_three_languages_about_the_same_facts(entry: Catalogu
         for words in (text.title, text.cause, text.remedy):
             assert words == words.strip()
             assert words
-            assert re.sub(r"\{\w+\}", "", words).isprintable()
-            assert "{" not in re.sub(r"\{\w+\}", "", words)
+            around = re.sub(r"\{\w+(:amount)?\}", "", words)
+            assert around.isprintable()
+            assert "{" not in around
         assert not text.title.endswith(".")
         assert text.cause.endswith(".")
         assert text.remedy.endswith(".")
@@ -64,6 +65,29 @@ def test_facts_fill_the_texts(language: str) -> None:
 def test_missing_facts_are_shown_as_question_marks() -> None:
     text = CATALOGUE.text(Issue(code="R02"), "en")
     assert text.cause == "A total of the document does not agree with the rest: expected ?, found ?."
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [("nl", "1.234,50"), ("fr", "1\u202f234,50"), ("en", "1,234.50"), ("nl-BE", "1.234,50"), ("de", "1,234.50")],
+)
+def test_amounts_are_written_as_the_reader_writes_them(language: str, shown: str) -> None:
+    cause = ALL.text(Issue(code="R02", facts={"expected": "1234.50", "found": "-1234.50"}), language).cause
+    assert f" {shown}" in cause
+    assert f" -{shown}." in cause
+
+
+@pytest.mark.parametrize("value", ["€ 12.50", "12.50 EUR", "1" * 40, "1e5", "twelve", "٣", "1.234567890123"])
+def test_what_is_no_amount_is_shown_as_it_is(value: str) -> None:
+    assert f"found {value}." in CATALOGUE.text(Issue(code="R02", facts={"expected": "1", "found": value})).cause
+
+
+def test_an_amount_keeps_the_decimals_it_has() -> None:
+    shown = [
+        CATALOGUE.text(Issue(code="R02", facts={"expected": "1", "found": one}), "nl").cause.rpartition(" ")[2]
+        for one in ("12", "0.1", "0.125", "12.00", "0")
+    ]
+    assert shown == ["12.", "0,1.", "0,125.", "12,00.", "0."]
 
 
 def test_words_of_the_program_are_translated() -> None:

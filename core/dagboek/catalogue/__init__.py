@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
+from babel.numbers import format_decimal
 from dagboek_schemas.issues import Issue, Severity
 from dagboek_sdk.hooks import CatalogueEntry, CatalogueText
 
@@ -21,7 +23,8 @@ UNEXPECTED: Final = "D13"
 GENERAL: Final = "B13"
 """Code whose texts stand in for one that no installed plugin knows."""
 
-_PLACEHOLDER = re.compile(r"\{([a-z]\w*)\}")
+_PLACEHOLDER = re.compile(r"\{([a-z]\w*)(:amount)?\}")
+_AMOUNT = re.compile(r"-?[0-9]{1,18}(?:\.([0-9]{1,8}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,29 @@ class Catalogue:
 
 def placeholders(text: CatalogueText) -> frozenset[str]:
     """Names of the facts that `text` shows."""
-    return frozenset(_PLACEHOLDER.findall(f"{text.title} {text.cause} {text.remedy}"))
+    return frozenset(found[1] for found in _PLACEHOLDER.finditer(f"{text.title} {text.cause} {text.remedy}"))
+
+
+def plain(template: str) -> str:
+    """`template` for people: `{found:amount}` reads `{found}`."""
+    return _PLACEHOLDER.sub(r"{\1}", template)
 
 
 def _filled(template: str, facts: Mapping[str, str], language: str) -> str:
     def shown(match: re.Match[str]) -> str:
         value = facts.get(match[1], "")
         known = "" if value == "?" else value
+        if match[2] and (amount := _AMOUNT.fullmatch(value)):
+            return _amount(value, len(amount[1] or ""), language)
         return words(match[1], known, language) or _moment(value) or value or "?"
 
     return _PLACEHOLDER.sub(shown, template)
+
+
+def _amount(value: str, decimals: int, language: str) -> str:
+    """An amount as people of the language write it, with the decimals it has: 1234.50 → 1.234,50 in Dutch."""
+    form = f"#,##0.{'0' * decimals}".rstrip(".")
+    return format_decimal(Decimal(value), form, locale=language if language in LANGUAGES else "en")
 
 
 def _moment(value: str) -> str | None:
@@ -105,6 +121,6 @@ def _moment(value: str) -> str | None:
 
 
 def _link(template: str | None, facts: Mapping[str, str]) -> str | None:
-    if template is None or not all(facts.get(name) for name in _PLACEHOLDER.findall(template)):
+    if template is None or not all(facts.get(found[1]) for found in _PLACEHOLDER.finditer(template)):
         return None
     return _PLACEHOLDER.sub(lambda match: facts[match[1]], template)

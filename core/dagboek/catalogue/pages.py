@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from dagboek_sdk.hooks import CatalogueEntry
 
-from dagboek.catalogue import LANGUAGES, Catalogue, placeholders
+from dagboek.catalogue import LANGUAGES, Catalogue, placeholders, plain
 
 _GENERATED = "<!-- Written by `python -m dagboek.catalogue`; do not edit. -->"
 
@@ -46,7 +46,7 @@ def _row(entry: CatalogueEntry) -> str:
 
 def _section(entry: CatalogueEntry) -> str:
     told = [
-        f"- **{text.title}** ({language}). {text.cause} *{text.remedy}*"
+        f"- **{text.title}** ({language}). {plain(text.cause)} *{plain(text.remedy)}*"
         for language in reversed(LANGUAGES)
         if (text := entry.texts.get(language))
     ]
