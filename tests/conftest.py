@@ -122,7 +122,7 @@ def delete_topics(services: Services, prefix: str) -> None:
     """Deletes what begins with `prefix`, so that a long session does not fill the broker."""
     admin = AdminClient({**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap, "log_level": 0})
     try:
-        names = [name for name in admin.list_topics(timeout=5).topics if name.startswith(prefix)]
+        names = [name for name in admin.list_topics(timeout=60).topics if name.startswith(prefix)]
         for answer in admin.delete_topics(names).values() if names else ():
             answer.result(timeout=60)
     except KafkaException:

@@ -37,7 +37,7 @@ async def test_given_servers_and_a_given_sandbox(services: Services, tmp_path: P
 
     assert databases(services) == before
     admin = AdminClient({**services.kafka_security, "bootstrap.servers": services.kafka_bootstrap})
-    assert [name for name in admin.list_topics(timeout=10).topics if name.startswith("dagboek-chaos-")] == []
+    assert [name for name in admin.list_topics(timeout=60).topics if name.startswith("dagboek-chaos-")] == []
 
 
 def databases(services: Services) -> set[str]:

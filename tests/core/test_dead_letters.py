@@ -119,6 +119,6 @@ async def test_a_foreign_record_of_a_megabyte_holds_up_no_command(
 
 def committed(services: Services, prefix: str, topic: str) -> int:
     consumer = Consumer({"bootstrap.servers": services.kafka_bootstrap, "group.id": f"{prefix}.planner"})
-    (found,) = consumer.committed([TopicPartition(topic, 0)], timeout=10)
+    (found,) = consumer.committed([TopicPartition(topic, 0)], timeout=60)
     consumer.close()
     return int(found.offset)

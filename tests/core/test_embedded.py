@@ -31,7 +31,7 @@ def values(bootstrap: str, topic: str, count: int) -> list[bytes]:
         {"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False, "log_level": 0}
     )
     consumer.assign([TopicPartition(topic, 0, 0)])
-    messages = consumer.consume(count, timeout=15)
+    messages = consumer.consume(count, timeout=60)
     consumer.close()
     return [message.value() or b"" for message in messages if message.error() is None]
 
@@ -41,7 +41,7 @@ def make_topic(bootstrap: str, name: str) -> None:
     admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])[name].result(timeout=60)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -463,7 +463,7 @@ async def test_the_core_keeps_logins_alive_as_soon_as_it_is_there(
     addresses = SimpleNamespace(kafka_bootstrap=services.kafka_bootstrap, database_url=world.db.url)
     stop = asyncio.Event()
     core = asyncio.create_task(CoreService(settings, addresses, world.plugins, world.vault).run(stop))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not world.server.renewals:
             await asyncio.sleep(0.05)
     stop.set()

@@ -103,7 +103,7 @@ async def test_an_event_that_cannot_be_read_or_that_no_topic_takes_holds_up_no_o
     await write_events(books.db)
     await books.db.run("UPDATE item SET event = '{}' WHERE run_id = %s AND sequence = 3", books.run)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await deliver_items(books.db, publisher)
 
     assert await told(books) == ["told", "set aside", "told", "set aside", "told"]

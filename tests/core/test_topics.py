@@ -40,7 +40,7 @@ def test_missing_topics_are_made_with_partitions_and_retention(services: Service
     report = ensure_topics(services.kafka_bootstrap, settings)
     names = topic_names(settings.topic_prefix)
     assert sorted(report.created) == sorted(names.values())
-    found = AdminClient({"bootstrap.servers": services.kafka_bootstrap}).list_topics(timeout=5).topics
+    found = AdminClient({"bootstrap.servers": services.kafka_bootstrap}).list_topics(timeout=60).topics
     assert {topic: len(found[name].partitions) for topic, name in names.items()} == {
         Topic.COMMANDS: 3,
         Topic.DOCUMENTS: 3,
@@ -69,12 +69,12 @@ def test_another_number_of_partitions_is_refused_before_anything_is_made(
     name = Topic.DOCUMENTS.named(settings.topic_prefix)
     admin.create_topics([NewTopic(name, num_partitions=2, replication_factor=1)])[name].result(timeout=60)
     ends = time.monotonic() + 20
-    while name not in admin.list_topics(timeout=5).topics:  # the controller has it before the broker tells of it
+    while name not in admin.list_topics(timeout=60).topics:  # the controller has it before the broker tells of it
         assert time.monotonic() < ends
     with pytest.raises(TopicError, match=r"sync\.documents has 2 partitions, the settings say 3") as caught:
         ensure_topics(services.kafka_bootstrap, settings)
     assert "DAGBOEK_PARTITIONS" in str(caught.value)
-    there = admin.list_topics(timeout=5).topics
+    there = admin.list_topics(timeout=60).topics
     assert [topic for topic in there if topic.startswith(settings.topic_prefix)] == [name]
     assert len(there[name].partitions) == 2
 

@@ -75,7 +75,7 @@ async def request(dagboek: Installation, asked: Asked) -> None:
     ]
 
 
-async def ended(dagboek: Installation, asked: Asked, seconds: float = 90) -> list[dict[str, Any]]:
+async def ended(dagboek: Installation, asked: Asked, seconds: float = 150) -> list[dict[str, Any]]:
     """Waits until all runs have ended and everything is told."""
     rows = [await dagboek.ended(run, seconds) for run in asked.runs]
     async with asyncio.timeout(60):

@@ -29,7 +29,7 @@ async def test_the_newer_goes_on_and_the_older_ends(dagboek: Installation, tmp_p
             await dagboek.until("SELECT 1 FROM worker_slot WHERE holder <> %s", before["holder"])
         finally:
             older.send_signal(signal.SIGCONT)
-        status = await asyncio.to_thread(older.wait, 30)
+        status = await asyncio.to_thread(older.wait, 60)
         runs = await ended(dagboek, asked)
 
         assert status == 2

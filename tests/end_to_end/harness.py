@@ -139,7 +139,7 @@ class Installation:
                 process.terminate()
         for process in self.processes:
             try:
-                await asyncio.to_thread(process.wait, 30)
+                await asyncio.to_thread(process.wait, 60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -282,7 +282,7 @@ class Installation:
         """Asks for a run and does not wait for it."""
         return await request_run(self.db, self.publisher, connection_id, trigger, "test")
 
-    async def until(self, query: str, *arguments: Any, seconds: float = 30) -> dict[str, Any]:
+    async def until(self, query: str, *arguments: Any, seconds: float = 60) -> dict[str, Any]:
         """Waits until a query gives a row: the row."""
         try:
             async with asyncio.timeout(seconds):

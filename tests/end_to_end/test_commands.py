@@ -98,7 +98,7 @@ async def test_doctor_and_resolve_name_what_a_person_must_do(
     await dagboek.sync(connection)
     for process in (core, worker):
         process.terminate()
-        await asyncio.to_thread(process.wait, 30)
+        await asyncio.to_thread(process.wait, 60)
     assert (await dagboek_command(dagboek, "doctor")).returncode == 0
 
     await dagboek.db.run(
@@ -231,7 +231,7 @@ async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, 
                 await asyncio.sleep(0.2)
         await asyncio.sleep(1)
         waiting.send_signal(signal.SIGINT)
-        _, errors = await asyncio.to_thread(waiting.communicate, timeout=30)
+        _, errors = await asyncio.to_thread(waiting.communicate, timeout=60)
     finally:
         waiting.kill()
     assert waiting.returncode == 130

@@ -43,7 +43,7 @@ async def test_a_night_books_what_is_new_and_the_next_one_gives_the_workers_noth
     published = len(await asyncio.to_thread(dagboek.events, Topic.DOCUMENTS))
 
     core.terminate()
-    await asyncio.to_thread(core.wait, 30)
+    await asyncio.to_thread(core.wait, 60)
     await dagboek.db.run(
         "INSERT INTO payment_status (link_id, state) SELECT id, 'paid' FROM link ON CONFLICT DO NOTHING"
     )

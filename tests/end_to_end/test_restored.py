@@ -93,7 +93,7 @@ async def forget_results(dagboek: Installation) -> None:
     name = Topic.RESULTS.named(dagboek.prefix)
     await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(timeout=60))
     async with asyncio.timeout(60):
-        while name in (await asyncio.to_thread(admin.list_topics, timeout=5)).topics:
+        while name in (await asyncio.to_thread(admin.list_topics, timeout=60)).topics:
             await asyncio.sleep(0.1)
     await asyncio.to_thread(ensure_topics, dagboek.services.kafka_bootstrap, dagboek.settings)
 

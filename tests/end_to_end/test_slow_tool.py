@@ -69,8 +69,8 @@ def _all_committed(dagboek: Installation) -> None:
     partition = TopicPartition(Topic.DOCUMENTS.named(dagboek.prefix), 0)
     try:
         for _ in range(60):
-            [committed] = consumer.committed([partition], timeout=10)
-            _, high = consumer.get_watermark_offsets(partition, timeout=10)
+            [committed] = consumer.committed([partition], timeout=60)
+            _, high = consumer.get_watermark_offsets(partition, timeout=60)
             if committed.offset == high:
                 return
             time.sleep(0.2)

@@ -125,7 +125,7 @@ def test_children_do_not_outlive_a_parent_that_is_killed(home: Path) -> None:
     finally:
         up.kill()
         up.wait()
-    _, alive = psutil.wait_procs(family, timeout=45)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
     again = dagboek(home, "history")
     assert again.returncode == 0, again.stderr

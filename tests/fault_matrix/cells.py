@@ -161,8 +161,8 @@ async def all_acked(house: Installation, seconds: float = 60) -> None:
 def behind(house: Installation) -> int:
     """How many records of the documents topic the workers have not acked."""
     with workers_offsets(house) as (consumer, partitions):
-        committed = {one.partition: one.offset for one in consumer.committed(partitions, timeout=10)}
-        ends = {one.partition: consumer.get_watermark_offsets(one, timeout=10) for one in partitions}
+        committed = {one.partition: one.offset for one in consumer.committed(partitions, timeout=60)}
+        ends = {one.partition: consumer.get_watermark_offsets(one, timeout=60) for one in partitions}
     return sum(high - max(committed[at], low) for at, (low, high) in ends.items())
 
 

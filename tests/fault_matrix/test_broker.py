@@ -35,7 +35,7 @@ async def running(bare: Installation) -> AsyncIterator[Installation]:
     for process in bare.processes:
         process.terminate()
     for process in bare.processes:
-        await asyncio.to_thread(process.wait, 40)
+        await asyncio.to_thread(process.wait, 60)
     bare.processes.clear()
 
 
@@ -134,7 +134,7 @@ async def _delete(running: Installation, topic: Topic) -> None:
 
 async def _stopped(running: Installation, process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    await asyncio.to_thread(process.wait, 40)
+    await asyncio.to_thread(process.wait, 60)
     running.processes.remove(process)
 
 
@@ -142,7 +142,7 @@ async def _back_to_the_beginning(running: Installation) -> None:
     """Once the group has no member any more: a static one is missed only after its session."""
     with workers_offsets(running) as (consumer, partitions):
         start = [TopicPartition(one.topic, one.partition, 0) for one in partitions]
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     await asyncio.to_thread(consumer.commit, offsets=start, asynchronous=False)

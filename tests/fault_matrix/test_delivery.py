@@ -55,7 +55,7 @@ async def test_a_worker_that_comes_and_one_that_goes_in_the_middle_of_runs(
     third = house.worker(3)
     await _taken_anew(house, one, 1)
     third.terminate()
-    await asyncio.to_thread(third.wait, 40)
+    await asyncio.to_thread(third.wait, 60)
     house.processes.remove(third)
     await _taken_anew(house, one, 2)
     at_work = len(sandbox.books.entries())

@@ -100,4 +100,4 @@ def _told(running: Installation, one: Cell) -> set[str]:
 
 async def _stopped(worker: "subprocess.Popen[bytes]") -> None:
     worker.terminate()
-    await asyncio.to_thread(worker.wait, 30)
+    await asyncio.to_thread(worker.wait, 60)

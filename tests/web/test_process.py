@@ -119,7 +119,7 @@ async def test_it_stops_in_order_while_somebody_watches_a_run(
             assert (await answer.content.readline()).startswith(b"event: run")
             process[0].send_signal(number)
             await answer.content.read()
-    assert await asyncio.to_thread(process[0].wait, 20) == 0
+    assert await asyncio.to_thread(process[0].wait, 60) == 0
 
 
 async def test_a_port_that_is_taken_is_told(environment: dict[str, str], site: Site) -> None:

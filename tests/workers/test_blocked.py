@@ -94,7 +94,7 @@ def test_a_process_that_was_frozen_has_no_blocked_loop(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGSTOP)
     time.sleep(7)
     os.kill(process.pid, signal.SIGCONT)
-    told, _ = process.communicate(timeout=30)
+    told, _ = process.communicate(timeout=60)
     assert told.split() == ["turns"] * 5
 
 

@@ -54,7 +54,7 @@ class Case:
     def committed(self) -> int | None:
         """The group's committed offset, None before there is one."""
         try:
-            (found,) = self._reader.committed([TopicPartition(self.topic, 0)], timeout=10)
+            (found,) = self._reader.committed([TopicPartition(self.topic, 0)], timeout=60)
         except KafkaException:  # a broker that has just started says that it does not know yet
             return None
         return found.offset if found.offset >= 0 else None

@@ -32,7 +32,7 @@ async def test_the_command_prints_address_and_credentials_that_work_and_ends_in_
             async with session.post("dossiers", params=dossier, headers={"Token": token}) as answer:
                 assert answer.status == 200
         process.send_signal(sign)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         if process.returncode is None:
             process.kill()
