@@ -192,6 +192,22 @@ async def test_an_end_that_is_recorded_again_is_told_once(db: Database, world: W
     assert len(await bell.page(db, anna.id, limit=9)) == len(await world.mails()) == 1
 
 
+async def test_what_a_newer_release_tells_waits_unread_for_a_process_of_it(
+    db: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await world.person("anna")
+    await world.ends(await world.started(anna))
+    (notice,) = await bell.page(db, anna.id, limit=9)
+    with monkeypatch.context() as older:
+        older.setattr(bell, "KINDS", ["nights"])
+        assert await bell.page(db, anna.id, limit=9) == []
+        assert await bell.find(db, anna.id, notice.id) is None
+        assert await bell.standing(db, anna.id) == bell.Standing(unread=0, waits=False)
+        assert await bell.read_all(db, anna.id) == 0
+    assert await bell.find(db, anna.id, notice.id) == notice
+    assert await bell.standing(db, anna.id) == bell.Standing(unread=1, waits=False)
+
+
 async def test_automatic_runs_and_those_of_programs_tell_nobody(db: Database, world: World) -> None:
     await world.person("anna")
     await world.ends(await world.started(None))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from dagboek.database import Database
@@ -10,6 +10,8 @@ from dagboek.database import Database
 Kind = Literal["runs", "nights", "audit", "webhook"]
 """`runs`: what they started has ended; `nights`: an integration failed several nights in a row; `audit`: one that they
 asked for has ended; `webhook`: one was switched off."""
+KINDS: Final = list(get_args(Kind))
+"""What else there is, a newer release tells of, whose words are not here: it waits unread for a process of that."""
 
 COUNTED: Final = 99
 """Up to which unread notices are counted."""
@@ -51,11 +53,13 @@ async def page(
     """Notices of the person, newest first."""
     rows = await db.all(
         f"""SELECT {_NOTICE} FROM notice
-            WHERE person_id = %(person)s AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
+            WHERE person_id = %(person)s AND kind = ANY(%(kinds)s)
+              AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s, %(id)s::uuid))
               AND (NOT %(unread)s OR read_at IS NULL)
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s""",
         {
             "person": person_id,
+            "kinds": KINDS,
             "at": after[0] if after else None,
             "id": after[1] if after else None,
             "unread": unread,
@@ -67,7 +71,9 @@ async def page(
 
 async def find(db: Database, person_id: UUID, notice_id: UUID) -> Notice | None:
     """One of the person's notices."""
-    row = await db.one(f"SELECT {_NOTICE} FROM notice WHERE id = %s AND person_id = %s", notice_id, person_id)
+    row = await db.one(
+        f"SELECT {_NOTICE} FROM notice WHERE id = %s AND person_id = %s AND kind = ANY(%s)", notice_id, person_id, KINDS
+    )
     return Notice(**row) if row else None
 
 
@@ -80,17 +86,21 @@ async def read(db: Database, person_id: UUID, notice_id: UUID) -> None:
 
 async def read_all(db: Database, person_id: UUID) -> int:
     """The person has read all of them; how many."""
-    return await db.run("UPDATE notice SET read_at = now() WHERE person_id = %s AND read_at IS NULL", person_id)
+    return await db.run(
+        "UPDATE notice SET read_at = now() WHERE person_id = %s AND read_at IS NULL AND kind = ANY(%s)",
+        person_id,
+        KINDS,
+    )
 
 
 async def standing(db: Database, person_id: UUID) -> Standing:
     """What the bell shows."""
     row = await db.one(
         """SELECT (SELECT count(*) FROM (SELECT 1 FROM notice WHERE person_id = %(person)s AND read_at IS NULL
-                                         LIMIT %(most)s) found) AS unread,
+                                         AND kind = ANY(%(kinds)s) LIMIT %(most)s) found) AS unread,
                   EXISTS (SELECT 1 FROM run WHERE person_id = %(person)s AND state <> 'ended')
                   OR EXISTS (SELECT 1 FROM audit WHERE person_id = %(person)s
                              AND state IN ('requested', 'running', 'waiting')) AS waits""",
-        {"person": person_id, "most": COUNTED + 1},
+        {"person": person_id, "kinds": KINDS, "most": COUNTED + 1},
     )
     return Standing(**row) if row else Standing(0, False)
