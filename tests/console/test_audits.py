@@ -1,11 +1,14 @@
 """An audit as a person makes it: a period, what it takes, the start, how far it is, what it found, the file."""
 
+from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 from console.conftest import PHONE, Reading
 from dagboek.audit import records
 from dagboek.audit.records import Estimate
+from dagboek.console import audits
 from dagboek.permits import CallsLeft
 from dagboek.web.rights import Role
 from playwright.async_api import expect
@@ -83,6 +86,81 @@ async def test_a_period_that_cannot_be_is_said_so(site: Site, reading: Reading) 
         assert status == 200
         await page.get_by_text("Une période se termine après son début").wait_for()
         await reader.accessible()
+
+
+@pytest.fixture
+async def another(site: Site) -> AsyncIterator[UUID]:
+    """An integration that was made later, of another company."""
+    made = uuid5(site.north.tenant, "another")
+    await site.db.run(
+        """WITH company AS (
+                INSERT INTO entity (id, tenant_id, name) VALUES (%(id)s, %(tenant)s, 'Zeezicht') RETURNING id
+           ), books AS (
+                INSERT INTO administration (id, tenant_id, plugin, host, tool_id, name, next_link_no)
+                VALUES (%(id)s, %(tenant)s, 'octopus', 'h', 'zeezicht', 'Books of Zeezicht', 1) RETURNING id
+           )
+           INSERT INTO connection (id, tenant_id, entity_id, administration_id, login_id, plugin, state, settings)
+           SELECT %(id)s, %(tenant)s, company.id, books.id, %(login)s, 'octopus', 'connected', '{}'
+           FROM company, books""",
+        {"id": made, "tenant": site.north.tenant, "login": site.north.id("login")},
+    )
+    yield made
+    for table in ("audit", "connection", "administration", "entity"):
+        await site.db.run(f"DELETE FROM {table} WHERE {'connection_id' if table == 'audit' else 'id'} = %s", made)
+
+
+async def test_the_integration_that_was_asked_for_is_chosen_also_where_it_is_not_listed(
+    site: Site, reading: Reading, another: UUID, known: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audits, "CHOICES", 1)
+    async with reading() as reader:
+        page, _ = await reader.at(f"/audits?integration={another}")
+        await expect(page.get_by_label("Integration")).to_have_value(str(another))
+        await expect(page.get_by_label("Integration").get_by_role("option")).to_have_count(2)
+        await page.get_by_role("button", name="See what it takes").click()
+        await page.get_by_text("Zeezicht, Octopus: ").wait_for()
+        await page.get_by_role("button", name="Start the audit").click()
+        await page.get_by_text("About to begin").wait_for()
+    started = await site.db.one("SELECT connection_id FROM audit WHERE state = 'requested'")
+    assert started == {"connection_id": another}
+
+
+async def test_none_of_several_is_chosen_where_none_was_asked_for(
+    site: Site, reading: Reading, another: UUID, known: None
+) -> None:
+    async with reading() as reader:
+        page, _ = await reader.at("/audits")
+        chosen = page.get_by_label("Integration")
+        await expect(chosen).to_have_value("")
+        assert await chosen.evaluate("one => one.validity.valueMissing")
+        await reader.accessible()
+        await chosen.select_option("Zeezicht, Octopus")
+        await page.get_by_role("button", name="See what it takes").click()
+        await page.get_by_text("This audit takes at least 3 calls").wait_for()
+        await expect(chosen).to_have_value(str(another))
+
+
+@pytest.mark.parametrize("asked", ["", "&first=2026-02-01&last=2026-02-28"])
+async def test_one_that_must_be_connected_again_says_so_and_no_other_is_chosen(
+    site: Site, reading: Reading, another: UUID, asked: str
+) -> None:
+    await site.db.run("UPDATE connection SET state = 'reconnect' WHERE id = %s", another)
+    async with reading(language="nl", size=PHONE) as reader:
+        page, _ = await reader.at(f"/audits?integration={another}{asked}")
+        told = page.get_by_role("alert")
+        await expect(told).to_contain_text("Zeezicht, Octopus")
+        await expect(told).to_contain_text("aanvaardt de aanmelding niet meer")
+        again = told.get_by_role("link", name="Opnieuw verbinden")
+        await expect(again).to_have_attribute("href", f"/set-up/{another}")
+        await expect(page.get_by_label("Koppeling")).to_have_value("")
+        await expect(page.get_by_role("button", name="Start de controle")).to_have_count(0)
+        await reader.accessible()
+
+
+async def test_what_is_audited_alone_is_chosen(site: Site, reading: Reading) -> None:
+    async with reading() as reader:
+        page, _ = await reader.at("/audits")
+        await expect(page.get_by_label("Integration")).to_have_value(str(site.north.id("connection")))
 
 
 async def test_who_only_looks_is_offered_no_start(site: Site, reading: Reading) -> None:

@@ -16,7 +16,7 @@ from dagboek.api.audits import EXPORTED, cancelled, estimated, started
 from dagboek.audit import records
 from dagboek.audit.comparing import Difference, Kind
 from dagboek.audit.records import AlreadyAuditing, CannotAudit, FindingRow
-from dagboek.connections import ConnectionProblem, State
+from dagboek.connections import ConnectionProblem, ConnectionRow, State
 from dagboek.console.pages import Reading, Syncing, Visitor, page_router, see
 from dagboek.web.paging import Paging, identifier, moment, number
 from dagboek.web.spreadsheet import csv_lines
@@ -126,14 +126,26 @@ async def exported(visitor: Reading, audit_id: UUID) -> StreamingResponse:
 
 
 async def _offered(visitor: Visitor, connection_id: UUID | None, period: Period, *, asked: bool) -> dict[str, Any]:
-    """The form: integrations to choose from, the period, what it would take or why it cannot be made."""
+    """The form: integrations to choose from and which one is, the period, what it would take or why it cannot be made.
+
+    No other integration is ever chosen than the one asked for, as its books would be audited instead.
+    """
     caller = visitor.caller
+    wanted = None if connection_id is None else await connections.find(caller.db, connection_id, caller.tenant)
     rows = await connections.page(caller.db, caller.tenant, limit=CHOICES)
-    choices = [one for one in rows if one.administration_id is not None and one.state is not State.RECONNECT]
+    choices = [one for one in rows if _can_be_asked(one)]
+    if wanted is None:
+        chosen = choices[0] if len(choices) == 1 else None
+    else:
+        chosen = wanted if _can_be_asked(wanted) else None
+    if chosen is not None and chosen.id not in {one.id for one in choices}:  # there are more than are listed
+        choices.insert(0, chosen)
     expected, fault = None, None
-    if connection_id is not None and asked:
+    if wanted is not None and chosen is None:
+        fault = "reasons.reconnect_first" if wanted.state is State.RECONNECT else "audits.not_connected"
+    elif wanted is not None and asked:
         try:
-            expected = await estimated(caller, connection_id, period)
+            expected = await estimated(caller, wanted.id, period)
         except CannotAudit:
             fault = "audits.period_wrong"
         except ConnectionProblem as problem:
@@ -143,11 +155,17 @@ async def _offered(visitor: Visitor, connection_id: UUID | None, period: Period,
     return {
         "choices": choices,
         "several": {name for name, number in Counter(one.entity_name for one in choices).items() if number > 1},
-        "chosen": connection_id,
+        "wanted": wanted,
+        "chosen": chosen,
         "period": period,
         "expected": expected,
         "fault": fault,
     }
+
+
+def _can_be_asked(row: ConnectionRow) -> bool:
+    """Whether there are books, and a login that opens them as far as is known."""
+    return row.administration_id is not None and row.state is not State.RECONNECT
 
 
 _COLUMNS: Final = (
