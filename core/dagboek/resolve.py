@@ -10,7 +10,7 @@ from dagboek_schemas.statuses import ItemKind, Trigger
 from dagboek.database import Connection, Database
 from dagboek.publisher import Publisher
 from dagboek.reasons import Refusal
-from dagboek.runs import request_run
+from dagboek.runs import request_run, start, write_run
 
 
 class CannotResolve(Refusal):
@@ -58,20 +58,22 @@ async def send_again(
 ) -> UUID | None:
     """A person says that the tool does not hold it: a new incarnation of the link is sent, in a small run.
 
-    The old link is closed in the same transaction. CannotResolve while an attempt is open or may still arrive, and
-    when the link is not at the version that the person has `seen`. One that was never sent, because the tool holds
-    something like it, is sent without that question. A customer or supplier goes along with the next run: None.
+    All or nothing: the old link is closed in the transaction that writes the run. CannotResolve while an attempt is
+    open or may still arrive, and when the link is not at the version that the person has `seen`; NotReadyToSync where
+    its connection cannot be synchronised. One that was never sent, because the tool holds something like it, is sent
+    without that question. A customer or supplier goes along with the next run: None.
     """
     async with db.transaction() as connection:
         link = await _held(connection, tenant_id, link_id, ("booked", "accepted", "needs_person", "free"))
         if link["state"] == "free" and link["attempt"]:
             raise CannotResolve("It is not booked and nothing is open: synchronise, or retry it.", "not_booked")
         await _open_next(connection, link, f"sent again by {by or 'a person'}", seen)
-    if link["kind"] == ItemKind.PARTY:
-        return None
-    return await retry(
-        db, publisher, link["administration_id"], link["identity"], Trigger.RESEND, by, patience=patience
-    )
+        if link["kind"] == ItemKind.PARTY:
+            return None
+        connection_id = await _brought_by(connection, link["administration_id"], link["identity"])
+        run = await write_run(connection, connection_id, Trigger.RESEND, by, [link["identity"]])
+    await start(publisher, run, patience)
+    return run.run_id
 
 
 async def reset_link(
@@ -164,7 +166,6 @@ async def retry(
     publisher: Publisher,
     administration_id: UUID,
     identity: str,
-    trigger: Trigger = Trigger.RETRY,
     by: str | None = None,
     *,
     patience: float | None = None,
@@ -173,18 +174,23 @@ async def retry(
 
     CannotResolve where no connection brings it, and while an earlier retry of it has not ended.
     """
-    row = await db.one(
+    async with db.connection() as connection:
+        connection_id = await _brought_by(connection, administration_id, identity)
+    await _refuse_second(db, connection_id, identity)
+    return await request_run(db, publisher, connection_id, Trigger.RETRY, by, scope=[identity], patience=patience)
+
+
+async def _brought_by(connection: Connection, administration_id: UUID, identity: str) -> UUID:
+    found = await connection.execute(
         """SELECT c.id FROM connection c JOIN origin o ON o.entity_id = c.entity_id AND o.identity = %s
            WHERE c.administration_id = %s AND c.deleted_at IS NULL LIMIT 1""",
-        identity,
-        administration_id,
+        (identity, administration_id),
     )
+    row = await found.fetchone()
     if row is None:
         text = "No connection brings this document to these books any more. Connect the entity again."
         raise CannotResolve(text, "connected_no_more")
-    if trigger is Trigger.RETRY:
-        await _refuse_second(db, row["id"], identity)
-    return await request_run(db, publisher, row["id"], trigger, by, scope=[identity], patience=patience)
+    return UUID(str(row["id"]))
 
 
 async def _refuse_second(db: Database, connection_id: UUID, identity: str) -> None:

@@ -82,36 +82,66 @@ async def request_run(
     end. A command that the brokers have not taken after `patience` seconds is not waited for: the run is written, and
     the watchdog has it planned.
     """
-    run_id = uuid4()
     async with db.transaction() as connection:
-        target = await _target(connection, connection_id)
-        made = await connection.execute(
-            """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, requested_by,
-                                small, scope, person_id, batch_id)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-               ON CONFLICT (connection_id) WHERE state <> 'ended' AND NOT small DO NOTHING""",
-            (
-                run_id,
-                target["tenant_id"],
-                target["entity_id"],
-                connection_id,
-                target["administration_id"],
-                trigger,
-                requested_by,
-                scope is not None,
-                Jsonb(list(scope)) if scope is not None else None,
-                person_id,
-                run_id if person_id else None,
-            ),
-        )
-        if made.rowcount == 0:
-            raise AlreadyRunning(await _running(connection, connection_id))
+        run = await write_run(connection, connection_id, trigger, requested_by, scope, person_id=person_id)
+    await start(publisher, run, patience)
+    return run.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A run that is written and not started yet."""
+
+    run_id: UUID
+    connection_id: UUID
+    tenant_id: UUID
+    administration_id: UUID
+    trigger: Trigger
+
+
+async def write_run(
+    connection: Connection,
+    connection_id: UUID,
+    trigger: Trigger,
+    requested_by: str | None = None,
+    scope: Sequence[str] | None = None,
+    *,
+    person_id: UUID | None = None,
+) -> Requested:
+    """`request_run` in a transaction of the caller, who has it started (`start`) once that is committed."""
+    target = await _target(connection, connection_id)
+    run = Requested(uuid4(), connection_id, target["tenant_id"], target["administration_id"], trigger)
+    made = await connection.execute(
+        """INSERT INTO run (id, tenant_id, entity_id, connection_id, administration_id, trigger, requested_by,
+                            small, scope, person_id, batch_id)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (connection_id) WHERE state <> 'ended' AND NOT small DO NOTHING""",
+        (
+            run.run_id,
+            run.tenant_id,
+            target["entity_id"],
+            connection_id,
+            run.administration_id,
+            trigger,
+            requested_by,
+            scope is not None,
+            Jsonb(list(scope)) if scope is not None else None,
+            person_id,
+            run.run_id if person_id else None,
+        ),
+    )
+    if made.rowcount == 0:
+        raise AlreadyRunning(await _running(connection, connection_id))
+    return run
+
+
+async def start(publisher: Publisher, run: Requested, patience: float | None = None) -> None:
+    """The command of a run that is written; after `patience` seconds the watchdog has it planned."""
     with suppress(TimeoutError):
         async with asyncio.timeout(patience):
             await publish_start(
-                publisher, run_id, connection_id, target["tenant_id"], target["administration_id"], trigger
+                publisher, run.run_id, run.connection_id, run.tenant_id, run.administration_id, run.trigger
             )
-    return run_id
 
 
 async def request_all(

@@ -1,7 +1,7 @@
 """What a person decides touches the documents of one tenant alone, and nothing is decided on a guess."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,6 +9,7 @@ from dagboek import database, resolve
 from dagboek.cli import selecting
 from dagboek.cli.failures import CommandFailed
 from dagboek.database import Database
+from dagboek.runs import NotReadyToSync
 from dagboek.tenants import ensure_entity, ensure_tenant
 
 IDENTITY = "d1:the-same-in-both"
@@ -128,6 +129,47 @@ async def test_what_may_still_arrive_is_not_sent_again(db: Database) -> None:
         await resolve.send_again(db, no_publisher, await tenant_of(db, one), one)
 
     assert await column(db, "current::text", one) == "true"
+
+
+class Sent:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+
+    async def publish(self, topic: str, records: list[Any]) -> None:
+        self.records += records
+
+
+async def test_sending_again_is_done_whole_or_not_at_all(db: Database) -> None:
+    one, publisher = await document(db, "North", "rev1:a"), Sent()
+    owner, sent = await tenant_of(db, one), cast("Any", publisher)
+    await db.run("UPDATE administration SET next_link_no = 100")
+
+    with pytest.raises(resolve.CannotResolve, match="No connection brings this document"):
+        await resolve.send_again(db, sent, owner, one)
+    assert await column(db, "state || current || incarnation", one) == "bookedtrue1"
+
+    await db.run(
+        """WITH n AS (INSERT INTO login (tenant_id, plugin, tool_user, settings) VALUES (%s, 'x', 'u', '') RETURNING id)
+           INSERT INTO connection (tenant_id, entity_id, administration_id, login_id, plugin, state)
+           SELECT l.tenant_id, d.entity_id, l.administration_id, n.id, 'x', 'reconnect' FROM n, link l
+           JOIN document d ON d.tenant_id = l.tenant_id AND d.identity = l.identity WHERE l.id = %s""",
+        owner,
+        one,
+    )
+    with pytest.raises(NotReadyToSync, match="Connect it again"):
+        await resolve.send_again(db, sent, owner, one)
+    assert await column(db, "state || current || incarnation", one) == "bookedtrue1"
+    assert publisher.records == await db.all("SELECT 1 FROM run WHERE tenant_id = %s", owner) == []
+
+    await db.run("UPDATE connection SET state = 'connected' WHERE tenant_id = %s", owner)
+    run = await resolve.send_again(db, sent, owner, one, "Anna")
+    assert await column(db, "state || current", one) == "bookedfalse"
+    assert await db.all("SELECT id, scope, trigger, requested_by FROM run WHERE tenant_id = %s", owner) == [
+        {"id": run, "scope": [IDENTITY], "trigger": "resend", "requested_by": "Anna"}
+    ]
+    assert len(publisher.records) == 1
 
 
 async def test_a_customer_that_a_person_decided_about_may_be_named_by_documents(db: Database) -> None:
