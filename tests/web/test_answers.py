@@ -3,13 +3,17 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
+import psycopg
 import pytest
 from dagboek.web import routes
+from dagboek.web.caller import Caller
+from dagboek.web.problems import Problem
 from dagboek.web.rights import Right, Role
 from dagboek.web.server import listener_of
 from dagboek_sdk.settings import ConnectionSettings, Side
@@ -149,7 +153,8 @@ async def test_of_two_at_once_with_one_key_one_is_carried_out(site: Site, http: 
     assert len(await site.db.all('SELECT 1 FROM trail WHERE details @> \'{"name": "At once NV"}\'')) == 1
 
 
-async def test_a_key_of_a_request_that_died_can_be_used_again(site: Site, http: aiohttp.ClientSession) -> None:
+async def test_a_request_that_broke_off_is_not_carried_out_again(site: Site, http: aiohttp.ClientSession) -> None:
+    """Nobody knows how far it came."""
     headers = {**await site.key(site.north), "Idempotency-Key": "died"}
     given = {"name": "Died NV"}
     async with http.post("/api/v1/entities", headers=headers, json=given) as answer:
@@ -159,8 +164,58 @@ async def test_a_key_of_a_request_that_died_can_be_used_again(site: Site, http: 
         assert (answer.status, (await answer.json())["code"]) == (409, "in_progress")
     await site.db.run("UPDATE idempotency_key SET created_at = now() - interval '3 minutes' WHERE key = 'died'")
     async with http.post("/api/v1/entities", headers=headers, json=given) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (409, "broken_off")
+    assert routes.BROKEN_OFF == "2 minutes"
+    assert len(await site.db.all('SELECT 1 FROM trail WHERE details @> \'{"name": "Died NV"}\'')) == 1
+
+
+async def test_a_fault_after_something_was_done_is_no_leave_to_do_it_twice(
+    site: Site, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {**await site.key(site.north), "Idempotency-Key": "half done"}
+    given = {"name": "Half NV"}
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise psycopg.OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Caller, "note", away)
+        async with http.post("/api/v1/entities", headers=headers, json=given) as answer:
+            assert answer.status == 503
+    async with http.post("/api/v1/entities", headers=headers, json=given) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (409, "broken_off")
+    assert len(await site.db.all("SELECT 1 FROM entity WHERE name = 'Half NV'")) == 1
+
+
+async def test_what_passes_may_be_asked_again_with_its_key(
+    site: Site, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {**await site.key(site.north), "Idempotency-Key": "passes"}
+    for status in routes.PASSING:
+        with monkeypatch.context() as passing:
+            passing.setattr(Caller, "note", _raising(Problem(status, "passes")))
+            async with http.post("/api/v1/entities", headers=headers, json={"name": "Passing NV"}) as answer:
+                assert answer.status == status
+    async with http.post("/api/v1/entities", headers=headers, json={"name": "Passing NV"}) as answer:
         assert answer.status == 201
-    assert routes.TAKEN_OVER == "2 minutes"
+
+
+async def test_an_answer_that_is_too_large_to_keep_is_not_made_twice(
+    site: Site, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "LARGEST_KEPT", 10)
+    headers = {**await site.key(site.north), "Idempotency-Key": "large"}
+    async with http.post("/api/v1/entities", headers=headers, json={"name": "Large NV"}) as answer:
+        assert answer.status == 201
+    async with http.post("/api/v1/entities", headers=headers, json={"name": "Large NV"}) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (409, "not_kept")
+
+
+def _raising(problem: Problem) -> Callable[..., Coroutine[Any, Any, None]]:
+    async def raises(*_: Any, **__: Any) -> None:
+        raise problem
+
+    return raises
 
 
 async def test_a_secret_is_kept_nowhere(site: Site, http: aiohttp.ClientSession) -> None:

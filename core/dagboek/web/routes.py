@@ -2,20 +2,25 @@
 
 import hashlib
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from psycopg_pool import PoolTimeout
+from python_multipart.multipart import parse_options_header
 
-from dagboek.database import Database, Jsonb
+from dagboek.database import AWAY, Database, Jsonb
 from dagboek.web.caller import SAFE, Caller, identified
 from dagboek.web.problems import Fault, Problem, answers, problem_of
 
 KEY_HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 200
-TAKEN_OVER: Final = "2 minutes"
-"""After which a request that has left no answer is taken for one that died."""
+BROKEN_OFF: Final = "2 minutes"
+"""After which a request that has left no answer is taken for one that broke off."""
 LARGEST_KEPT: Final = 1_000_000
+PASSING: Final = (424, 429)
+"""Answers that pass, before which nothing was done: the same request is carried out when it comes again."""
 
 ALWAYS: Final = (401, 403, 422, 500, 503)
 """What every route can answer besides its own."""
@@ -85,21 +90,33 @@ async def _once(caller: Caller, key: str, request: Request, handle: Handler) -> 
     if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         fault = Fault(field=f"header.{KEY_HEADER}", message=f"1 to {LONGEST_KEY} plain characters")
         raise Problem(422, "invalid", "What was sent cannot be used.", errors=[fault])
-    content = b" ".join((request.method.encode(), request.url.path.encode(), request.url.query.encode()))
-    asked = hashlib.sha256(content + b"\n" + await request.body()).hexdigest()
-    place = {"tenant": caller.tenant_id, "who": _of(caller), "key": key, "asked": asked}
-    if await _is_first(caller, place):
-        try:
-            response = await handle(request)
-        except Exception as error:
-            problem = problem_of(error)
-            if problem.status_code >= 500 or problem.status_code == 429:  # nothing was done: it may be sent again
-                await _forget(caller, place)
-                raise
-            response = problem.response()
-        await _keep(caller, place, response)
-        return response
-    return await _answer_of_then(caller, place)
+    place = {"tenant": caller.tenant_id, "who": _of(caller), "key": key, "asked": await _hash_of(request)}
+    if not await _is_first(caller, place):
+        return await _answer_of_then(caller, place)
+    try:
+        response = await handle(request)
+    except Exception as error:
+        problem = problem_of(error)
+        if problem.status_code in PASSING:
+            await _forget(caller, place)
+            raise
+        if problem.status_code >= 500:
+            with suppress(*AWAY, PoolTimeout):  # without an answer it reads as broken off, too
+                await _keep(caller, place, _BROKEN_OFF.response())
+            raise
+        response = problem.response()
+    await _keep(caller, place, response)
+    return response
+
+
+async def _hash_of(request: Request) -> str:
+    """What was asked; a form is the same with the boundary that each try draws anew."""
+    body = await request.body()
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    if kind == b"multipart/form-data" and (boundary := options.get(b"boundary")):
+        body = body.replace(boundary, b"")
+    asked = b" ".join((request.method.encode(), request.url.path.encode(), request.url.query.encode()))
+    return hashlib.sha256(asked + b"\n" + body).hexdigest()
 
 
 def _keys(caller: Caller) -> Database:
@@ -118,10 +135,8 @@ def _of(caller: Caller) -> str:
 
 async def _is_first(caller: Caller, place: dict[str, Any]) -> bool:
     made = await _keys(caller).run(
-        f"""INSERT INTO idempotency_key AS k (tenant_id, who, key, request_hash)
-            VALUES (%(tenant)s, %(who)s, %(key)s, %(asked)s)
-            ON CONFLICT (tenant_id, who, key) DO UPDATE SET created_at = now()
-            WHERE k.status IS NULL AND k.request_hash = %(asked)s AND k.created_at < now() - interval '{TAKEN_OVER}'""",
+        """INSERT INTO idempotency_key (tenant_id, who, key, request_hash)
+           VALUES (%(tenant)s, %(who)s, %(key)s, %(asked)s) ON CONFLICT (tenant_id, who, key) DO NOTHING""",
         place,
     )
     return made == 1
@@ -129,17 +144,26 @@ async def _is_first(caller: Caller, place: dict[str, Any]) -> bool:
 
 async def _answer_of_then(caller: Caller, place: dict[str, Any]) -> Response:
     row = await _keys(caller).one(
-        f"SELECT request_hash, status, headers, body FROM idempotency_key WHERE {_place(caller)}",
+        f"""SELECT request_hash, status, headers, body, created_at < now() - interval '{BROKEN_OFF}' AS broken_off
+            FROM idempotency_key WHERE {_place(caller)}""",
         place,
     )
     if row is not None and row["request_hash"] != place["asked"]:
         fault = Fault(field=f"header.{KEY_HEADER}", message="was used for another request")
         raise Problem(422, "key_used", "Use a new key for a new request.", errors=[fault])
+    if row is not None and row["status"] is None and row["broken_off"]:
+        raise _BROKEN_OFF
     if row is None or row["status"] is None:
         raise Problem(409, "in_progress", "The request with this key is being worked on. Try again in a moment.")
     return Response(row["body"], row["status"], {**row["headers"], "Idempotency-Replayed": "true"})
 
 
+_BROKEN_OFF: Final = Problem(
+    409,
+    "broken_off",
+    "The request with this key broke off, and may have been carried out. Look whether it was; if not, use a new key.",
+)
+_LARGE: Final = Problem(409, "not_kept", "The request with this key was carried out. Its answer was too large to keep.")
 _SECRET: Final = Problem(
     409,
     "not_kept",
@@ -150,10 +174,9 @@ _SECRET: Final = Problem(
 async def _keep(caller: Caller, place: dict[str, Any], response: Response) -> None:
     if response.headers.get("Cache-Control") == "no-store":
         response = _SECRET.response()
+    elif len(getattr(response, "body", b"")) > LARGEST_KEPT:
+        response = _LARGE.response()
     body = bytes(getattr(response, "body", b""))
-    if response.status_code >= 500 or len(body) > LARGEST_KEPT:
-        await _forget(caller, place)
-        return
     headers = {
         name: value
         for name, value in response.headers.items()
