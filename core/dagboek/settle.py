@@ -125,6 +125,11 @@ class Settler:
     async def _ask(self, tool: AccountingPlugin, due: Sequence[Row]) -> list[Row]:
         try:
             answers = await _answers(tool, due)
+        except AccessDenied:
+            kinds = _by_component(due)
+            if len(kinds) == 1:
+                raise
+            return await self._kind_by_kind(tool, kinds)
         except (*AWAY, *_ALL):
             raise
         except Exception as trouble:
@@ -138,6 +143,17 @@ class Settler:
         in_order = sorted(due, key=lambda row: (row["run_id"], row["sequence"]))
         decided = {row["id"] for row in in_order if await self._decided(tool, row, answers)}
         return [row for row in due if row["id"] not in decided]
+
+    async def _kind_by_kind(self, tool: AccountingPlugin, kinds: Sequence[Sequence[Row]]) -> list[Row]:
+        """A right may be missing for one kind of document, as for the archive of uploads: the others need it not."""
+        later: list[Row] = []
+        for due in kinds:
+            try:
+                later += await self._ask(tool, due)
+            except AccessDenied:
+                log.warning("settle.not_allowed", tool=tool.about.name, component=due[0]["component"])
+                later += await self._unanswered(due, own=False)
+        return later
 
     async def _one_by_one(self, tool: AccountingPlugin, due: Sequence[Row]) -> list[Row]:
         """One of these cannot be asked about, or they are too many: it is found, and the others are settled."""
@@ -204,6 +220,13 @@ LEFT JOIN LATERAL (
 WHERE l.state = 'intent' AND l.settle_due < clock_timestamp() AND (c.id IS NULL OR c.id <> ALL(%(asking)s::uuid[]))
 ORDER BY l.settle_due LIMIT 500
 """
+
+
+def _by_component(due: Sequence[Row]) -> list[list[Row]]:
+    found: dict[str | None, list[Row]] = {}
+    for row in due:
+        found.setdefault(row["component"], []).append(row)
+    return list(found.values())
 
 
 Answers = Mapping[int, tuple[Booking, Resolution]]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from dagboek.status import run_status
 from dagboek.sweeper import write_events
 from dagboek_sdk.accounting import About, Settling
 from dagboek_sdk.attempt import Absent, Accepted, Attempt, Booking, Candidate, Found, Resolution, Unknown
-from dagboek_sdk.errors import ToolUnavailable, Trouble
+from dagboek_sdk.errors import AccessDenied, ToolUnavailable, Trouble
 from dagboek_sdk.settings import ConnectionSettings
 from push_books import SERIES, Books, new_books
 from structlog.testing import capture_logs
@@ -578,6 +578,26 @@ async def test_an_outage_has_a_day_to_end(books: Books, settling_with: Callable[
     await books.db.run("UPDATE attempt SET started_at = now() - interval '25 hours' WHERE link_id = %s", link)
     await settler.settle_due(5)
     assert (await books.link(link))["state"] == "needs_person"
+
+
+async def test_a_right_that_is_missing_for_one_kind_of_document_holds_up_no_other(
+    books: Books, settling_with: Callable[..., Settler]
+) -> None:
+    sale, purchase, other_sale = [await sent(books, sequence) for sequence in range(3)]
+    await books.db.run("UPDATE item SET component = 'purchase_invoices' WHERE link_id = %s", purchase)
+
+    class Denied(Tool):
+        async def resolve(self, attempts: Sequence[Attempt]) -> dict[int, Resolution]:
+            if purchase in (attempt.link_id for attempt in attempts):
+                raise AccessDenied("archive")
+            return await super().resolve(attempts)
+
+    tool = Denied(Absent())
+    await settling_with(tool).settle_due(5)
+
+    assert tool.asked == 1, "about both sales at once"
+    assert [(await books.link(one))["state"] for one in (sale, purchase, other_sale)] == ["free", "intent", "free"]
+    assert (await books.link(purchase))["settle_due"] > datetime.now(UTC), "it is asked about later"
 
 
 async def test_a_tool_that_is_away_is_not_asked_again_for_each_attempt(
