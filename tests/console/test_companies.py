@@ -42,7 +42,7 @@ async def test_a_company_and_its_files(site: Site, reading: Reading, tmp_path: P
         assert SCRIPT in await row.inner_text(), "a name is text"
         assert "waits for the next synchronisation" in await row.inner_text()
         await page.get_by_role("button", name="Withdraw C-1").click()
-        assert "was withdrawn" in await page.get_by_role("status").first.inner_text()
+        await expect(page.get_by_role("status").first).to_contain_text("was withdrawn")
         assert "Withdrawn" in await page.get_by_role("row").filter(has_text="C-1").inner_text()
         too_much = tmp_path / "large.xml"
         too_much.write_bytes(b" " * 12_000_000)

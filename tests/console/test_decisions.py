@@ -78,7 +78,7 @@ async def test_people_and_keys(site: Site, reading: Reading) -> None:
         await reader.at("/people")
         assert secret not in await page.content()
         await page.get_by_role("link", name="Who did what").click()
-        assert "made a key" in await page.inner_text("main")
+        await expect(page.locator("main")).to_contain_text("made a key")
 
 
 async def test_html_in_names_is_text(site: Site, reading: Reading) -> None:

@@ -109,7 +109,7 @@ async def test_one_of_another_tenant_of_the_reader_says_so_first(site: Site, rea
         assert status == 200
         await reader.accessible()
         await page.get_by_role("button", name="Go on with south").click()
-        assert "3 integrations are synchronised" in await page.inner_text("h1")
+        await expect(page.locator("h1")).to_contain_text("3 integrations are synchronised")
         await people.remove_member(site.db, site.south.tenant, person.id)
 
 
@@ -141,17 +141,20 @@ async def test_mail_and_nights_are_chosen(site: Site, reading: Reading) -> None:
         person = await people.find_person(site.db, "bookkeeper.en@south.example")
         page, _ = await reader.at("/profile")
         await page.get_by_label("Send me notifications by e-mail, too").uncheck()
-        await page.locator("form[action='/profile/emails'] button").click()
-        assert not await page.get_by_label("Send me notifications by e-mail, too").is_checked()
+        async with page.expect_navigation():
+            await page.locator("form[action='/profile/emails'] button").click()
+        await expect(page.get_by_label("Send me notifications by e-mail, too")).not_to_be_checked()
         assert not await people.wants_mail(site.db, person.id)
         connection = site.south.id("connection")
         await reader.at(f"/integrations/{connection}?tab=sync")
         await page.get_by_label("Tell me").select_option("after 3 failed nights in a row")
-        await page.locator("form[action$='/night-watch'] button").click()
+        async with page.expect_navigation():
+            await page.locator("form[action$='/night-watch'] button").click()
         row = await site.db.one("SELECT nights FROM night_watch WHERE person_id = %s", person.id)
         assert row == {"nights": 3}
         await page.get_by_label("Tell me").select_option("never")
-        await page.locator("form[action$='/night-watch'] button").click()
+        async with page.expect_navigation():
+            await page.locator("form[action$='/night-watch'] button").click()
         assert await site.db.one("SELECT nights FROM night_watch WHERE person_id = %s", person.id) is None
 
 

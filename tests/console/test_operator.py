@@ -38,7 +38,7 @@ async def test_an_operator_of_no_tenant_begins_with_the_installation(site: Site,
         name, email = f"West {secrets.token_hex(3)}", f"{secrets.token_hex(3)}@west.example"
         await page.get_by_label("Name").fill(name)
         await page.get_by_role("button", name="Add a tenant").click()
-        assert await page.locator("h1").inner_text() == name
+        await expect(page.locator("h1")).to_have_text(name)
         await page.get_by_label("E-mail").fill(email)
         await page.get_by_role("button", name="Add somebody").click()
         await page.get_by_role("button", name=f"Sign-in link for {email}").click()

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from console.conftest import Reading
 from dagboek.web.rights import Right
+from playwright.async_api import expect
 from web.conftest import Site
 
 
@@ -27,7 +28,7 @@ async def test_hours_are_chosen_and_told_with_the_next_time(site: Site, reading:
         await page.get_by_label("Tot").fill("23:00")
         await page.get_by_label("Tijdzone").select_option("Pacific/Auckland")
         await page.get_by_role("button", name="Opslaan").click()
-        assert "Opgeslagen" in await page.get_by_role("status").first.inner_text()
+        await expect(page.get_by_role("status").first).to_contain_text("Opgeslagen")
 
         await reader.at(f"/integrations/{site.north.id('connection')}?tab=sync")
         told = await page.inner_text("main")

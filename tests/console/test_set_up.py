@@ -82,7 +82,7 @@ async def test_octopus_from_the_first_page_to_the_preview(
         await expect(page.get_by_role("alert")).to_have_count(0)  # nothing is wrong before books are chosen
         await reader.accessible()
         await page.get_by_role("button", name="Use these books").click()
-        assert "proposed settings" in await page.get_by_role("status").first.inner_text()
+        await expect(page.get_by_role("status").first).to_contain_text("proposed settings")
         assert await page.get_by_label("Journal outgoing invoices").input_value() != ""
         await reader.accessible()
         await page.get_by_role("link", name="Ledgers").click()
@@ -107,7 +107,7 @@ async def test_exact_by_consent_in_the_browser(site: Site, reading: Reading, exa
         await consent.click()
         await expect(page.get_by_label("BE0410000192")).to_be_checked()
         await page.get_by_role("button", name="Use these books").click()
-        assert "proposed settings" in await page.get_by_role("status").first.inner_text()
+        await expect(page.get_by_role("status").first).to_contain_text("proposed settings")
         rows = await site.db.all("SELECT settings FROM login WHERE plugin = 'exact'")
         assert rows and all(str(given["client_secret"]).encode() not in bytes(row["settings"]) for row in rows)
 
@@ -119,10 +119,10 @@ async def test_two_people_who_change_the_same_settings(site: Site, reading: Read
         second, _ = await other.at(address)
         await first.get_by_label("Payment term in days").fill("14")
         await first.get_by_role("button", name="Save").click()
-        assert "Stored." in await first.get_by_role("status").first.inner_text()
+        await expect(first.get_by_role("status").first).to_have_text("Stored.")
         await second.get_by_label("Payment term in days").fill("60")
         await second.get_by_role("button", name="Save").click()
-        assert "Somebody else changed this meanwhile" in await second.get_by_role("heading", level=1).inner_text()
+        await expect(second.get_by_role("heading", level=1)).to_contain_text("Somebody else changed this meanwhile")
         await other.at(address)
         assert await second.get_by_label("Payment term in days").input_value() == "14"
 

@@ -172,11 +172,12 @@ async def test_octopus_from_signing_in_to_booking_numbers_seen_live(house: House
         await row.get_by_role("link", name="Go on with set-up").click()
         await use_books(page)
 
-        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=1.5)
+        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=5)
         await preview_and_sync(page, "2026/001", "2026/002", "C/1")
         await stays(page)
         await expect(facts(page, "Status")).to_have_text("In progress")
         await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+        tool.control.faults(off=True)
         await expect(facts(page, "Status")).to_have_text("Success")
         await expect(page.locator("#said")).to_have_text("Success")
         await expect(page.get_by_role("button", name="Stop")).to_have_count(0)
@@ -260,7 +261,7 @@ async def test_ten_invoices_of_which_two_are_skipped_put_right_and_retried(house
 
             # in the settings
             await lacks.get_by_role("link", name="Open where this is put right").click()
-            assert page.url.endswith(f"/integrations/{connection}?tab=ledgers")
+            await page.wait_for_url(re.compile(rf"/integrations/{connection}\?tab=ledgers$"))
             await page.get_by_text("Add a row").first.click()
             row = page.locator("form details").first
             await row.get_by_label("Rate in %").fill("12")
@@ -300,6 +301,7 @@ async def test_a_tool_that_is_away_is_told_as_stalled_and_goes_on_by_itself(hous
         async with house.at_work("stalled") as reader:
             page = reader.page
             await page.get_by_role("button", name="Sync Noordzee Koffie BV").click()
+            await expect(page.get_by_role("heading", name="Components")).to_be_visible()
             await stays(page)
             await expect(facts(page, "Status")).to_have_text("Stalled")
             waits = page.locator("section.notice")
@@ -391,7 +393,7 @@ async def test_from_the_door_to_a_retry_with_the_keyboard_alone(house: House, tm
     async with octopus() as tool:
         documents = [Ubl("2026/001"), Ubl("2026/002", currency="USD"), Ubl("2026/003")]
         await house.connected("keys", tool, tmp_path, documents)
-        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=2)
+        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=10)
         async with looking(house.browser, house.address) as reader:
             page, _ = await reader.at("/")
             press, type_ = page.keyboard.press, page.keyboard.type
@@ -413,6 +415,7 @@ async def test_from_the_door_to_a_retry_with_the_keyboard_alone(house: House, tm
             await tab_to(page, "Stop")
             await expect(facts(page, "Result")).to_contain_text("2 of 3 done")
             await expect(page.get_by_role("button", name="Stop")).to_be_focused()
+            tool.control.faults(off=True)
             await expect(facts(page, "Status")).to_have_text("Warning")
             await expect(page.locator("main")).to_be_focused()
 

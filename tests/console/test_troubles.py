@@ -67,7 +67,7 @@ async def test_a_link_that_is_old_or_used_says_so(site: Site, reading: Reading) 
         await reader.accessible()
         await reader.at(f"{links.PATH}{good}")
         await page.get_by_role("button").click()
-        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You belong to no tenant yet")  # but signed in
     async with reading(role=None) as reader:
         _, status = await reader.at(f"{links.PATH}{good}")
         assert status == 410
@@ -109,8 +109,9 @@ async def test_a_plugin_that_was_uninstalled_leaves_pages_that_say_so(site: Site
         await expect(page.get_by_role("alert")).to_contain_text("The plugin gone is not installed any more")
         await reader.accessible()
         for button in ("Check connection and rights", "Read the lists again"):
-            await page.get_by_role("button", name=button).click()
-            await expect(page.get_by_role("alert").first).to_be_visible()
+            async with page.expect_navigation():
+                await page.get_by_role("button", name=button).click()
+            await expect(page.get_by_role("alert")).to_have_count(2)  # and why it cannot be done
         await reader.at(f"/integrations/{south['connection']}/preview")
         await expect(page.get_by_role("alert").first).to_be_visible()
 
@@ -131,5 +132,6 @@ async def test_all_pages_can_be_read_without_javascript(
         await expect(page.get_by_role("heading", level=1)).to_have_text("Sync history")
         await page.locator("summary").filter(has=page.locator(".name")).click()
         await page.get_by_role("link", name="My profile").click()
+        await page.get_by_label("Français").check()
         await page.get_by_role("button", name="Save").first.click()
-        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await expect(page.get_by_role("heading", name="Langue")).to_be_visible()
