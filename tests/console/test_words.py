@@ -102,8 +102,8 @@ def name_of(call: ast.Call) -> str:
 
 
 PROGRAMS = {
-    "if_match_needed", "key_used", "in_progress", "not_kept", "broken_off", "not_signed_in", "unsupported_media_type", "other_host",
-    "no_consent_needed", "unexpected",
+    "if_match_needed", "key_used", "in_progress", "not_kept", "broken_off", "not_signed_in", "unsupported_media_type",
+    "other_host", "no_consent_needed", "unexpected",
 }  # fmt: skip
 """Codes of problems that no page can run into: the API alone answers with them."""
 
