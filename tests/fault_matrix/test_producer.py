@@ -82,10 +82,14 @@ def read(services: EmbeddedServices) -> dict[bytes, list[int]]:
     """All records of the topic, by key."""
     settings = {"bootstrap.servers": services.kafka_bootstrap, "group.id": "x", "enable.auto.commit": False}
     consumer = Consumer(settings)
-    consumer.assign([TopicPartition(Topic.RESULTS.named("full"), 0, 0)])
+    partition = TopicPartition(Topic.RESULTS.named("full"), 0, 0)
+    consumer.assign([partition])
     found: dict[bytes, list[int]] = {}
-    while messages := consumer.consume(KEYS * RECORDS, 3):
-        for message in messages:
-            found.setdefault(message.key() or b"", []).append(int(message.value() or b"-1"))
+    _, there = consumer.get_watermark_offsets(partition, timeout=60)
+    ends = time.monotonic() + 60
+    while there > sum(map(len, found.values())) and time.monotonic() < ends:
+        for message in consumer.consume(KEYS * RECORDS, 1):
+            if message.error() is None:
+                found.setdefault(message.key() or b"", []).append(int(message.value() or b"-1"))
     consumer.close()
     return found

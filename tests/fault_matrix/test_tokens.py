@@ -17,7 +17,7 @@ LONGER_THAN_A_TOKEN = 700
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Any]:
     async with octopus(dossiers=dossiers(CONNECTIONS)) as running:
-        running.control.faults(kind="latency", operation=BOOKING, seconds=0.1)
+        running.control.faults(kind="latency", operation=BOOKING, seconds=0.5)
         yield running
 
 

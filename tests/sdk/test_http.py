@@ -205,16 +205,21 @@ async def test_the_deadline_is_checked_just_before_writing_and_not_before_connec
 
 
 async def test_a_wait_for_a_free_connection_counts_towards_the_deadline() -> None:
+    answers = asyncio.Event()
+
     async def slow(request: web.BaseRequest) -> web.Response:
-        await asyncio.sleep(0.3)
+        await answers.wait()
         return web.Response()
 
     session = new_session(5.0, connections=1)
     async with tool(slow) as server, client(session=session) as http_client:
         reading = asyncio.create_task(http_client.read("GET", f"{server.url}/first", group="read"))
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not server.seen:
+                await asyncio.sleep(0.01)
         attempt = an_attempt()
         attempt.send_until = clock.boot_time() + 0.1
+        asyncio.get_running_loop().call_later(1, answers.set)  # the connection is free when time is up
         with pytest.raises(NotProcessed):
             await http_client.write(attempt, "POST", f"{server.url}/second", group=None)
         await reading

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,10 +115,11 @@ async def test_attachments_that_are_gone(folder: Path) -> None:
 
 async def test_reading_leaves_the_loop_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
+    ticked = threading.Event()
 
     def slow(root: Path, name: str) -> Path:
         threads.add(threading.current_thread())
-        time.sleep(0.05)
+        ticked.wait(60)
         return root / name
 
     monkeypatch.setattr("dagboek_ubl.source.locate", slow)
@@ -128,6 +128,8 @@ async def test_reading_leaves_the_loop_alone(folder: Path, monkeypatch: pytest.M
     while not task.done():
         await asyncio.sleep(0.005)
         ticks += 1
+        if ticks == 4:
+            ticked.set()
     assert ticks > 3 and threading.main_thread() not in threads
 
 

@@ -365,24 +365,24 @@ async def test_a_plugin_that_blocks_its_loop_stops_neither_the_consumer_nor_anot
 async def test_a_tool_loop_whose_database_is_away_keeps_its_work_until_it_is_there(
     parts: Parts, acked: list[tuple[int, int]], released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, away = Database.open, [1, 1]
+    real, tried, back = Database.open, [0], threading.Event()
 
     async def not_yet(self: Database) -> Database:
-        if away:
-            away.pop()
-            self = Database("postgresql://127.0.0.1:1/nobody")
-        return await real(self)
+        tried[0] += 1
+        return await real(self if back.is_set() else Database("postgresql://127.0.0.1:1/nobody"))
 
     monkeypatch.setattr(Database, "open", not_yet)
     dispatcher = Dispatcher(parts, acked.append)
-    begun = time.monotonic()
-    take(dispatcher, ready(0), ready(1))
-    assert time.monotonic() - begun < 1, "take waited for the database"
+    take(dispatcher, ready(0), ready(1))  # one that waits for the database never comes back
     try:
+        async with asyncio.timeout(60):
+            while tried[0] < 2:
+                await asyncio.sleep(0.01)
+        assert acked == []
+        back.set()
         async with asyncio.timeout(60):
             while len(acked) < 2:
                 await asyncio.sleep(0.01)
-        assert not away
     finally:
         await dispatcher.stop(5)
 
@@ -439,9 +439,12 @@ async def test_dropped_lanes_forget_what_is_queued_and_end_what_is_at_work(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worked: list[int] = []
+    begun, goes_on = threading.Event(), threading.Event()
 
     async def work(lane: Lane, one: Work) -> None:
-        await asyncio.sleep(0.2)
+        begun.set()
+        while not goes_on.is_set():
+            await asyncio.sleep(0.01)
         worked.append(one.event.sequence)
         one.finished()
 
@@ -450,16 +453,20 @@ async def test_dropped_lanes_forget_what_is_queued_and_end_what_is_at_work(
     try:
         events = [ready(offset) for offset in range(10)]
         loop.submit([Work(ItemReady.model_validate_json(one.value or b""), lambda: None) for one in events])
+        assert await asyncio.to_thread(begun.wait, 60)
+        dropping = loop.call(loop.drop_lanes(1, 60))
         async with asyncio.timeout(60):
-            while not loop.lanes:
+            while loop.lanes:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
-        await loop.call(loop.drop_lanes(1, 5))
+        assert (worked, dropping.done()) == ([], False)
+        goes_on.set()
+        await dropping
         assert worked == [0]
         await asyncio.sleep(0.5)
         assert worked == [0]
         assert loop.lanes == {}
     finally:
+        goes_on.set()
         await asyncio.to_thread(loop.stop, 5)
 
 
@@ -485,7 +492,9 @@ async def test_lanes_that_are_dropped_late_keep_the_work_of_the_next_assignment(
         dropping = loop.call(loop.drop_lanes(0, 1))
         loop.submit([after])
         await asyncio.gather(blocked, dropping)
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while not worked:
+                await asyncio.sleep(0.01)
         assert worked == [after.event.sequence]
     finally:
         await asyncio.to_thread(loop.stop, 5)
