@@ -102,7 +102,7 @@ def test_the_consumer_script_prints_results_and_warnings_as_they_come(
                 publish(services, results, sample(type_))
             assert [next_line(lines).split()[1] for _ in MODELS] == list(MODELS)
             process.send_signal(signal.SIGINT)
-            process.wait(10)  # Ctrl-C is heard while it waits for the next record
+            process.wait(60)  # Ctrl-C is heard while it waits for the next record
         finally:
             process.kill()
             reader.join(10)

@@ -58,7 +58,7 @@ def test_at_a_question_the_first_one_ends_the_command(tmp_path: Path, database_u
             said += os.read(ours, 4096)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         said = os.read(ours, 4096)
     finally:
         process.kill()

@@ -109,7 +109,7 @@ async def test_a_topic_that_is_not_there_yet_is_waited_for(services: Services, p
 
     admin = AdminClient({"bootstrap.servers": services.kafka_bootstrap})
     name = Topic.COMMANDS.named(publisher.prefix)
-    await asyncio.to_thread(admin.create_topics([NewTopic(name, 1, 1)])[name].result, 10)
+    await asyncio.to_thread(admin.create_topics([NewTopic(name, 1, 1)])[name].result, 60)
 
     async with asyncio.timeout(60):
         assert await waiting == [(0, 0)]

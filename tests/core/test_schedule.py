@@ -286,7 +286,7 @@ async def test_one_that_somebody_is_changing_comes_as_soon_as_that_is_done(db: D
     held, other = await connections(db, 2)
     async with db.transaction() as connection:
         await connection.execute("SELECT 1 FROM connection WHERE id = %s FOR UPDATE", (held,))
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             assert await request_due(db, log, NIGHT) == 1
     assert await request_due(db, log, NIGHT) == 1
     assert [one.connection_id for one in log.started] == [other, held]

@@ -68,7 +68,7 @@ class Log:
         producer = Producer(self._servers)
         for _ in range(records):
             producer.produce(self.name, b"{}", partition=0)
-        producer.flush(10)
+        producer.flush(60)
 
     def commit(self, offset: int) -> None:
         """What a worker does that has finished everything before `offset`."""
@@ -79,7 +79,7 @@ class Log:
     def forget(self, before: int) -> None:
         """What retention does."""
         self._admin.delete_records([TopicPartition(self.name, 0, before)])[TopicPartition(self.name, 0, before)].result(
-            timeout=10
+            timeout=60
         )
 
 
