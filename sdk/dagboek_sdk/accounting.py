@@ -283,7 +283,11 @@ class AccountingPlugin(ABC):
         return False
 
     async def prepare(self) -> None:
-        """Called before intents are written: what a write needs and that may take time, such as a fresh token."""
+        """What a write needs and that may take time, such as a fresh token."""
+
+    async def prepare_for(self, attempts: Sequence[Attempt]) -> None:
+        """Called before the intents of what goes in one call are written; for what not every write needs, too."""
+        await self.prepare()
 
     # lists
 

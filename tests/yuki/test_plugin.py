@@ -1,6 +1,6 @@
 """The whole plugin against the sandbox's books over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -13,10 +13,10 @@ from dagboek_schemas.statuses import Component, ItemKind
 from dagboek_sdk import clock
 from dagboek_sdk.accounting import Period
 from dagboek_sdk.attempt import Absent, Accepted, AttachedFile, Attempt, Booked, Found, Op, Unknown
-from dagboek_sdk.errors import AccessDenied, AlreadyThere, NotProcessed, Refused, Uncertain
+from dagboek_sdk.errors import AccessDenied, AlreadyThere, NotProcessed, Refused, Throttled, Uncertain
 from dagboek_sdk.limits import NoLimits
 from dagboek_sdk.samples import THEIRS, document, line
-from dagboek_yuki import archive, mapping, ubl
+from dagboek_yuki import archive, mapping, parties, ubl
 from dagboek_yuki.answers import Told
 from dagboek_yuki.plugin import BATCH, YukiPlugin, _outcome
 from octopus_books import Memory
@@ -191,6 +191,81 @@ async def test_two_customers_of_one_name_are_two_contacts(house: House) -> None:
         CODE: THEIRS.name,
         code: f"{THEIRS.name} (BE0123456749)",
     }
+
+
+async def contacts_of(house: House) -> dict[str, str]:
+    """Names by code."""
+    found = await house.get("relations", dossier=house.administration)
+    return {one["code"]: one["name"] for one in found}
+
+
+def another_process() -> None:
+    """What follows is done by a process that has read nothing yet."""
+    parties._contacts.clear()
+
+
+NAMESAKE = Party(name=THEIRS.name, vat_number="BE0123456749", address=THEIRS.address)
+
+
+async def test_a_customer_of_the_same_name_is_told_apart_by_a_process_that_was_started_since(house: House) -> None:
+    """Yuki takes the other one's contact by its name, where it does not know the code."""
+    await house.tell("rules", unknown_code="name")
+    plugin, code = await house.plugin(), mapping.contact_code(party_identity(NAMESAKE))
+    await plugin.push(sale(plugin, document(line("1"), number="1")))
+    another_process()
+    one = sale(plugin, document(line("1"), number="2", other=NAMESAKE), party_entry=code)
+    await plugin.prepare_for([one])
+    assert isinstance(await plugin.push(one), Booked)
+    assert await contacts_of(house) == {CODE: THEIRS.name, code: f"{THEIRS.name} (BE0123456749)"}
+
+
+async def test_a_changed_address_goes_to_no_other_customer_of_the_same_name(house: House) -> None:
+    """Its own contact is made by its first invoice, which is still to come."""
+    await house.tell("rules", unknown_code="name")
+    plugin, code = await house.plugin(), mapping.contact_code(party_identity(NAMESAKE))
+    await plugin.push(sale(plugin, document(line("1"), number="1")))
+    another_process()
+    booking = plugin.map_party(NAMESAKE, Component.CUSTOMERS, READY)
+    one = attempt(booking, ItemKind.PARTY, Op.UPDATE, entry_id=code, identity=party_identity(NAMESAKE))
+    await plugin.prepare_for([one])
+    assert await plugin.push(one) == Booked(code, code)
+    assert await contacts_of(house) == {CODE: THEIRS.name}, "it was changed into the other one"
+
+
+async def test_contacts_are_read_before_names_are_sent_and_only_when_they_may_have_changed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin, now = await house.plugin(), [1000.0]
+    monkeypatch.setattr(parties, "monotonic", lambda: now[0])
+    one, upload = sale(plugin, document(line("1"), number="1")), purchase(plugin)
+    new = attempt(plugin.map_party(THEIRS, Component.CUSTOMERS, READY), ItemKind.PARTY)
+
+    async def read(*attempts: Attempt, after: float = 0.0) -> bool:
+        before, now[0] = await house.calls("Contact.*"), now[0] + after
+        await plugin.prepare_for(attempts)
+        return await house.calls("Contact.*") > before
+
+    assert not await read(upload)
+    assert not await read(new)
+    assert await read(one)
+    assert not await read(one, after=parties.FRESH - 1), "as often as new parties are matched"
+    await plugin.push(one)
+    assert await read(one, after=2), "another may have made a contact of the same name"
+    assert not await read(one, after=parties.KEPT - parties.FRESH - 2), "Yuki knows the code and looks at no name"
+    assert await read(one, after=2), "what was deleted shows in the whole list alone"
+
+
+async def test_calls_of_the_day_that_are_used_up_by_then_are_told_before_anything_is_sent(
+    start_house: Callable[..., Awaitable[House]],
+) -> None:
+    house = await start_house(limits=True)
+    plugin = await house.plugin()
+    await plugin.prepare()
+    await house.tell("limits", domain=house.domain, used=1000)
+    one = sale(plugin, document(line("1")))
+    with pytest.raises(Throttled):
+        await plugin.prepare_for([one])
+    assert not one.sent
 
 
 async def test_a_pdf_goes_along_and_what_has_no_place_is_told(house: House) -> None:

@@ -285,6 +285,16 @@ def test_the_second_of_a_name_is_told_apart_by_its_number() -> None:
     assert known.name_for("Jan Peeters", "1", "") == "Jan Peeters"
 
 
+@pytest.mark.parametrize("code", ["2", ""])
+def test_who_was_named_first_gives_way_to_a_contact_that_stands_in_yuki(code: str) -> None:
+    """Its first invoice may have been refused, and another one's contact made since."""
+    known = Contacts()
+    assert known.name_for("Jan Peeters", "1", "BE7") == "Jan Peeters"
+    known.codes["jan peeters"] |= {code}
+    known.coded |= {code} - {""}
+    assert known.name_for("Jan Peeters", "1", "BE7") == "Jan Peeters (BE7)"
+
+
 # payments
 
 TODAY = date(2025, 6, 2)

@@ -65,7 +65,7 @@ async def _intend(ready: Ready) -> tuple[Granted | None, Attempt | None]:
         await permit(tool, group)
     attempt.group = group
     async with asyncio.timeout(tool.call_deadline * 4):
-        await tool.prepare()
+        await tool.prepare_for([attempt])
     if ready.booking.series is not None and ready.op is Op.CREATE:
         await _series_known(task, tool, ready.booking.series)
     await attach(task, tool, attempt)

@@ -145,7 +145,7 @@ async def make_attempts(members: list[Member]) -> LinkSeen | None:
     if group is not None:
         await permit(tool, group)
     async with asyncio.timeout(tool.call_deadline * 4):
-        await tool.prepare()
+        await tool.prepare_for([one.attempt for one in members])
     members = await _intended(members, group)
     if not members:
         await not_granted(first.ready)

@@ -8,7 +8,7 @@ is told apart by its number in the name, as its invoices would be booked on the 
 """
 
 from asyncio import AbstractEventLoop, Lock, get_running_loop
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -89,12 +89,20 @@ class Contacts:
                 self.codes.setdefault(normal_text(one.name), set()).add(one.code)
                 self.coded |= {one.code} - {""}
 
+    async def renew(self, services: Services, key: str, codes: Collection[str]) -> None:
+        """Before contacts are named by these codes. Nothing is asked while the list is kept and Yuki knows them all:
+        then it looks at no name. Another one's contact of the same name may be made at any moment, also by others.
+        """
+        if monotonic() - self.begun > KEPT or not self.begun or not self.coded.issuperset(codes):
+            await self.refresh(services, key)
+
     def name_for(self, name: str, code: str, number: str) -> str:
         """The name under which Yuki makes a contact with this code, or knows it: with a number behind it where the name
-        is another's.
+        is another's: one that stands in Yuki, or that this process has named so before.
         """
         codes = self.codes.setdefault(normal_text(name), set())
-        if code not in self.coded and codes - {code} and code not in codes:
+        others = codes - {code}
+        if code not in self.coded and (others & {*self.coded, ""} if code in codes else others):
             return f"{name} ({number or code})"
         codes.add(code)
         return name

@@ -127,6 +127,13 @@ class YukiPlugin(AccountingPlugin):
         """The sessions that a write needs."""
         await self.services.prepare()
 
+    async def prepare_for(self, attempts: Sequence[Attempt]) -> None:
+        """Also the contacts, where a name is sent: by that Yuki takes another's where it does not know the code."""
+        await self.prepare()
+        codes = {one.party_entry or "" for one in attempts if _names_contact(one)}
+        if codes:
+            await self._contacts().renew(self.services, self.settings.access_key.get_secret_value(), codes)
+
     # lists
 
     async def lists(self) -> Lists:
@@ -322,7 +329,7 @@ class YukiPlugin(AccountingPlugin):
             values |= {"ID": known_as.removeprefix("id:"), "Code": ours}
             known_as = ours
         else:
-            values["Code"] = known_as
+            values |= {"Code": known_as, "FullName": self._name_for(values, known_as)}
         result = await self.services.write((attempt,), "Contact", "UpdateContact", xmlDoc=documents.contact(values))
         words = next((text(row) for row in rows(result, "Succeeded")), "")
         if not words:
@@ -339,9 +346,7 @@ class YukiPlugin(AccountingPlugin):
         if not code or code.startswith("id:"):
             raise Refused(Issue(code="Y44", facts={"name": str(invoice["Contact"].get("FullName", ""))}))
         contact = dict(invoice["Contact"])
-        number = str(contact.get("VATNumber") or contact.get("CoCNumber") or "")
-        contact |= {"ContactCode": code, "FullName": self._contacts().name_for(contact["FullName"], code, number)}
-        invoice["Contact"] = contact
+        invoice["Contact"] = contact | {"ContactCode": code, "FullName": self._name_for(contact, code)}
         file = next((one for one in attempt.attachments if _is_pdf(one) and _fits(one)), None)
         if file is not None:  # Yuki takes one file, and makes one itself where it is given none
             content = b64encode(file.content).decode("ascii")
@@ -480,12 +485,21 @@ class YukiPlugin(AccountingPlugin):
                 found[attempt.link_id] = Accepted(str(Token(upload=True, day=attempt.booking.day, key=document)))
         return found
 
+    def _name_for(self, contact: Mapping[str, Any], code: str) -> str:
+        number = str(contact.get("VATNumber") or contact.get("CoCNumber") or "")
+        return self._contacts().name_for(contact["FullName"], code, number)
+
     def _contacts(self) -> parties.Contacts:
         return parties.contacts(self.settings.address, self.link.domain)
 
 
 def _costs_nothing(attempt: Attempt) -> bool:
     return attempt.kind is ItemKind.PARTY and attempt.op is Op.CREATE
+
+
+def _names_contact(attempt: Attempt) -> bool:
+    """Whether it sends the name of a contact with a code: uploads do not, and nor does a new contact by itself."""
+    return "upload" not in attempt.booking.payload and not _costs_nothing(attempt)
 
 
 def _outcome(
