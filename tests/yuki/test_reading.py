@@ -1,6 +1,6 @@
 """What Yuki's answers and lists mean: imports, the ledger, contacts, outstanding items."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
@@ -192,20 +192,91 @@ def test_a_mark_is_of_one_link_in_one_administration() -> None:
     assert archive.mark("A", again) == archive.mark("A", first)
 
 
+def listed(days: Sequence[int], *, first: int = 0, named: bool = True) -> etree._Element:
+    """A page of documents that were made on days of a month, each known by its place in the archive."""
+    name = "<FileName>scan.pdf</FileName>" if named else "<FileName/><Subject>Scan</Subject>"
+    inner = "".join(
+        f"<Document ID='{at}'><Created>2026-03-{day:02}T10:00:00</Created>{name}</Document>"
+        for at, day in enumerate(days, first)
+    )
+    return etree.fromstring(f"<r><Documents>{inner}</Documents></r>")
+
+
+NOTHING = etree.fromstring("<DocumentsResult/>")
+SINCE = datetime(2026, 3, 8, tzinfo=UTC)
+
+
+async def is_absent(
+    monkeypatch: pytest.MonkeyPatch, archived: Callable[[int], etree._Element], since: datetime | None = SINCE
+) -> tuple[bool, int]:
+    """Whether what is looked for is proven not to be there; and the calls that took."""
+    begun: list[int] = []
+
+    async def page(_: Any, first: int) -> etree._Element:
+        begun.append(first)
+        return archived(first)
+
+    monkeypatch.setattr(archive, "_listed", page)
+    found, doubt = await archive.find(cast("Any", None), ["dagboek-1"], since)
+    assert found == {}
+    return doubt == "", len(begun)
+
+
 @pytest.mark.parametrize(("days", "seen"), [((9, 5, 1), True), ((1, 2, 3), False), ((9, 9, 8), False)])
 async def test_an_archive_was_seen_far_enough_only_where_its_order_shows_it(
     monkeypatch: pytest.MonkeyPatch, days: Sequence[int], seen: bool
 ) -> None:
-    listed = "".join(f"<Document ID='{at}'><Created>2026-03-{at:02}T10:00:00</Created></Document>" for at in days)
-    page = etree.fromstring(f"<Documents>{listed}</Documents>")
+    absent, calls = await is_absent(monkeypatch, lambda _: listed(days))
+    assert absent is seen
+    assert calls == (1 if seen else 2), "the same page again tells nothing"
 
-    async def newest(*_: Any) -> etree._Element:
-        return page
 
-    monkeypatch.setattr(archive, "_listed", newest)
-    monkeypatch.setattr(archive, "PAGE", 3)
-    since = datetime(2026, 3, 8, tzinfo=UTC)
-    assert await archive.find(cast("Any", None), ["dagboek-1"], since) == ({}, seen)
+@pytest.mark.parametrize("rows_at_most", [3, 5, 500])
+@pytest.mark.parametrize("first_record", [0, 1])
+@pytest.mark.parametrize("many", [1, 2, 3, 8])
+async def test_a_short_page_is_not_the_last_as_yuki_may_list_fewer_than_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, rows_at_most: int, first_record: int, many: int
+) -> None:
+    days, asked = [9] * many, list[int]()
+
+    def page(first: int) -> etree._Element:
+        begin = max(first - first_record, 0)
+        asked.extend(range(begin, min(begin + rows_at_most, many)))
+        return listed(days[begin : begin + rows_at_most], first=begin)
+
+    absent, calls = await is_absent(monkeypatch, page)
+    assert absent
+    assert set(asked) == set(range(many))
+    assert calls == 2 or rows_at_most < many
+
+
+@pytest.mark.parametrize(
+    ("pages", "absent"),
+    [
+        ((listed(()), listed(())), True),
+        ((NOTHING, NOTHING), False),
+        ((listed(()), NOTHING), False),
+        ((listed((9, 9, 9)), NOTHING), False),
+        ((listed((9, 9, 9)), listed(())), False),
+        ((listed((9, 9, 9)), listed((9,), first=4), listed((9,), first=4)), False),
+        ((listed((9, 9, 9)), listed((9,), first=2)), True),
+    ],
+    ids=["nothing, twice", "no list", "no list the second time", "none behind", "empty behind", "a gap", "all of it"],
+)
+async def test_what_the_archive_does_not_tell_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, pages: Sequence[etree._Element], absent: bool
+) -> None:
+    left = iter(pages)
+    assert (await is_absent(monkeypatch, lambda _: next(left))) == (absent, len(pages))
+
+
+@pytest.mark.parametrize(
+    ("days", "since", "absent"), [((9, 5), SINCE, False), ((5, 1), SINCE, True), ((5, 1), None, False)]
+)
+async def test_a_document_without_a_name_that_came_since_may_be_ours(
+    monkeypatch: pytest.MonkeyPatch, days: Sequence[int], since: datetime | None, absent: bool
+) -> None:
+    assert (await is_absent(monkeypatch, lambda _: listed(days, named=False), since))[0] is absent
 
 
 @pytest.mark.parametrize(

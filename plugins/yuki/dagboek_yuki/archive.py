@@ -8,8 +8,8 @@ would prove nothing.
 
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Self
 
@@ -33,6 +33,7 @@ LARGEST: Final = 3 * 1024 * 1024
 """Bytes of a file in base64: nothing documents a limit, and ASP.NET's own for a request is 4 MB."""
 
 _UNSAFE: Final = re.compile(r"[^\w.-]+")
+_MARK: Final = re.compile(r"dagboek-[0-9a-f]{16}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,20 @@ def file_name(reference: str, marked: str) -> str:
     return f"{_UNSAFE.sub('_', reference).strip('_.')[:60] or 'document'} {marked}.xml"
 
 
-async def find(services: Services, marks: Iterable[str], since: datetime | None) -> tuple[dict[str, str], bool]:
-    """The ids of documents that bear `marks`, by mark; and whether all were looked at that came after `since`."""
-    wanted = set(marks)
+async def find(services: Services, marks: Iterable[str], since: datetime | None) -> tuple[dict[str, str], str]:
+    """The ids of documents that bear `marks`, by mark; and why nobody can tell of the others. That is empty where the
+    archive does not hold them, as all was looked at that came after `since`.
+    """
+    wanted, seen = set(marks), _Seen(since)
     found: dict[str, str] = {}
-    for page in range(PAGES):
-        # Pages overlap by one, as the first record may be 0 or 1.
-        listed = list(rows(await _listed(services, page * (PAGE - 1)), "Document"))
-        found |= _bearing(listed, wanted)
-        if len(found) == len(wanted) or len(listed) < PAGE or _reaches(listed, since):
-            return found, True
-    return found, False
+    for _ in range(PAGES):
+        page = await _listed(services, seen.next)
+        found |= _bearing(rows(page, "Document"), wanted)
+        if len(found) == len(wanted):
+            return found, ""
+        if seen.ends_with(page):
+            return found, seen.doubt
+    return found, "the archive has too much to look through"
 
 
 async def _listed(services: Services, first: int) -> Element:
@@ -91,12 +95,69 @@ async def _listed(services: Services, first: int) -> Element:
     )
 
 
-def _reaches(listed: Iterable[Element], since: datetime | None) -> bool:
-    """Whether all that follows is older: the order was asked for, but only the days that are told prove it."""
-    days = [created for row in listed if (created := day(row, "Created"))]
-    if since is None or not days or days != sorted(days, reverse=True):
-        return False
-    return days[-1] < since.date() - CLOCKS
+@dataclass(slots=True)
+class _Seen:
+    """What the pages of the archive have shown, from the newest document to older ones.
+
+    Yuki may list fewer than it is asked for, so a short page is not the last: that is one that brings nothing new, or
+    whose documents are too old.
+    """
+
+    since: datetime | None
+    _rows: dict[str, Element] = field(default_factory=dict)
+    """By id, as they came."""
+    _days: list[date] = field(default_factory=list)
+    _pages: int = 0
+    _gap: str = ""
+
+    @property
+    def next(self) -> int:
+        """Where the next page begins: at one that was seen, also where the first record is 1, so that they join."""
+        return max(len(self._rows) - 1, 0)
+
+    @property
+    def doubt(self) -> str:
+        """Why something may be there that was not seen, or not known again; empty where all was seen."""
+        if self._gap:
+            return self._gap
+        if any(map(self._may_be_ours, self._rows.values())):
+            return "the archive has a new document without a name"
+        return ""
+
+    def ends_with(self, page: Element) -> bool:
+        """Takes a page. Whether none is to be asked for behind it."""
+        listed = {text(row, "@ID").lower(): row for row in rows(page, "Document")}
+        new = {id: row for id, row in listed.items() if id not in self._rows}
+        self._pages += 1
+        self._gap = self._gap or self._lacks(page, listed, new)
+        self._rows |= new
+        self._days += [created for row in new.values() if (created := day(row, "Created"))]
+        if not self._rows:
+            return self._pages > 1  # that there is nothing at all is asked twice
+        return not new or self._reaches()
+
+    def _lacks(self, page: Element, listed: Mapping[str, Element], new: Mapping[str, Element]) -> str:
+        """What a page lacks to prove anything."""
+        if next(rows(page, "Documents"), None) is None or "" in listed:
+            return "the archive does not say what it holds"
+        if self._rows and len(new) == len(listed):
+            return "pages of the archive do not join"
+        if len(self._rows) > 2 and not new and next(iter(listed)) == next(iter(self._rows)):
+            return "the archive lists its first page again"
+        return ""
+
+    def _reaches(self) -> bool:
+        """Whether all that follows is older: the order was asked for, but only the days that are told prove it."""
+        if self.since is None or not self._days or self._days != sorted(self._days, reverse=True):
+            return False
+        return self._days[-1] < self.since.date() - CLOCKS
+
+    def _may_be_ours(self, row: Element) -> bool:
+        """Whether it came since, and tells nothing by which ours is known: Yuki may leave out the name of a file."""
+        if text(row, "FileName") or _MARK.search(text(row, "Subject")):
+            return False
+        created = day(row, "Created")
+        return self.since is None or created is None or created >= self.since.date() - CLOCKS
 
 
 def _bearing(listed: Iterable[Element], marks: Iterable[str]) -> dict[str, str]:

@@ -475,12 +475,12 @@ class YukiPlugin(AccountingPlugin):
         marks = {one.link_id: archive.mark(self.link.administration, one) for one in attempts}
         begun = [one.begun for one in attempts if one.begun]
         since = min(begun) if len(begun) == len(attempts) else None
-        there, all_seen = await archive.find(self.services, marks.values(), since)
+        there, doubt = await archive.find(self.services, marks.values(), since)
         found: dict[int, Resolution] = {}
         for attempt in attempts:
             document = there.get(marks[attempt.link_id])
             if document is None or attempt.booking.day is None:
-                found[attempt.link_id] = Absent() if all_seen else Unknown("the archive has too much to look through")
+                found[attempt.link_id] = Unknown(doubt) if doubt else Absent()
             else:
                 found[attempt.link_id] = Accepted(str(Token(upload=True, day=attempt.booking.day, key=document)))
         return found
