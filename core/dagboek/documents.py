@@ -10,11 +10,15 @@ from uuid import UUID
 
 from dagboek_schemas.documents import Direction, Kind
 from dagboek_schemas.issues import Issue
+from dagboek_sdk import clock
 from dagboek_sdk.attempt import Booking
 from psycopg.rows import DictRow
 
 from dagboek.booking_json import booking_from
 from dagboek.database import Database
+
+Place = tuple[date, str]
+"""Of a document in the list: its date and identity."""
 
 
 class Standing(StrEnum):
@@ -67,6 +71,20 @@ class DocumentRow:
     sort_title: str = ""
     """Of what is no document: by which it is listed."""
 
+    @property
+    def place(self) -> Place:
+        """Of a document: after which the next one comes."""
+        return self.issue_date or date.min, self.identity or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Documents that were found."""
+
+    rows: list[DocumentRow]
+    reached: Place | None = None
+    """Where looking ended before there were enough, as time was up; None where it did not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -118,6 +136,9 @@ _LINK_STATES: Mapping[Standing | None, tuple[str, ...]] = {
     Standing.NOT_READY: ("free",),
     Standing.WAITING: ("free",),
 }
+
+PATIENCE = 5.0
+"""Seconds that few of many are looked for at a time, as whoever looks holds a connection that others wait for."""
 
 LARGEST_LOT = 5_000
 """Documents that are looked at in one statement where few of those that could be wanted are."""
@@ -246,9 +267,20 @@ async def documents(
 
 
 async def page(
-    database: Database, tenant_id: UUID, wanted: Wanted, *, after: tuple[date, str] | None = None, limit: int
+    database: Database, tenant_id: UUID, wanted: Wanted, *, after: Place | None = None, limit: int
 ) -> list[DocumentRow]:
-    """Documents, newest first, that come after the one with this date and identity.
+    """Documents, newest first, that come after the one at this place, however long it takes; pages take a `part`."""
+    found = list[DocumentRow]()
+    while True:
+        some = await part(database, tenant_id, wanted, after=after, limit=limit - len(found))
+        found += some.rows
+        if some.reached is None:
+            return found
+        after = some.reached
+
+
+async def part(database: Database, tenant_id: UUID, wanted: Wanted, *, after: Place | None = None, limit: int) -> Part:
+    """Documents, newest first, that come after the one at this place: `limit` of them, or what `PATIENCE` finds.
 
     Their places in the list come first, by what they say of themselves; where they stand is looked up for these alone,
     lot by lot until there are enough. A `search` needs a database that names its tenant (`TenantDatabase`).
@@ -256,14 +288,17 @@ async def page(
     values, found = _values(tenant_id, wanted, after), list[DictRow]()
     most = limit if wanted.standing is None else limit * 2
     async with database.connection() as connection:
+        until = clock.boot_time() + PATIENCE
         while True:
             cursor = await connection.execute(_places(wanted), {**values, "most": most})
             places = await cursor.fetchall()
             values["identities"] = [place["identity"] for place in places]
             found += await (await connection.execute(_DOCUMENTS, values)).fetchall()
-            if len(places) < most or len(found) >= limit:
-                return [_document(row) for row in found[:limit]]
-            values |= {"after_date": places[-1]["issue_date"], "after_identity": places[-1]["identity"]}
+            done = len(places) < most or len(found) >= limit
+            reached = None if done else (places[-1]["issue_date"], places[-1]["identity"])
+            if reached is None or clock.boot_time() >= until:
+                return Part([_document(row) for row in found[:limit]], reached)
+            values |= {"after_date": reached[0], "after_identity": reached[1]}
             most = max(most, min(most * 4, LARGEST_LOT))
 
 
@@ -296,7 +331,7 @@ async def one(database: Database, tenant_id: UUID, identity: str) -> DocumentRow
     return found[0]
 
 
-def _values(tenant_id: UUID, wanted: Wanted, after: tuple[date, str] | None) -> dict[str, Any]:
+def _values(tenant_id: UUID, wanted: Wanted, after: Place | None) -> dict[str, Any]:
     names = ("direction", "kind", "since", "until", "not_synced", "standing", "named", "identity", "search")
     return {
         **{name: getattr(wanted, name) for name in names},

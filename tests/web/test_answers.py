@@ -62,7 +62,7 @@ async def test_a_bug_is_told_with_a_reference_and_no_more(
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a secret in a bug")
 
-    monkeypatch.setattr("dagboek.api.documents.documents.page", broken)
+    monkeypatch.setattr("dagboek.api.documents.documents.part", broken)
     async with http.get("/api/v1/documents", headers=await site.key(site.north)) as answer:
         text = await answer.text()
     assert answer.status == 500

@@ -183,6 +183,33 @@ async def test_few_of_many_are_found_lot_by_lot(
     assert await found(seen, north, wanted, limit=3) == whole[:3]
 
 
+@pytest.mark.parametrize("search", [None, "many", "m"])
+@pytest.mark.parametrize("standing", [Standing.BOOKED, Standing.NEEDS_PERSON, Standing.WAITING])
+async def test_what_is_looked_for_a_lot_at_a_time_is_found_once(
+    seen: TenantDatabase,
+    north: TenantRows,
+    monkeypatch: pytest.MonkeyPatch,
+    search: str | None,
+    standing: Standing,
+) -> None:
+    wanted = Wanted(search=search, standing=standing, since=date(2024, 1, 1), until=date(2024, 12, 31))
+    whole = await found(seen, north, wanted)
+    monkeypatch.setattr(documents, "PATIENCE", 0)
+    assert await found(seen, north, wanted, limit=3) == whole[:3], "who asks for all waits for them"
+
+    numbers, empty, after = list[str](), 0, None
+    while True:
+        some = await documents.part(seen, north.tenant, wanted, after=after, limit=1)
+        numbers += [row.title for row in some.rows]
+        empty += not some.rows and some.reached is not None
+        after = some.rows[-1].place if some.rows else some.reached
+        if after is None:
+            break
+
+    assert numbers == whole
+    assert empty or standing is not Standing.BOOKED
+
+
 async def test_what_else_is_asked_for_counts_too(seen: TenantDatabase, north: TenantRows) -> None:
     day = date(2024, 1, 3)
     assert len(await found(seen, north, Wanted(search="many", since=day, until=day))) == 4

@@ -132,16 +132,20 @@ class Filter:
 async def list_documents(
     caller: Reader, words: Words, paged: Paging, filtered: Annotated[Filter, Depends()]
 ) -> Page[DocumentShown]:
-    """Documents of the tenant, newest first, with booking number or why there is none."""
+    """Documents of the tenant, newest first, with booking number or why there is none.
+
+    Where few of many are asked for, a page is what was found in some seconds: it may be short or empty, and `next`
+    goes on.
+    """
     after = paged.after(day, text)
-    rows = await documents.page(
+    found = await documents.part(
         caller.db,
         caller.tenant,
         filtered.wanted,
         after=(after[0], after[1]) if after else None,
         limit=paged.limit + 1,
     )
-    return paged.page(rows, lambda row: shown(row, words), lambda row: (row.issue_date or date.min, row.identity or ""))
+    return paged.page(found.rows, lambda row: shown(row, words), lambda row: row.place, found.reached)
 
 
 @router.get("/leftovers")

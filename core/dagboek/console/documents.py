@@ -1,7 +1,6 @@
 """Documents: revenue and expenses with their booking numbers, and one document from its source to the ledger."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import date
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 from uuid import UUID
@@ -29,25 +28,22 @@ Filtered = Annotated[Filter, Depends()]
 
 @router.get("/documents")
 async def listed(visitor: Reading, paged: Paging, filtered: Filtered) -> Response:
-    """Documents of the tenant, newest first."""
+    """Documents of the tenant, newest first; where few of many are asked for, what was found so far."""
     caller = visitor.caller
     after = paged.after(day, words)
-    rows = await documents.page(
+    found = await documents.part(
         caller.db,
         caller.tenant,
         filtered.wanted,
         after=(after[0], after[1]) if after else None,
         limit=paged.limit + 1,
     )
-    shown = paged.page(
-        rows,
-        lambda row: (row, _told(visitor, row.issues)),
-        lambda row: (row.issue_date or date.min, row.identity or ""),
-    )
+    shown = paged.page(found.rows, lambda row: (row, _told(visitor, row.issues)), lambda row: row.place, found.reached)
     return await visitor.page(
         "documents.html",
         documents=shown.items,
         next=shown.next,
+        reached=found.reached[0] if found.reached else None,
         first=paged.cursor is None,
         wanted=filtered.wanted,
         query=query_of(visitor.request),
@@ -178,11 +174,12 @@ async def _csv(visitor: Visitor, wanted: Wanted) -> AsyncIterator[str]:
     yield "\ufeff" + csv_lines([[visitor.speech.say(f"documents.{name}") for name in _COLUMNS]])
     caller, after = visitor.caller, None
     while True:
-        rows = await documents.page(caller.db, caller.tenant, wanted, after=after, limit=EXPORTED)
-        yield csv_lines([_cells(visitor, row) for row in rows])
-        if len(rows) < EXPORTED:
+        found = await documents.part(caller.db, caller.tenant, wanted, after=after, limit=EXPORTED)
+        if found.rows:
+            yield csv_lines([_cells(visitor, row) for row in found.rows])
+        after = found.rows[-1].place if len(found.rows) == EXPORTED else found.reached
+        if after is None:
             return
-        after = (rows[-1].issue_date or date.min, rows[-1].identity or "")
 
 
 _COLUMNS: Final = (

@@ -21,7 +21,9 @@ class Page(BaseModel, Generic[Item]):
     """A part of a list."""
 
     items: list[Item]
-    next: str | None = Field(None, description="`cursor` of the next page; null where this is the last")
+    next: str | None = Field(
+        None, description="`cursor` of the next page, also after one that is short; null on the last"
+    )
 
 
 class Paged:
@@ -49,12 +51,20 @@ class Paged:
             raise Problem(422, "invalid", "What was sent cannot be used.", errors=[fault]) from None
 
     def page(
-        self, rows: Sequence[Row], made: Callable[[Row], Item], key: Callable[[Row], Sequence[object]]
+        self,
+        rows: Sequence[Row],
+        made: Callable[[Row], Item],
+        key: Callable[[Row], Sequence[object]],
+        reached: Sequence[object] | None = None,
     ) -> Page[Item]:
-        """The page of `rows`, of which one more than `limit` was read where there is one."""
+        """The page of `rows`, of which one more than `limit` was read where there is one.
+
+        `reached`: the key of what was looked at last, where looking ended before there were enough; None where it did
+        not.
+        """
         shown = rows[: self.limit]
-        following = _cursor(key(shown[-1])) if len(rows) > self.limit else None
-        return Page(items=[made(row) for row in shown], next=following)
+        last = key(shown[-1]) if len(rows) > self.limit else reached
+        return Page(items=[made(row) for row in shown], next=None if last is None else _cursor(last))
 
 
 def moment(text: Any) -> datetime:
