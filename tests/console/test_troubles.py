@@ -1,11 +1,13 @@
 """What goes wrong: too much of it, twice at once, too late, or with something that is gone."""
 
 import asyncio
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from console.conftest import PHONE, Reading
-from console.test_pages import PAGES, address_of
+from console.test_pages import PAGES, SCREENSHOTS, address_of
 from dagboek.database import Jsonb
 from dagboek.web.rights import Role
 from dagboek.web.signin import links, people
@@ -71,6 +73,69 @@ async def test_a_link_that_is_old_or_used_says_so(site: Site, reading: Reading) 
     async with reading(role=None) as reader:
         _, status = await reader.at(f"{links.PATH}{good}")
         assert status == 410
+
+
+async def test_who_forgot_a_password_chooses_another_after_a_link(site: Site, reading: Reading) -> None:
+    person = await people.ensure_person(site.db, "forgot@north.example")
+    await people.set_role(site.db, site.north.tenant, person.id, Role.VIEWER)
+    await people.choose_password(site.db, person, "what was it again")
+    await people.choose_language(site.db, person.id, "nl")
+    link = await links.make_link(site.db, person.id)
+    async with reading(role=None, language="nl", size=PHONE) as reader:
+        page, _ = await reader.at(f"{links.PATH}{link}")
+        await page.get_by_role("button", name="Aanmelden").click()
+        await expect(page.get_by_role("heading", level=1, name="Koppelingen")).to_be_visible()
+        await reader.at("/profile")
+        await expect(page.get_by_text("zonder het huidige")).to_be_visible()
+        await expect(page.get_by_label("Huidig wachtwoord")).to_have_count(0)
+        if SCREENSHOTS:
+            await page.screenshot(path=Path(SCREENSHOTS) / "profile by link-nl-phone.png", full_page=True)
+        await reader.accessible()
+        new, again = page.get_by_label("Nieuw wachtwoord"), page.get_by_label("Nog eens hetzelfde")
+        save = page.locator("form[action='/profile/password'] button")
+        for word, words in (("een lange nieuwe zin", "niet hetzelfde"), ("aaaaaaaaaaaa", "vier verschillende")):
+            await new.fill(word)
+            await again.fill("aaaaaaaaaaaa")
+            await save.click()
+            await expect(page.get_by_role("alert")).to_contain_text(words)
+            await expect(page.get_by_label("Huidig wachtwoord")).to_have_count(0)
+        await new.fill("een lange nieuwe zin")
+        await again.fill("een lange nieuwe zin")
+        await save.click()
+        await expect(page.get_by_role("status").first).to_contain_text("Uw wachtwoord is opgeslagen")
+        await expect(page.get_by_label("Huidig wachtwoord")).to_be_visible()
+        if SCREENSHOTS:
+            await page.screenshot(path=Path(SCREENSHOTS) / "profile chosen-nl-phone.png", full_page=True)
+        await reader.accessible()
+        await page.locator("summary").filter(has=page.locator(".name")).click()
+        await page.locator("form[action='/sign-out'] button").click()
+        await page.get_by_label("E-mailadres").fill(person.email)
+        await page.get_by_label("Wachtwoord").fill("een lange nieuwe zin")
+        await page.get_by_role("button", name="Aanmelden").click()
+        await expect(page.get_by_role("heading", level=1, name="Koppelingen")).to_be_visible()
+
+
+async def test_who_opened_the_profile_too_long_after_a_link_is_told(site: Site, reading: Reading) -> None:
+    person = await people.ensure_person(site.db, "slow@north.example")
+    await people.choose_password(site.db, person, "what was it again")
+    link = await links.make_link(site.db, person.id)
+    async with reading(role=None) as reader:
+        page, _ = await reader.at(f"{links.PATH}{link}")
+        await page.get_by_role("button").click()
+        await expect(page.get_by_role("heading", level=1)).not_to_have_text(re.compile("Welcome"))
+        await reader.at("/profile")
+        await site.db.run(
+            "UPDATE web_session SET created_at = now() - interval '61 minutes' WHERE person_id = %s", person.id
+        )
+        for label in ("New password", "The same once more"):
+            await page.get_by_label(label).fill("a long new sentence")
+        await page.locator("form[action='/profile/password'] button").click()
+        await expect(page.get_by_role("alert")).to_contain_text("choose another within an hour")
+        await page.get_by_label("Present password").fill("what was it again")
+        for label in ("New password", "The same once more"):
+            await page.get_by_label(label).fill("a long new sentence")
+        await page.locator("form[action='/profile/password'] button").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Your password is stored")
 
 
 async def test_a_journal_that_is_gone_is_seen_and_nothing_is_stored_before_another_is_chosen(

@@ -78,6 +78,7 @@ async def test_who_was_added_signs_in_and_is_known_by_subject_from_then_on(
     row = await site.db.one("SELECT details FROM trail WHERE action = 'session.begin' ORDER BY id DESC LIMIT 1")
     assert row is not None
     assert row["details"] == {"by": "oidc"}
+    assert await site.db.one("SELECT 1 FROM web_session WHERE by_link") is None, "the old password stays asked for"
     provider.person |= {"email": "married@north.example", "email_verified": False}
     async with Browser(site) as browser:
         assert (await browser.signs_in())[0] == 303

@@ -12,7 +12,7 @@ from dagboek.tenants import Unusable
 from dagboek.web.problems import Problem
 from dagboek.web.rights import Right, Role
 from dagboek.web.signin import keys, links, passwords, people, sessions, throttle, trail
-from dagboek.web.signin.tokens import hash_of
+from dagboek.web.signin.tokens import csrf_of, hash_of
 from web.conftest import Site
 
 PASSWORD = "een zin van vier woorden"
@@ -121,13 +121,97 @@ async def test_a_link_works_once_even_for_two_at_once(site: Site, http: aiohttp.
     assert await status_of(http, "POST", "/api/v1/session/link", json={"token": late}) == 401
 
 
+async def by_link(site: Site, http: aiohttp.ClientSession, person: people.Person) -> dict[str, str]:
+    """Headers of a browser in which a link was used."""
+    async with http.post("/api/v1/session/link", json={"token": await links.make_link(site.db, person.id)}) as answer:
+        assert answer.status == 200, await answer.text()
+        me = await answer.json()
+        return {"Cookie": f"dagboek={answer.cookies['dagboek'].value}", "X-CSRF-Token": me["csrf_token"]}
+
+
+async def chooses(http: aiohttp.ClientSession, headers: dict[str, str], new: str, **given: str) -> tuple[int, str]:
+    """Status and code of the answer to who chooses a password."""
+    async with http.put("/api/v1/me/password", headers=headers, json={"new": new, **given}) as answer:
+        return answer.status, "" if answer.status == 204 else (await answer.json())["code"]
+
+
+async def test_who_forgot_a_password_chooses_another_after_a_link_once(site: Site, http: aiohttp.ClientSession) -> None:
+    person = await somebody(site)
+    before, headers = await signed_in(http, person), await by_link(site, http, person)
+    for _ in range(throttle.OF_EMAIL):  # whoever guesses keeps nobody from it
+        await throttle.failed(site.db, person.email, "192.0.2.9")
+    assert await chooses(http, headers, "kort") == (422, "unusable")
+    assert await chooses(http, headers, "een nieuwe lange zin") == (204, "")
+    assert await status_of(http, "GET", "/api/v1/me", before) == 401
+    assert await chooses(http, headers, "nog een lange zin") == (422, "old_password")
+    assert await chooses(http, headers, "nog een lange zin", old=PASSWORD) == (422, "wrong_password")
+    await signed_in(http, person, "een nieuwe lange zin")
+    rows = await site.db.all(
+        """SELECT action, details FROM trail WHERE who = %s AND action IN ('session.begin', 'person.password')
+           ORDER BY id LIMIT 3""",
+        person.email,
+    )
+    assert [(row["action"], row["details"]) for row in rows] == [
+        ("session.begin", {}),
+        ("session.begin", {"by": "link"}),
+        ("person.password", {"by": "link"}),
+    ]
+
+
+async def test_of_two_who_choose_at_once_after_a_link_one_may(site: Site, http: aiohttp.ClientSession) -> None:
+    person = await somebody(site)
+    headers = await by_link(site, http, person)
+    answers = await asyncio.gather(*(chooses(http, headers, f"een nieuwe zin met {at}") for at in range(3)))
+    assert sorted(answers) == [(204, ""), (422, "old_password"), (422, "old_password")]
+
+
+async def test_an_hour_after_a_link_the_old_password_is_asked_for(site: Site, http: aiohttp.ClientSession) -> None:
+    for minutes, expected in ((59, (204, "")), (61, (422, "old_password"))):
+        person = await somebody(site)
+        headers = await by_link(site, http, person)
+        await site.db.run(
+            "UPDATE web_session SET created_at = now() - make_interval(mins => %s) WHERE person_id = %s",
+            minutes,
+            person.id,
+        )
+        assert await chooses(http, headers, "een nieuwe lange zin") == expected
+        assert await chooses(http, headers, "nog een lange zin", old=PASSWORD) == (
+            (204, "") if expected[0] == 422 else (422, "wrong_password")
+        )
+
+
+async def test_a_session_without_a_link_gives_the_old_password_whatever_others_of_the_person_may(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    person = await somebody(site)
+    headers, linked = await signed_in(http, person), await by_link(site, http, person)
+    assert await chooses(http, headers, "een nieuwe lange zin") == (422, "old_password")
+    for _ in range(throttle.OF_EMAIL):
+        assert await chooses(http, headers, "een nieuwe lange zin", old="") == (422, "wrong_password")
+    assert await chooses(http, headers, "een nieuwe lange zin", old=PASSWORD) == (429, "too_many_tries")
+    await throttle.forgive(site.db, person.email)
+    assert await chooses(http, headers, "een nieuwe lange zin", old=PASSWORD) == (204, "")
+    assert await status_of(http, "GET", "/api/v1/me", linked) == 401, "a link that was used before ends with it"
+
+
+async def test_an_older_process_begins_sessions_that_give_the_old_password(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    person, token = await somebody(site), secrets.token_hex()
+    await site.db.run(
+        "INSERT INTO web_session (token_hash, person_id, expires_at) VALUES (%s, %s, now() + interval '1 day')",
+        hash_of(token),
+        person.id,
+    )
+    headers = {"Cookie": f"dagboek={token}", "X-CSRF-Token": csrf_of(token)}
+    assert await chooses(http, headers, "een nieuwe lange zin") == (422, "old_password")
+
+
 async def test_who_came_by_a_link_chooses_a_password_and_other_sessions_end(
     site: Site, http: aiohttp.ClientSession
 ) -> None:
     person = await somebody(site, password=None)
-    async with http.post("/api/v1/session/link", json={"token": await links.make_link(site.db, person.id)}) as answer:
-        me = await answer.json()
-        headers = {"Cookie": f"dagboek={answer.cookies['dagboek'].value}", "X-CSRF-Token": me["csrf_token"]}
+    headers = await by_link(site, http, person)
     elsewhere = {"Cookie": f"dagboek={await sessions.begin(site.db, person, 'elsewhere')}"}
     assert await status_of(http, "GET", "/api/v1/me", elsewhere) == 200
     unused = await links.make_link(site.db, person.id)

@@ -14,6 +14,7 @@ from dagboek.web.rights import Right, Role
 from dagboek.web.routes import api_router
 from dagboek.web.signin import passwords, people, sessions
 from dagboek.web.signin.throttle import failed, refuse_too_many
+from dagboek.web.state import Web
 
 router = api_router("me")
 
@@ -65,7 +66,11 @@ class Profile(BaseModel):
 class PasswordChange(BaseModel):
     """A new password."""
 
-    old: Password | None = Field(None, description="where there is one already")
+    old: Password | None = Field(
+        None,
+        description="where there is one already; not needed, once, in a session that began by a one-time link less than"
+        " an hour ago",
+    )
     new: Password = Field(
         description=f"{passwords.SHORTEST} to {passwords.LONGEST} characters", examples=["wind in the old chimney"]
     )
@@ -150,20 +155,33 @@ async def choose_tenant(caller: Somebody, given: TenantChoice) -> None:
 
 @router.put("/me/password", status_code=204, responses=answers(429))
 async def change_password(caller: Somebody, request: Request, given: PasswordChange) -> None:
-    """Choose a password; all other sessions end."""
-    assert caller.person is not None
+    """Choose a password; all other sessions end.
+
+    Who forgot the old one signs in by a one-time link, and chooses another without it within an hour.
+    """
+    assert caller.person is not None and caller.session_id is not None
     core, person = caller.web.core, caller.person
-    kept = await core.one("SELECT password FROM person WHERE id = %s", person.id)
-    if kept is not None and kept["password"] is not None:
-        address = request.client.host if request.client else ""
-        await refuse_too_many(core, person.email, address)
-        if not await passwords.fits(given.old or "", kept["password"]):
-            await failed(core, person.email, address)
-            raise Problem(422, "wrong_password", "The old password is another one.")
+    passwords.check(given.new, person.email)  # first, so that the link is not used up by one that is not taken
+    by_link = await sessions.use_link_up(core, caller.session_id)
+    if not by_link:
+        await _refuse_without_old(caller.web, person, given.old, request.client.host if request.client else "")
     await people.choose_password(core, person, given.new)
     await sessions.end_others(core, person.id, caller.session_id)
     if caller.tenant_id is not None:
-        await caller.note("person.password", person.id)
+        await caller.note("person.password", person.id, **({"by": "link"} if by_link else {}))
+
+
+async def _refuse_without_old(web: Web, person: people.Person, old: str | None, address: str) -> None:
+    """Problem 422 for who has a password and does not give it, after too many tries 429."""
+    row = await web.core.one("SELECT password FROM person WHERE id = %s", person.id)
+    if row is None or row["password"] is None:
+        return
+    await refuse_too_many(web.core, person.email, address)
+    if old is None:
+        raise Problem(422, "old_password", "Send the old password along, or sign in by a new one-time link first.")
+    if not await passwords.fits(old, row["password"]):
+        await failed(web.core, person.email, address)
+        raise Problem(422, "wrong_password", "The old password is another one.")
 
 
 @router.get("/me/sessions")

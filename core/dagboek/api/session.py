@@ -1,6 +1,6 @@
 """Signing in and out."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
@@ -50,7 +50,7 @@ async def sign_in_by_link(request: Request, response: Response, given: OneTimeLi
     if person is None:
         await failed(web.core, "", address_of(request))
         raise Problem(401, "link_used", "This link was used already, or has expired. Ask for a new one.")
-    return await signed_in(web, request, response, person)
+    return await signed_in(web, request, response, person, by="link")
 
 
 @router.delete("/session", status_code=204)
@@ -78,11 +78,13 @@ async def checked(web: Web, email: str, password: str, address: str) -> people.P
     return people.Person(row["id"], row["email"], row["name"], row["language"], row["operator"])
 
 
-async def signed_in(web: Web, request: Request, response: Response, person: people.Person, **details: str) -> Me:
-    """Begins a session for the browser that asks. `details`: for the trail."""
+async def signed_in(
+    web: Web, request: Request, response: Response, person: people.Person, by: Literal["link", "oidc"] | None = None
+) -> Me:
+    """Begins a session for the browser that asks. `by`: what the person showed, where that is no password."""
     if asked := request.headers.get("Accept-Language"):
         await people.suppose_language(web.core, person.id, language_of(asked))
-    token = await sessions.begin(web.core, person, request.headers.get("User-Agent", ""))
+    token = await sessions.begin(web.core, person, request.headers.get("User-Agent", ""), by_link=by == "link")
     set_cookie(web, response, token)
     response.headers["Cache-Control"] = "no-store"
     session = await sessions.session_of(web.core, token)
@@ -99,7 +101,7 @@ async def signed_in(web: Web, request: Request, response: Response, person: peop
         token=token,
     )
     if caller.tenant_id is not None:
-        await caller.note("session.begin", session.id, **details)
+        await caller.note("session.begin", session.id, **({"by": by} if by else {}))
     return await me_of(caller)
 
 

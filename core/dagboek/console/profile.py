@@ -77,7 +77,7 @@ async def end_session(visitor: Somebody, session_id: UUID) -> Response:
 
 async def _page(visitor: Visitor, fault: str = "") -> Response:
     caller = visitor.caller
-    assert caller.person is not None
+    assert caller.person is not None and caller.session_id is not None
     core = caller.web.core
     row = await core.one("SELECT password IS NOT NULL AS there FROM person WHERE id = %s", caller.person.id)
     return await visitor.page(
@@ -86,6 +86,7 @@ async def _page(visitor: Visitor, fault: str = "") -> Response:
         fault=fault,
         done=visitor.request.query_params.get("done") == "password",
         has_password=bool(row and row["there"]),
+        by_link=await sessions.needs_no_old_password(core, caller.session_id),
         shortest=SHORTEST,
         languages=LANGUAGES,
         sessions=await sessions.sessions_of(core, caller.person.id),

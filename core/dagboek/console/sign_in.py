@@ -68,7 +68,7 @@ async def used(request: Request, token: str) -> Response:
         await failed(web.core, "", address)
         return plain_page(request, "link.html", status=410, person=None, token="")
     response = see(HOME)
-    await signed_in(web, request, response, person)
+    await signed_in(web, request, response, person, by="link")
     return response
 
 

@@ -13,6 +13,9 @@ from dagboek.web.signin.tokens import hash_of, new_token
 IDLE_HOURS: Final = 24
 DAYS: Final = 14
 """A session ends when it lay unused for so long, or is so old."""
+LINK_HOURS: Final = 1
+"""For so long after a link was used a password is chosen without the old one. Who forgot it has none to give; who finds
+the browser open later does not take the account over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,23 @@ class SessionRow:
 
 
 _LIVES: Final = f"s.expires_at > now() AND s.seen_at > now() - interval '{IDLE_HOURS} hours'"
+_BY_LINK: Final = f"by_link AND created_at > now() - interval '{LINK_HOURS} hours'"
 
 
-async def begin(db: Database, person: Person, browser: str) -> str:
+async def begin(db: Database, person: Person, browser: str, *, by_link: bool = False) -> str:
     """Signs a person in: the token for the cookie. The first of their tenants is looked at."""
     token = new_token()
     await db.run(
-        """INSERT INTO web_session (token_hash, person_id, tenant_id, browser, expires_at)
+        """INSERT INTO web_session (token_hash, person_id, tenant_id, browser, expires_at, by_link)
            SELECT %s, %s, (SELECT m.tenant_id FROM membership m JOIN tenant t ON t.id = m.tenant_id
-                           WHERE m.person_id = %s ORDER BY t.name LIMIT 1), %s, now() + make_interval(days => %s)""",
+                           WHERE m.person_id = %s ORDER BY t.name LIMIT 1),
+                  %s, now() + make_interval(days => %s), %s""",
         hash_of(token),
         person.id,
         person.id,
         browser[:200].replace("\x00", ""),
         DAYS,
+        by_link,
     )
     return token
 
@@ -82,6 +88,16 @@ async def session_of(db: Database, token: str) -> Session | None:
 async def look_at(db: Database, session_id: UUID, tenant_id: UUID) -> None:
     """The session goes on with another tenant. Whether its person may is looked at with every request."""
     await db.run("UPDATE web_session SET tenant_id = %s WHERE id = %s", tenant_id, session_id)
+
+
+async def needs_no_old_password(db: Database, session_id: UUID) -> bool:
+    """Whether the session began by a link a moment ago, and no password was chosen in it since."""
+    return await db.one(f"SELECT 1 FROM web_session WHERE id = %s AND {_BY_LINK}", session_id) is not None
+
+
+async def use_link_up(db: Database, session_id: UUID) -> bool:
+    """The same, and from now on the old password is needed: of two at once, one is told that it is not."""
+    return bool(await db.run(f"UPDATE web_session SET by_link = false WHERE id = %s AND {_BY_LINK}", session_id))
 
 
 async def end(db: Database, session_id: UUID, person_id: UUID) -> bool:
