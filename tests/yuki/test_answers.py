@@ -372,10 +372,37 @@ def test_a_number_that_is_taken_may_be_this_document(message: str) -> None:
         ("Session invalid: 3 training hours", "Y90"),
         ("Contact Duplicate Prints BV is missing a city", "Y18"),
         ("Invalid access key", "Y90"),
+        ("VAT number of Casino Rights NV is invalid", "Y07"),
+        ("GLAccount '700200 Software modules' is not active", "Y03"),
+        ("Project 'Software module' is not active", "Y90"),
+        ("Project Software modules is not active", "Y90"),
+        ("De btw-code geeft geen recht op aftrek", "Y90"),
+        ("Ce code ne donne pas de droit à la déduction", "Y90"),
+        ("Contact 'Geen Recht BV' could not be made", "Y90"),
+        ("Contact Casino Rights NV could not be made", "Y90"),
+        ("L'article « Logiciel sous licence » ne peut être créé", "Y90"),
+        ("Product Onbekend: Logiciel sous licence", "Y90"),
     ],
 )
 def test_what_somebody_typed_ends_no_run(message: str, code: str) -> None:
     assert code_of(judged(message)) == code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("You have no rights to use this web service: Sales", "Y23"),
+        ("De factuurmodule 'Yuki Factuur' is niet geactiveerd", "Y10"),
+        ("Le module factures n'est pas activé, l'accès est refusé", "Y10"),
+    ],
+)
+def test_a_right_that_one_invoice_lacks_is_missing_for_all_unless_another_went(message: str, code: str) -> None:
+    denied = judged(message)
+    assert isinstance(denied, AccessDenied)
+    assert (code_of(denied), denied.tool_words) == (code, message)
+    refused = judged(message, others_went=True)
+    assert isinstance(refused, Refused)
+    assert (code_of(refused), refused.tool_words) == ("Y90", message)
 
 
 def test_a_schema_fault_that_names_the_administration_is_about_the_form() -> None:

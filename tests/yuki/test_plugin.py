@@ -88,6 +88,19 @@ async def test_a_batch_has_an_outcome_for_each_and_goes_on_where_it_stopped(hous
     assert all(isinstance(one, Booked) for name, one in outcomes.items() if name not in bad)
 
 
+async def test_one_invoice_whose_message_speaks_of_rights_keeps_no_other_from_going(house: House) -> None:
+    plugin = await house.plugin()
+    message = "You have no rights to use this web service"
+    await house.tell("refuse_invoices", dossier=house.administration, references=["1"], message=message)
+    first, second, alone = numbered(plugin, ["1", "2", "1"])
+    found = await plugin.push_batch([first, second])
+    refused = found[first.link_id]
+    assert isinstance(refused, Refused)
+    assert [(one.code, one.tool_words) for one in refused.issues] == [("Y90", message)]
+    assert isinstance(found[second.link_id], Booked)
+    assert isinstance((await plugin.push_batch([alone]))[alone.link_id], AccessDenied)
+
+
 async def test_a_call_that_is_refused_as_a_whole_says_so_and_nothing_is_booked(house: House) -> None:
     plugin = await house.plugin()
     good, bad = numbered(plugin, ["1", "2"])

@@ -109,20 +109,22 @@ _ENDINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str], ToolError]], ...]] 
           r"sess?i[eo]n?[ -]?(id)?\b.{0,80}(invalid|not valid|expired|unknown|not found|does not exist|ongeldig|"
           r"verlopen|onbekend|niet gevonden|non valide|invalide|expir|inconnue|introuvable)"),
      lambda words: SessionRefused("the session has ended", tool_words=words)),
-    (_any(r"(invoices?|factu(ur|ren|ration)|factures?).{0,30}module.{0,60}(not|niet|pas).{0,20}activ",
-          r"module.{0,30}(invoices?|factu(ur|ren|ration)|factures?).{0,60}(not|niet|pas).{0,20}(activ|geactiveerd)",
-          r"module.{0,60}(not|niet|pas).{0,20}(activ|geactiveerd)"),
+    (_any(r"(invoices?|factu(ur|ren|ration)|factures?).{0,30}module\b.{0,60}\b(not|niet|pas)\b.{0,20}activ",
+          r"module\b.{0,30}(invoices?|factu(ur|ren|ration)|factures?).{0,60}\b(not|niet|pas)\b.{0,20}(activ|"
+          r"geactiveerd)", r"module\b.{0,60}\b(not|niet|pas)\b.{0,20}(activ|geactiveerd)"),
      _denied("Y10")),
-    (_any(r"not licen[sc]ed", r"niet gelicentieerd", r"geen licentie", r"pas (de|la) licence", r"sous licence"),
+    (_any(r"\bnot licen[sc]ed", r"\bniet gelicentieerd", r"\bgeen licentie", r"\bpas (de|la|sous) licence"),
      _denied("Y02")),
     (_any(r"\b(administration|domain)\b.{0,60}(not found|unknown|does not exist|inconnue?|introuvable)",
           r"(unknown|no such|onbekende?) (administrati(on|e)|domei?n)\b", r"(invalid|ongeldige) administrati(on|e)\b",
           r"\b(administratie|domein)\b.{0,60}(niet gevonden|onbekend|ongeldig|bestaat niet)"),
      _broken("Y24")),
-    (_any(r"(insufficient|missing|no|not have (the|sufficient)?|geen|onvoldoende|pas (le|les|de|assez de)) ?"
-          r"(access |user )?(rights?|permissions?|rechten|recht|toegang|droits?|acc[èe]s|autorisation)\b",
-          r"not authori[sz]ed", r"access (is )?denied", r"no access to", r"toegang (is )?geweigerd",
-          r"niet (bevoegd|gemachtigd|geautoriseerd)", r"acc[èe]s (est )?refus[ée]", r"non autoris[ée]"),
+    (_any(r"\b(insufficient|missing|no|not have( the| sufficient)?|geen|onvoldoende|pas (le|les|de|assez de)) "
+          r"(access |user )?(rights?|permissions?|rechten|recht|toegang|droits?|acc[èe]s|autorisation)\b"
+          r"(?!\W+(op|to|of|[àa]|au|de)\W+(\w+\W+)?(aftrek|de?duct|d[ée]duct|teruggaa?[fv]|refund|rembours|"
+          r"vrijstelling|exempt|exon[ée]r|vermindering|korting|remise))",
+          r"\bnot authori[sz]ed", r"\baccess (is )?denied", r"\bno access to", r"\btoegang (is )?geweigerd",
+          r"\bniet (bevoegd|gemachtigd|geautoriseerd)", r"\bacc[èe]s (est )?refus[ée]", r"\bnon autoris[ée]"),
      _denied(RIGHT)),
 )  # fmt: skip
 """What holds for more than one document, whatever was asked; the first that fits."""
@@ -137,6 +139,8 @@ _DUPLICATE: Final = _any(
 
 _NUMBERED: Final = _any(r"invoice", r"factu", r"refer", r"r[ée]f[ée]rence", r"num(b|m)er", r"num[ée]ro", r"document")
 _OF_SALES: Final = frozenset(("Y02", "Y10", RIGHT))
+_QUOTED: Final = re.compile(r"""(?<!\w)["'«‹“‘„‚].{0,200}?["'»›”’](?!\w)""")
+"""Names and descriptions, as Yuki puts them into its messages; an apostrophe inside a word is none."""
 
 _LEDGER: Final = r"(gl ?-?account|ledger account|grootboekrekening|compte (g[ée]n[ée]ral|du grand))"
 
@@ -219,17 +223,19 @@ def fault(found: soap.Fault) -> ToolError:
     return unknown
 
 
-def judged(message: str) -> ToolError:
+def judged(message: str, *, others_went: bool = False) -> ToolError:
     """What the message of one invoice in an answer means, whose Succeeded is false.
 
-    AlreadyThere: its number is taken, perhaps by this very document. AccessDenied: it holds for all that follow. Else
-    Refused.
+    AlreadyThere: its number is taken, perhaps by this very document. AccessDenied: it holds for all that follow, which
+    it does not where others of the same answer went (`others_went`). Else Refused. A message may hold what somebody has
+    typed: what is plainly about the document comes first.
     """
     words = soap.cleaned(message[: soap.READ]).strip()
-    ending = _ending(words)  # a message may hold what somebody has typed, so only this much is believed
-    if isinstance(ending, AccessDenied) and ending.issue.code in _OF_SALES:
-        return ending
     code, facts = _recognised(words)
+    if code == UNRECOGNISED and not others_went:
+        ending = _ending(_QUOTED.sub(" ", words))
+        if isinstance(ending, AccessDenied) and ending.issue.code in _OF_SALES:
+            return access_denied(ending.scope, code=ending.issue.code, words=words)
     if code == UNRECOGNISED and _DUPLICATE.search(words) and _NUMBERED.search(words):
         return AlreadyThere(tool_words=words)
     return Refused(Issue(code=code, facts=facts, tool_words=words), tool_words=words)

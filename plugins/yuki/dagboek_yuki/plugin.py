@@ -259,9 +259,10 @@ class YukiPlugin(AccountingPlugin):
                 xmlDoc=documents.purchase_invoices(invoices),
             )
         told = answers.outcomes(result, [str(invoice["Reference"]) for invoice in invoices])
+        others_went = any(isinstance(one, answers.Told) and one.succeeded for one in told)
         found: dict[int, Booked | Accepted | ToolError] = {}
         for attempt, one, (_, left_out) in zip(attempts, told, sent, strict=True):
-            outcome = _outcome(attempt, one, left_out)
+            outcome = _outcome(attempt, one, left_out, others_went=others_went)
             if outcome is not None:
                 found[attempt.link_id] = outcome
         return found if sales else await self._with_documents(attempts, found)
@@ -503,7 +504,11 @@ def _names_contact(attempt: Attempt) -> bool:
 
 
 def _outcome(
-    attempt: Attempt, told: answers.Told | answers.Skipped | None, left_out: Iterable[AttachedFile]
+    attempt: Attempt,
+    told: answers.Told | answers.Skipped | None,
+    left_out: Iterable[AttachedFile],
+    *,
+    others_went: bool = False,
 ) -> Booked | Accepted | ToolError | None:
     """What is told of an invoice, as what must happen next; None where nobody can tell."""
     booking = attempt.booking
@@ -512,7 +517,7 @@ def _outcome(
     if isinstance(told, answers.Skipped):
         return NotProcessed("Yuki stopped before it, as others were wrong")
     if not told.succeeded:
-        error = errors.judged(told.message)
+        error = errors.judged(told.message, others_went=others_went)
         return _detailed(error, booking) if isinstance(error, Refused) else error
     if not told.processed:  # it is there as a draft, although we asked otherwise
         if "sale" not in booking.payload:  # asked for by its number among sales, it would be taken for one of ours
