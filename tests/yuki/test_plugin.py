@@ -123,6 +123,65 @@ async def test_a_number_that_is_taken_is_there_already(house: House) -> None:
     assert [one.entry_id for one in resolution.candidates] == ["sales/2025/7"]
 
 
+ODD_WORDS = "Fout 4711"
+
+
+async def sent_again(house: House, plugin: YukiPlugin, **more: Any) -> Attempt:
+    """A sale that stands in the books, as it is sent once more; Yuki tells that in words that nobody knows."""
+    await house.tell("rules", duplicate_text=ODD_WORDS)
+    await plugin.push(sale(plugin, document(line("100"), number="7", **more)))
+    return sale(plugin, document(line("100"), number="7", **more), number=2)
+
+
+async def test_what_was_sent_before_and_is_refused_in_unknown_words_is_looked_up(house: House) -> None:
+    plugin = await house.plugin()
+    one = await sent_again(house, plugin)
+    await house.tell("refuse_invoices", dossier=house.administration, references=["8", "9"], message=ODD_WORDS)
+    other = sale(plugin, document(line("100"), number="8"), number=2)
+    (first,) = numbered(plugin, ["9"])
+    before = await house.calls("AccountingInfo.*")
+    found = await plugin.push_batch([one, other, first])
+    assert [type(found[each.link_id]) for each in (one, other, first)] == [AlreadyThere, Refused, Refused]
+    assert await house.calls("AccountingInfo.*") == before + 1
+    alone = sale(plugin, document(line("100"), number="7"), number=2)
+    with pytest.raises(AlreadyThere) as there:
+        await plugin.push(alone)
+    assert alone.verdict is there.value
+    assert there.value.tool_words == ODD_WORDS
+    with pytest.raises(Refused):
+        await plugin.push(sale(plugin, document(line("100"), number="7"), number=1))
+
+
+async def test_a_call_that_is_refused_as_a_whole_in_unknown_words_is_looked_up_too(house: House) -> None:
+    plugin = await house.plugin()
+    one = await sent_again(house, plugin)
+    other = sale(plugin, document(line("100"), number="8"), number=2)
+    await house.tell("faults", kind="refuse", operation="Sales.*", body=ODD_WORDS, times=2)
+    with pytest.raises(AlreadyThere):
+        await plugin.push(one)
+    with pytest.raises(Refused):
+        await plugin.push(other)
+
+
+async def test_where_it_cannot_be_looked_up_what_was_sent_before_is_not_told_refused(house: House) -> None:
+    plugin = await house.plugin()
+    one = await sent_again(house, plugin)
+    await house.tell("faults", kind="error_503_before", operation="AccountingInfo.*", times=1)
+    with pytest.raises(Uncertain) as uncertain:
+        await plugin.push(one)
+    assert one.verdict is uncertain.value
+    blind = await house.plugin(debtors_account="411111")
+    with pytest.raises(Uncertain):
+        await blind.push(sale(blind, document(line("100"), number="7"), number=2))
+
+
+async def test_what_may_go_past_the_ledger_is_told_refused_as_it_is_sent_again_by_a_person_alone(house: House) -> None:
+    plugin = await house.plugin()
+    one = await sent_again(house, plugin, payment=Payment(means_code="48"))
+    with pytest.raises(Refused):
+        await plugin.push(one)
+
+
 def test_a_number_is_taken_once_in_a_year_whatever_the_document() -> None:
     one = document(line("1"), number=" F 7 ")
     same = [one, document(line("2"), number="f 7", kind=Kind.CREDIT_NOTE, issue_date=date(2025, 12, 31))]

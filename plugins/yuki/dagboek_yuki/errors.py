@@ -131,10 +131,15 @@ _ENDINGS: Final[tuple[tuple[re.Pattern[str], Callable[[str], ToolError]], ...]] 
 
 _DUPLICATE: Final = _any(
     r"same booking number", r"zelfde (boekings|boekstuk|factuur)nummer", r"m[êe]me num[ée]ro",
-    r"(already|al|reeds|d[ée]j[àa]) (exists?|been (used|processed|imported|booked)|in use|used|processed|bestaat|"
-    r"verwerkt|gebruikt|geboekt|in gebruik|utilis[ée]e?|trait[ée]e?)",
-    r"(exists?|bestaat|existe) (already|al|reeds|d[ée]j[àa])", r"duplicate", r"dubbele? (factuur|referentie|nummer)",
-    r"(has|have) already been ",
+    r"\b(already|al|reeds|d[ée]j[àa]) (exists?|been|in use|used|processed|known|present|entered|registered|recorded|"
+    r"taken|bestaat|verwerkt|gebruikt|geboekt|in gebruik|aanwezig|bekend|ingevoerd|opgenomen|eerder|utilis[ée]|"
+    r"trait[ée]|pr[ée]sent|connu|enregistr|comptabilis|import|attribu|[ée]t[ée]\b)",
+    r"\b(exists?|bestaat|existe|figure) (already|al|reeds|d[ée]j[àa])\b", r"\bkomt (al|reeds) voor\b",
+    r"\b(there is|there.s|er is|er staat|il y a) (already|al|reeds|d[ée]j[àa]) .{0,40}(invoice|factu|document|refer|"
+    r"r[ée]f[ée]r|num(b|m)er|num[ée]ro)",
+    r"\b(must|should|moet|moeten|doit|doivent) (be |[êe]tre )?(unique|uniek)",
+    r"\b(not|niet|pas|non) (an? |een )?(unique|uniek)", r"duplicate", r"dubbele? (factuur|referentie|nummer)",
+    r"\bdoublon", r"\ben double\b",
 )  # fmt: skip
 
 _NUMBERED: Final = _any(r"invoice", r"factu", r"refer", r"r[ée]f[ée]rence", r"num(b|m)er", r"num[ée]ro", r"document")

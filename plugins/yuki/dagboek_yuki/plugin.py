@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 
 from dagboek_schemas.documents import Direction, Document, LedgerAccount, Party, PaymentStatus
 from dagboek_schemas.issues import Issue, Severity
@@ -34,7 +34,7 @@ from dagboek_sdk.attempt import (
     Resolution,
     Unknown,
 )
-from dagboek_sdk.errors import NotProcessed, Refused, ToolError, Uncertain
+from dagboek_sdk.errors import AlreadyThere, NotProcessed, Refused, ToolError, Uncertain
 from dagboek_sdk.http import Answer
 from dagboek_sdk.limits import Budget, Limit
 from lxml.etree import _Element as Element
@@ -232,7 +232,12 @@ class YukiPlugin(AccountingPlugin):
             raise ValueError("what is booked is not changed")
         if "upload" in attempt.booking.payload:
             return await self._upload(attempt)
-        outcome = (await self.push_batch((attempt,))).get(attempt.link_id)
+        try:
+            outcome = (await self.push_batch((attempt,))).get(attempt.link_id)
+        except Refused as refused:
+            outcome = (await self._looked_up((attempt,), {attempt.link_id: refused}))[attempt.link_id]
+            if outcome is refused:
+                raise
         if isinstance(outcome, ToolError):
             attempt.verdict = outcome
             raise outcome
@@ -265,7 +270,7 @@ class YukiPlugin(AccountingPlugin):
             outcome = _outcome(attempt, one, left_out, others_went=others_went)
             if outcome is not None:
                 found[attempt.link_id] = outcome
-        return found if sales else await self._with_documents(attempts, found)
+        return await (self._looked_up if sales else self._with_documents)(attempts, found)
 
     def classify(self, answer: Any) -> ToolError | None:
         """What an answer means; see `errors`."""
@@ -353,6 +358,30 @@ class YukiPlugin(AccountingPlugin):
             content = b64encode(file.content).decode("ascii")
             invoice |= {"DocumentFileName": file.file_name, "DocumentBase64": content}
         return invoice, tuple(one for one in attempt.attachments if one is not file)
+
+    async def _looked_up(
+        self, attempts: Sequence[Attempt], found: dict[int, Booked | Accepted | ToolError]
+    ) -> dict[int, Booked | Accepted | ToolError]:
+        """A sale that was sent before may have been booked then, where Yuki refuses it in words that nobody knows.
+
+        Those for a number that is taken are not documented, and the ledger may have lagged when it was asked. What may
+        go past the ledger is sent again only where it is known not to be booked.
+        """
+        doubted = {one.link_id: one for one in attempts if one.number > 1 and "sale" in one.booking.payload}
+        refused = {id: one for id, one in found.items() if id in doubted and _is_unknown(one)}
+        if not refused:
+            return found
+        try:
+            resolved = await self._resolved(Direction.SALES, [doubted[id] for id in refused])
+        except ToolError:
+            resolved = {}
+        for id, one in refused.items():
+            resolution, words = resolved.get(id), one.tool_words
+            if isinstance(resolution, Found):
+                found[id] = AlreadyThere(tool_words=words)
+            elif resolution is None or (isinstance(resolution, Unknown) and not self.may_hide(doubted[id].booking)):
+                found[id] = Uncertain("refused in words that nobody knows, and not looked up", tool_words=words)
+        return found
 
     async def _with_documents(
         self, attempts: Sequence[Attempt], found: dict[int, Booked | Accepted | ToolError]
@@ -528,6 +557,10 @@ def _outcome(
         facts = {"number": booking.reference, "kept": told.reference}
         remarks.append(Issue(code="Y45", severity=Severity.INFORMATION, facts=facts))
     return Booked(str(ledger.sale(told.reference, booking.day)), told.reference, remarks=tuple(remarks))
+
+
+def _is_unknown(outcome: Booked | Accepted | ToolError) -> TypeGuard[Refused]:
+    return isinstance(outcome, Refused) and errors.is_unknown(outcome)
 
 
 def _detailed(error: Refused, booking: Booking) -> Refused:
