@@ -16,7 +16,7 @@ from dagboek_sdk.attempt import Absent, Accepted, AttachedFile, Attempt, Booked,
 from dagboek_sdk.errors import AccessDenied, AlreadyThere, NotProcessed, Refused, Throttled, Uncertain
 from dagboek_sdk.limits import NoLimits
 from dagboek_sdk.samples import THEIRS, document, line
-from dagboek_yuki import archive, mapping, parties, ubl
+from dagboek_yuki import archive, mapping, parties, soap, ubl
 from dagboek_yuki.answers import Told
 from dagboek_yuki.plugin import BATCH, YukiPlugin, _outcome
 from octopus_books import Memory
@@ -487,6 +487,22 @@ async def test_an_upload_that_is_too_late_takes_no_call_of_the_day(house: House)
     assert found.keys() == {first.link_id, second.link_id}
     assert taken == ["calls"]
     assert not late.sent
+
+
+@pytest.mark.parametrize("told", ["Document stored", "00000000-0000-0000-0000-000000000000"])
+async def test_an_upload_that_is_answered_without_an_id_is_found_by_its_mark(house: House, told: str) -> None:
+    plugin = await house.plugin()
+    name = "UploadDocumentWithData"
+    inner = f"<{name}Response xmlns='{soap.YUKI}'><{name}Result>{told}</{name}Result></{name}Response>"
+    body = f"<s:Envelope xmlns:s='{soap.SOAP}'><s:Body>{inner}</s:Body></s:Envelope>"
+    await house.tell("faults", kind="wrong_body", operation="Archive.Upload*", body=body, times=1)
+    one = purchase(plugin, "L-7")
+    with pytest.raises(Uncertain, match="names no document"):
+        await plugin.push(one)
+    (kept,) = await house.get("documents", dossier=house.administration)
+    resolution = (await plugin.resolve([one]))[one.link_id]
+    assert isinstance(resolution, Accepted)
+    assert resolution.token.endswith(kept["id"])
 
 
 @pytest.mark.parametrize(("fault", "there"), [("timeout_after_commit", True), ("error_503_before", False)])

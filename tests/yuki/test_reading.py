@@ -280,6 +280,20 @@ async def test_a_document_without_a_name_that_came_since_may_be_ours(
 
 
 @pytest.mark.parametrize(
+    ("told", "id"),
+    [
+        ("6F6D1C3E-52A4-4B0D-8A66-1C5E0F7B2D10", "6f6d1c3e-52a4-4b0d-8a66-1c5e0f7b2d10"),
+        ("{6f6d1c3e-52a4-4b0d-8a66-1c5e0f7b2d10}", "6f6d1c3e-52a4-4b0d-8a66-1c5e0f7b2d10"),
+        ("", None),
+        ("Document could not be stored", None),
+        ("00000000-0000-0000-0000-000000000000", None),
+    ],
+)
+def test_an_upload_is_answered_with_an_id_or_nothing_is_known(told: str, id: str | None) -> None:
+    assert archive.document_id(told) == id
+
+
+@pytest.mark.parametrize(
     ("reference", "name"),
     [("2025/0001", "2025_0001 m.xml"), ("../x", "x m.xml"), ("№", "document m.xml"), ("F 1-é.2", "F_1-é.2 m.xml")],
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Self
+from uuid import UUID
 
 from dagboek_sdk.attempt import Attempt
 from lxml.etree import _Element as Element
@@ -64,6 +65,15 @@ def mark(administration: str, attempt: Attempt) -> str:
 def file_name(reference: str, marked: str) -> str:
     """The name of the file: the number as people look for it, then the mark."""
     return f"{_UNSAFE.sub('_', reference).strip('_.')[:60] or 'document'} {marked}.xml"
+
+
+def document_id(told: str) -> str | None:
+    """The id that an upload is answered with, as lists tell it; None for what is none, such as words or the nil id."""
+    try:
+        found = UUID(told)
+    except ValueError:
+        return None
+    return str(found) if found.int else None
 
 
 async def find(services: Services, marks: Iterable[str], since: datetime | None) -> tuple[dict[str, str], str]:

@@ -441,8 +441,8 @@ class YukiPlugin(AccountingPlugin):
             paymentMethod=0,
             remarks=f"{booking.reference} {upload['name']} {marked}",
         )
-        document = text(result).lower()
-        if not document or booking.day is None:
+        document = archive.document_id(text(result))
+        if document is None or booking.day is None:
             raise Uncertain("written, but the answer names no document")
         left_out = tuple(_left_out(one) for one in attempt.attachments if one not in files)
         return Accepted(str(Token(upload=True, day=booking.day, key=document)), left_out)
