@@ -1,5 +1,6 @@
 """Trouble of the database that ends is waited for; what it would refuse again is not."""
 
+import asyncio
 import re
 import secrets
 import subprocess
@@ -10,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from dagboek import database, migrations
-from dagboek.database import AWAY, Database, StatementRefused, connect
+from dagboek.database import AWAY, Connection, Database, StatementRefused, connect
 from dagboek.doctor import newest_revision
 from dagboek.push_record import AttemptOutcome, Group, Outcome, write
 from psycopg_pool import AsyncConnectionPool
@@ -79,17 +80,27 @@ async def test_a_process_frozen_between_statements_that_go_together_does_not_kee
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the server it is busy, as more of them are to come."""
-    monkeypatch.setattr("dagboek.database.TOGETHER_SECONDS", 1)
+    monkeypatch.setattr("dagboek.database.TOGETHER_SECONDS", 3)
     (link,) = await books.links()
     async with await connect(books.db.url) as frozen, await connect(books.db.url) as other:
         with pytest.raises(AWAY):  # when it wakes
             async with frozen.together():
                 await frozen.execute("UPDATE link SET roles = '{x}' WHERE id = %s", (link,))
+                await locked(other, link)
 
                 await other.execute("UPDATE link SET roles = '{y}' WHERE id = %s", (link,))
 
                 await frozen.execute("SELECT 1")
     assert (await books.link(link))["roles"] == ["y"]
+
+
+async def locked(other: Connection, link: int) -> None:
+    """Waits until somebody holds the link: a pipeline does not wait for what it has sent."""
+    async with asyncio.timeout(60):
+        while await (
+            await other.execute("SELECT 1 FROM link WHERE id = %s FOR UPDATE SKIP LOCKED", (link,))
+        ).fetchone():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_connection_that_was_cut_is_waited_for(books: Books) -> None:
