@@ -86,6 +86,9 @@ class Tool:
     async def prepare(self) -> None:
         return
 
+    async def prepare_for(self, attempts: Sequence[Attempt]) -> None:
+        await self.prepare()
+
     def map_document(self, document: Document, *_: Any) -> Any:
         return Booking(
             {"number": document.number, "order": document.order_reference},
