@@ -41,6 +41,8 @@ from dagboek_sdk.settings import ConnectionSettings, LedgerRule, Side, VatCode, 
 from psycopg import sql
 
 PARTITIONS = 8
+GUARD = 150.0
+"""Seconds after which what is waited for does not come any more; a worker takes twenty to start on a busy machine."""
 
 
 def settings_of(accounts: dict[str, str] | None = None) -> ConnectionSettings:
@@ -182,7 +184,7 @@ class Installation:
         """Starts a worker."""
         return self.start("worker", "--slot", str(slot), **environment)
 
-    async def ready(self, seconds: float = 60) -> None:
+    async def ready(self, seconds: float = 180) -> None:
         """Waits until all processes say that they are at work."""
         async with asyncio.timeout(seconds):
             while self.logs().count(".started") < len(self.processes):
@@ -256,12 +258,14 @@ class Installation:
 
     # runs
 
-    async def sync(self, connection_id: UUID, seconds: float = 60, trigger: Trigger = Trigger.MANUAL) -> dict[str, Any]:
+    async def sync(
+        self, connection_id: UUID, seconds: float = GUARD, trigger: Trigger = Trigger.MANUAL
+    ) -> dict[str, Any]:
         """A run from request to end."""
         run_id = await request_run(self.db, self.publisher, connection_id, trigger, "test")
         return await self.ended(run_id, seconds)
 
-    async def ended(self, run_id: UUID, seconds: float = 60) -> dict[str, Any]:
+    async def ended(self, run_id: UUID, seconds: float = GUARD) -> dict[str, Any]:
         """Waits for the end of a run: its row."""
         try:
             async with asyncio.timeout(seconds):
@@ -282,7 +286,7 @@ class Installation:
         """Asks for a run and does not wait for it."""
         return await request_run(self.db, self.publisher, connection_id, trigger, "test")
 
-    async def until(self, query: str, *arguments: Any, seconds: float = 60) -> dict[str, Any]:
+    async def until(self, query: str, *arguments: Any, seconds: float = GUARD) -> dict[str, Any]:
         """Waits until a query gives a row: the row."""
         try:
             async with asyncio.timeout(seconds):

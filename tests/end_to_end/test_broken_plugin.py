@@ -1,5 +1,6 @@
 """A plugin with bugs: no second entry, the others go on, and what is not known is found out."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ async def test_bugs_of_a_plugin_book_nothing_twice_and_stop_nobody(
     dagboek.core()
     start_broken_worker(dagboek, tmp_path / "worker.log")
 
-    run = await dagboek.sync(connection, seconds=120)
+    run = await dagboek.sync(connection)
 
     states = await dagboek.states(run["id"])
     assert {number: states[number] for number in NEVER_SENT} == dict.fromkeys(NEVER_SENT, "skipped D13")
@@ -36,9 +37,9 @@ async def test_bugs_of_a_plugin_book_nothing_twice_and_stop_nobody(
 
     # a worker without the bugs finds the rest, and nothing else
     dagboek.processes[-1].terminate()
-    dagboek.processes[-1].wait(30)
+    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
     dagboek.worker(1)
-    run = await dagboek.sync(connection, seconds=60)
+    run = await dagboek.sync(connection)
 
     assert await dagboek.states(run["id"]) == dict.fromkeys(NEVER_SENT, "synced")
     assert run["status"] == "Success"

@@ -70,7 +70,7 @@ def stop(dagboek: Installation) -> None:
     for process in dagboek.processes:
         process.terminate()
     for process in dagboek.processes:
-        process.wait(30)
+        process.wait(60)
     dagboek.processes.clear()
 
 

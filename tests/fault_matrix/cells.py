@@ -21,7 +21,7 @@ from dagboek.publisher import partition_of
 from dagboek.status import run_status
 from dagboek.tenants import ensure_tenant
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import PARTITIONS, Installation, write_files
+from end_to_end.harness import GUARD, PARTITIONS, Installation, write_files
 
 BOOKING, CUSTOMER = "insertBuySellBooking", "insertUpdateRelation"
 
@@ -65,7 +65,7 @@ class Cell:
         self.runs += begun
         return begun
 
-    async def ended(self, house: Installation, seconds: float = 90) -> list[dict[str, Any]]:
+    async def ended(self, house: Installation, seconds: float = GUARD) -> list[dict[str, Any]]:
         """Waits for the end of all runs and until all is told: their rows."""
         rows = [await house.ended(run, seconds) for run in self.runs]
         for run in self.runs:

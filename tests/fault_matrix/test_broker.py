@@ -129,7 +129,7 @@ async def _delete(running: Installation, topic: Topic) -> None:
         "bootstrap.servers": running.services.kafka_bootstrap,
     }
     name, admin = topic.named(running.prefix), AdminClient(settings)
-    await asyncio.to_thread(admin.delete_topics([name])[name].result, 20)
+    await asyncio.to_thread(admin.delete_topics([name])[name].result, 60)
 
 
 async def _stopped(running: Installation, process: "subprocess.Popen[bytes]") -> None:
