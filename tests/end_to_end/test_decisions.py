@@ -94,7 +94,7 @@ async def test_a_person_decides_about_a_booking_that_nobody_can_find(
     """Somebody typed the document while its answer was lost: alike, and not ours for certain."""
     folder = tmp_path / "ubl"
     write_files(folder, [Ubl("2026/001"), Ubl("2026/002", lines=(UblLine("50.00"),))])
-    connection = await house.connection(sandbox, tenant="Asked", folder=folder, call_deadline=1)
+    connection = await house.connection(sandbox, tenant="Asked", folder=folder, call_deadline=5)
     sandbox.control.faults(kind="error_503_before", operation="insertBuySellBooking", times=2)
     run_id = await house.start_run(connection)
     await house.until("SELECT 1 FROM item WHERE run_id = %s AND state = 'to_settle'", run_id)

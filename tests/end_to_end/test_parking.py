@@ -8,7 +8,7 @@ from uuid import UUID
 from dagboek.chaos.ubl import Ubl
 from dagboek.status import run_status
 from end_to_end.broken_worker import start_broken_worker
-from end_to_end.harness import Installation, octopus, write_files
+from end_to_end.harness import GUARD, Installation, octopus, write_files
 
 BOOKING = "insertBuySellBooking"
 YEARS = (2024, 2025, 2026, 2027)
@@ -18,7 +18,7 @@ YEARS = (2024, 2025, 2026, 2027)
 async def connected(house: Installation, sandbox: Any, folder: Path, tenant: str) -> UUID:
     """A connection with a document in each year."""
     write_files(folder, [Ubl(f"{year}/001", date=f"{year}-03-02") for year in YEARS])
-    return await house.connection(sandbox, tenant=tenant, folder=folder, call_deadline=1.0)
+    return await house.connection(sandbox, tenant=tenant, folder=folder, call_deadline=5.0)
 
 
 async def test_two_uncertain_sends_in_a_row_park_the_run(house: Installation, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_an_answer_in_between_says_that_the_tool_is_there(house: Installat
 async def parked_for(house: Installation, run_id: UUID) -> set[str]:
     """The reasons for which a run was parked, up to its end."""
     reasons = set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while (row := await house.db.one("SELECT * FROM run WHERE id = %s", run_id)) and row["state"] != "ended":
             if row["state"] == "parked":
                 reasons.add(row["park_reason"])
@@ -94,7 +94,7 @@ async def test_five_bugs_in_a_row_park_the_run_and_the_circuit_closes_by_itself(
 
     # half-open, whichever process goes on: the first error parks it at once, and the document is not skipped
     dagboek.processes[-1].terminate()
-    dagboek.processes[-1].wait(30)
+    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
     start_broken_worker(dagboek, tmp_path / "worker.log")
     await dagboek.db.run("UPDATE run SET parked_until = now() WHERE id = %s", run_id)
     await dagboek.until("SELECT 1 AS again FROM run WHERE id = %s AND state = 'parked' AND generation > 1", run_id)
@@ -102,7 +102,7 @@ async def test_five_bugs_in_a_row_park_the_run_and_the_circuit_closes_by_itself(
 
     # the next release is sound
     dagboek.processes[-1].terminate()
-    dagboek.processes[-1].wait(30)
+    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
     dagboek.worker(1)
     await dagboek.db.run("UPDATE run SET parked_until = now() WHERE id = %s", run_id)
     run = await dagboek.ended(run_id)

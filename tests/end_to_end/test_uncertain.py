@@ -13,9 +13,9 @@ BOOKED = [(number, at) for at, number in enumerate(NUMBERS, 1)]
 BOOKING, RELATION = "insertBuySellBooking", "insertUpdateRelation"
 
 
-async def connected(house: Installation, sandbox: Any, folder: Path, tenant: str, **options: Any) -> Any:
+async def connected(house: Installation, sandbox: Any, folder: Path, tenant: str, call_deadline: float = 5.0) -> Any:
     write_files(folder, [Ubl(number) for number in NUMBERS])
-    return await house.connection(sandbox, tenant=tenant, folder=folder, call_deadline=1.0, **options)
+    return await house.connection(sandbox, tenant=tenant, folder=folder, call_deadline=call_deadline)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ async def test_a_fault_while_booking_leaves_one_entry_a_document(
     house: Installation, sandbox: Any, tmp_path: Path, fault: dict[str, Any]
 ) -> None:
     """Twice in a run, at the third document and again two documents later."""
-    connection = await connected(house, sandbox, tmp_path / "ubl", f"Fault {tmp_path.name}")
+    connection = await connected(house, sandbox, tmp_path / "ubl", f"Fault {tmp_path.name}", call_deadline=1.0)
     sandbox.control.faults(operation=BOOKING, after=2, times=1, **fault)
     sandbox.control.faults(operation=BOOKING, after=5, times=1, **fault)
     sandbox.control.faults(operation=RELATION, times=1, **fault)
 
-    run = await house.sync(connection, seconds=90)
+    run = await house.sync(connection)
 
     assert run["status"] == "Success"
     assert await house.states(run["id"]) == dict.fromkeys(NUMBERS, "synced")

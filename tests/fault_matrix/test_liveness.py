@@ -71,9 +71,9 @@ async def troubled(house: Installation, stack: AsyncExitStack, folder: Path) -> 
     hanging = await stack.enter_async_context(octopus())
     exhausted = await stack.enter_async_context(octopus())
     made = Troubled(
-        await cell(house, dead, folder / "dead", "Dead", documents=DOCUMENTS, call_deadline=1.0),
+        await cell(house, dead, folder / "dead", "Dead", documents=DOCUMENTS, call_deadline=5.0),
         await cell(house, hanging, folder / "hanging", "Hanging", documents=DOCUMENTS, call_deadline=3.0),
-        await cell(house, exhausted, folder / "exhausted", "Exhausted", documents=DOCUMENTS, call_deadline=1.0),
+        await cell(house, exhausted, folder / "exhausted", "Exhausted", documents=DOCUMENTS, call_deadline=5.0),
         int(dead.origin.rpartition(":")[2]),
         state,
     )
@@ -120,7 +120,7 @@ async def test_dead_hanging_and_exhausted_tools_slow_nobody_and_go_on_by_themsel
     during = await took(house, beside)
 
     print(f"slowest run: {before:.1f} s alone, {during:.1f} s beside tools in trouble")
-    assert during < 3 * before + 5
+    assert during < 3 * before + 30
     for one in beside:
         assert (await one.audit(house)).faults() == {}
     await is_shown(house, trouble)
@@ -168,7 +168,7 @@ async def test_waiting_without_a_known_end_is_bounded_and_the_next_run_goes_on_f
     house: Installation, stack: AsyncExitStack, tmp_path: Path
 ) -> None:
     sandbox = await stack.enter_async_context(octopus())
-    one = await cell(house, sandbox, tmp_path, "Bounded", documents=DOCUMENTS, call_deadline=1.0)
+    one = await cell(house, sandbox, tmp_path, "Bounded", documents=DOCUMENTS, call_deadline=5.0)
     sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.05)
     (run_id,) = await one.start(house)
     await until_booked(sandbox, 4)
