@@ -24,14 +24,14 @@ async def own(own_services: EmbeddedServices, tmp_path: Path) -> AsyncIterator[I
 async def test_kafka_killed_and_restarted(own: Installation, own_services: EmbeddedServices, tmp_path: Path) -> None:
     async with octopus(dossiers=dossiers(CONNECTIONS)) as sandbox:
         asked = await prepare(own, sandbox, tmp_path / "ubl", CONNECTIONS, DOCUMENTS)
-        sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.05)
+        sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.2)
         own.core()
         own.worker()
         await request(own, asked)
 
         await until_booked(sandbox, asked.documents // 3)
-        await asyncio.to_thread(own_services.kill_kafka)
         at_the_kill = len(sandbox.books.entries())
+        await asyncio.to_thread(own_services.kill_kafka)
         await asyncio.sleep(2)
         await asyncio.to_thread(own_services.start_kafka)
         runs = await ended(own, asked, 120)
@@ -45,14 +45,14 @@ async def test_kafka_killed_and_restarted(own: Installation, own_services: Embed
 async def test_postgres_killed_and_restarted(own: Installation, own_services: EmbeddedServices, tmp_path: Path) -> None:
     async with octopus(dossiers=dossiers(CONNECTIONS)) as sandbox:
         asked = await prepare(own, sandbox, tmp_path / "ubl", CONNECTIONS, DOCUMENTS)
-        sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.05)
+        sandbox.control.faults(kind="latency", operation="insertBuySellBooking", seconds=0.2)
         own.core()
         own.worker()
         await request(own, asked)
 
         await until_booked(sandbox, asked.documents // 3)
-        await asyncio.to_thread(own_services.kill_postgres)
         at_the_kill = len(sandbox.books.entries())
+        await asyncio.to_thread(own_services.kill_postgres)
         await asyncio.sleep(2)
         await asyncio.to_thread(own_services.start_postgres)
         runs = await ended(own, asked, 120)

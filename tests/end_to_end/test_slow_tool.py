@@ -38,7 +38,7 @@ async def test_a_run_that_is_slow_is_let_go_and_comes_again_when_its_lane_is_fre
         write_files(tmp_path / "quick", documents)
         first = await narrow.connection(slow, tenant="Slow", folder=tmp_path / "slow", call_deadline=30.0)
         second = await narrow.connection(quick, tenant="Quick", folder=tmp_path / "quick")
-        slow.control.faults(kind="latency", operation="insertBuySellBooking", after=2, times=2, seconds=6)
+        slow.control.faults(kind="latency", operation="insertBuySellBooking", after=2, times=2, seconds=20)
         narrow.core()
         start_tuned(narrow, {"dagboek_workers.dispatcher.HOLD": HOLD}, "worker", "--slot", "1")
         await narrow.ready()
@@ -68,7 +68,7 @@ def _all_committed(dagboek: Installation) -> None:
     )
     partition = TopicPartition(Topic.DOCUMENTS.named(dagboek.prefix), 0)
     try:
-        for _ in range(60):
+        for _ in range(300):
             [committed] = consumer.committed([partition], timeout=60)
             _, high = consumer.get_watermark_offsets(partition, timeout=60)
             if committed.offset == high:

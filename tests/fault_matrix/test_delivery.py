@@ -49,7 +49,7 @@ async def test_a_worker_that_comes_and_one_that_goes_in_the_middle_of_runs(
     """Each time all partitions are given out anew, and what was not acked comes again, perhaps to another."""
     one = await cell(house, sandbox, tmp_path, "rebalance", connections=CONNECTIONS, documents=DOCUMENTS)
     sandbox.control.faults(off=True)
-    sandbox.control.faults(kind="latency", operation=BOOKING, seconds=1)
+    sandbox.control.faults(kind="latency", operation=BOOKING, seconds=3)
     await one.start(house)
     await until_booked(sandbox, CONNECTIONS)
     third = house.worker(3)
