@@ -151,10 +151,10 @@ async def _answer_of_then(caller: Caller, place: dict[str, Any]) -> Response:
     if row is not None and row["request_hash"] != place["asked"]:
         fault = Fault(field=f"header.{KEY_HEADER}", message="was used for another request")
         raise Problem(422, "key_used", "Use a new key for a new request.", errors=[fault])
-    if row is not None and row["status"] is None and row["broken_off"]:
-        raise _BROKEN_OFF
-    if row is None or row["status"] is None:
+    if row is None or (row["status"] is None and not row["broken_off"]):
         raise Problem(409, "in_progress", "The request with this key is being worked on. Try again in a moment.")
+    if row["status"] is None:
+        return _BROKEN_OFF.response()
     return Response(row["body"], row["status"], {**row["headers"], "Idempotency-Replayed": "true"})
 
 
