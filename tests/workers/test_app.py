@@ -7,18 +7,28 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from dagboek.database import migrate
+from dagboek.database import Database, migrate
 from dagboek.embedded import EmbeddedServices, Services
 from dagboek.plugins import Plugins
 from dagboek.settings import Settings
 from dagboek.topics import ensure_topics
 from dagboek.vault import Vault
 from dagboek_workers import app
+from end_to_end.harness import GUARD
 
 
+@pytest.mark.parametrize(("taken", "status"), [(False, 70), (True, app.SLOT_LOST)])
 async def test_a_worker_whose_consumer_crashes_ends(
-    services: Services, database_url: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    services: Services,
+    database_url: str,
+    topic_prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: bool,
+    status: int,
 ) -> None:
+    """With the status of one whose slot was taken, where that is why: it is not to be started anew."""
+    monkeypatch.setattr("dagboek.slots.LOOK", 10.0)  # the crash is seen before the slot is looked at
     options, vault = await ready(services.kafka_bootstrap, database_url, topic_prefix, tmp_path)
     made: list[Any] = []
     ended: list[int] = []
@@ -37,16 +47,19 @@ async def test_a_worker_whose_consumer_crashes_ends(
     monkeypatch.setattr(app, "make_app", make)
     monkeypatch.setattr(os, "_exit", end)
     serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), vault, stop))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while not (made and made[0].started and made[0].consumer.started):
             await asyncio.sleep(0.1)
 
+    if taken:
+        async with Database(database_url) as db:
+            assert await db.run("UPDATE worker_slot SET holder = gen_random_uuid()") == 1
     await made[0].consumer.crash(RuntimeError("as Faust does when its fetcher fails"))
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while not ended:
             await asyncio.sleep(0.1)
-    assert ended[0] == 70
+    assert ended[0] == status
     assert not made[0].conf.datadir.exists(), "each worker that is killed would leave a folder behind"
     serving.cancel()
     await asyncio.wait([serving], timeout=20)
@@ -69,7 +82,7 @@ async def test_a_worker_whose_broker_dies_as_it_starts_waits_for_it(
     monkeypatch.setattr(app, "make_app", make)
     stop = asyncio.Event()
     serving = asyncio.create_task(app.serve(options, Plugins(entry_points=False), vault, stop))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while not (made and made[0].should_stop):
             assert not serving.done(), serving
             await asyncio.sleep(0.1)
@@ -80,7 +93,7 @@ async def test_a_worker_whose_broker_dies_as_it_starts_waits_for_it(
             assert not serving.done(), serving
             await asyncio.sleep(0.1)
     stop.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         await serving
 
 

@@ -37,6 +37,8 @@ UNJOINED_SECONDS = 1.5
 """How long the end of a worker may take that has no place in the group yet."""
 SLOT_LOST = 2
 """Exit status of a worker whose slot another one was started with."""
+SLOT_LOOK = 1.0
+"""Seconds for the question whether it was that, when the consumer has crashed."""
 SLOT_DRAIN = 5.0
 """Seconds that its calls in flight are given, before it takes its place in the group back from the other."""
 RESTART_PAUSE = 1.0
@@ -179,7 +181,7 @@ async def _work(options: WorkerOptions, plugins: Plugins, vault: Vault, stop: as
             starting.result()
             shutil.rmtree(app.conf.datadir, ignore_errors=True)  # Faust starts with one, and keeps nothing in it
             log.info("worker.started", slot=options.slot)
-            await _until(stopping, app)
+            await _until(stopping, app, slot, replaced)
     finally:
         in_group = starting.done()
         starting.cancel()
@@ -210,10 +212,15 @@ async def _end_replaced(slot: Slot, options: WorkerOptions, dispatcher: Dispatch
     os._exit(SLOT_LOST)  # in order would take longer, and the consumer would ask for its place again meanwhile
 
 
-async def _until(stopping: "asyncio.Task[bool]", app: faust.App) -> None:
+async def _until(stopping: "asyncio.Task[bool]", app: faust.App, slot: Slot, replaced: "asyncio.Task[None]") -> None:
     """Until it is to stop. An application that has crashed consumes nothing more and would hold its place for ever."""
     while not (await asyncio.wait((stopping,), timeout=1))[0]:
         if app.crashed:
+            # The broker puts out whose slot another has taken. That ends by itself, with its own status: whoever
+            # starts what has crashed anew would take the slot back.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(slot.lost(), SLOT_LOOK)
+                await asyncio.wait((replaced,))
             log.error("worker.crashed", error=type(app.crash_reason).__name__)
             os._exit(70)  # what is not acked comes again, to whoever starts in its place
 
