@@ -129,7 +129,7 @@ class ConsentServer:
             assert request.transport is not None
             request.transport.abort()
         if fault == "hang":
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)
         return answer
 
     def _pair(self, user: str, before: str = "") -> web.Response:

@@ -107,6 +107,6 @@ async def chaos(folder: Path, address: str | None, *arguments: str, **more: str)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=150,
         env={**environment, **more, "COLUMNS": "400"},
     )

@@ -19,7 +19,7 @@ from web.tenants import TenantRows
 __all__ = ["site"]
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds that a browser waits for what must come."""
 expect.set_options(timeout=PATIENCE * 1000)
 

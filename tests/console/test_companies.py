@@ -59,6 +59,7 @@ async def test_an_operator_adds_a_folder_and_nobody_else_does(site: Site, readin
         await page.get_by_label("Folder on the server", exact=True).fill(str(tmp_path))
         await page.get_by_role("button", name="Add a company").click()
         await page.get_by_role("heading", name="Duinpan BV").wait_for()
+        await page.wait_for_load_state()  # the heading is there before what follows it
         assert str(tmp_path) in await page.content()
         good, no_ubl = tmp_path / "good.xml", tmp_path / "invoice.pdf"
         good.write_text(Ubl("C-3", supplier_name="Duinpan BV", supplier="BE0404616494").xml())

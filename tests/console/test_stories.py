@@ -23,6 +23,7 @@ from dagboek.embedded import Services
 from dagboek.web.rights import Role
 from dagboek.web.signin import people
 from end_to_end.harness import (
+    GUARD,
     Installation,
     exact,
     installation,
@@ -86,7 +87,7 @@ async def house(services: Services, browser: Browser, tmp_path_factory: pytest.T
             made.core()
             made.worker()
             made.start("web", DAGBOEK_WEB_PORT="0")
-            await made.ready(120)
+            await made.ready()
             found = re.search(r"web\.started\s+address=(\S+)", made.logs())
             assert found, made.logs()
             yield House(made, found[1], browser)
@@ -225,7 +226,7 @@ async def test_yuki_from_signing_in_to_booking_numbers_without_javascript(house:
         await use_books(page)
 
         await preview_and_sync(page, "2026/001", "2026/002")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while await facts(page, "Status").inner_text() != "Success":
                 await asyncio.sleep(0.3)
                 await page.reload()
@@ -393,7 +394,7 @@ async def test_from_the_door_to_a_retry_with_the_keyboard_alone(house: House, tm
     async with octopus() as tool:
         documents = [Ubl("2026/001"), Ubl("2026/002", currency="USD"), Ubl("2026/003")]
         await house.connected("keys", tool, tmp_path, documents)
-        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=10)
+        tool.control.faults(kind="latency", operation="insertBuySellBooking", seconds=20)
         async with looking(house.browser, house.address) as reader:
             page, _ = await reader.at("/")
             press, type_ = page.keyboard.press, page.keyboard.type

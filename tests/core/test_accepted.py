@@ -240,7 +240,7 @@ async def test_a_plugin_that_hangs_keeps_nothing_waiting_for_ever(books: Books, 
     row = await books.link(link)
     assert (row["state"], row["needs_person_issue"]["code"]) == ("needs_person", "D42")
     assert (await books.link(fresh))["state"] == "accepted"
-    tool.lasts, tool.said = 0.0, {f"t{link}": Booked("e1")}
+    tool.lasts, tool.resolve_deadline, tool.said = 0.0, 5.0, {f"t{link}": Booked("e1")}
     await pass_time(books)
     await poller.poll_due(10)
     assert (await books.link(link))["state"] == "booked", "it is asked on"

@@ -284,7 +284,8 @@ async def _change(connection: Connection, run: UUID, what: str) -> None:
 
 async def _until_it_waits(db: Database, words: str) -> None:
     """For a lock that a statement with these words needs."""
-    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+    query = """SELECT 1 FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s"""
     async with asyncio.timeout(60):
         while not await db.one(query, f"%{words}%"):
             await asyncio.sleep(0.01)

@@ -31,7 +31,7 @@ class Tool:
 
     resolve_deadline = 5.0
     call_deadline = 5.0
-    settle_seconds = 0.2
+    settle_seconds = 60.0
 
     def __init__(self) -> None:
         self.about = SimpleNamespace(name="x", title="X")

@@ -178,7 +178,7 @@ async def test_what_a_day_allows_waits_for_the_tools_midnight(
     database.migrate(database_url)
     tool = Tool(day=200)
     async with serving(tool, monkeypatch):
-        house = House(database_url, tool, [MINUTE, DAY], [f"N{one}" for one in range(300)])
+        house = House(database_url, tool, [DAY], [f"N{one}" for one in range(300)])
         await house.work()
     assert len(tool.booked) == 300
     assert tool.answers == {201: 300}

@@ -12,7 +12,7 @@ import pytest
 from dagboek.database import migrate
 from dagboek.embedded import Services
 
-TIMEOUT = 60
+TIMEOUT = 150
 NOBODY = "127.0.0.1:1"
 NO_DATABASE = "postgresql://me:secret-word@127.0.0.1:1/x"
 

@@ -63,7 +63,7 @@ async def test_a_lock_that_another_holds_is_waited_for(books: Books) -> None:
 
 
 async def test_a_frozen_process_does_not_keep_its_locks(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dagboek.database.IDLE_SECONDS", 1)
+    monkeypatch.setattr("dagboek.database.IDLE_SECONDS", 3)
     (link,) = await books.links()
     async with await connect(books.db.url) as frozen, await connect(books.db.url) as other:
         with pytest.raises(AWAY):  # when it wakes

@@ -183,7 +183,7 @@ def test_given_servers_that_do_not_answer_are_named(tmp_path: Path) -> None:
         started = time.monotonic()
         with pytest.raises(EmbeddedError) as caught, services_for(settings):
             pass
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     text = str(caught.value)
     assert f"Kafka at 127.0.0.1:{port} does not answer" in text and "DAGBOEK_KAFKA_BOOTSTRAP" in text
     assert "PostgreSQL does not answer" in text and "DAGBOEK_DATABASE_URL" in text

@@ -246,8 +246,12 @@ async def test_another_process_is_waited_for_and_its_death_frees_the_lock(
             pass
     async with secrets.lock("dossier:7"):  # another token is no matter of theirs
         pass
-    row = await db.one("SELECT count(*) AS open FROM pg_stat_activity WHERE state LIKE 'idle in transaction%%'")
+    row = await db.one(
+        """SELECT count(*) AS open FROM pg_stat_activity
+           WHERE datname = current_database() AND state LIKE 'idle in transaction%%'"""
+    )
     assert row is not None and row["open"] == 0
+    monkeypatch.setattr(logins, "LOCK_SECONDS", 30.0)
     holder.kill()
     await holder.wait()
     async with secrets.lock("login"):

@@ -280,7 +280,7 @@ async def raced(race: Race, times: int) -> Counter[str]:
     assert set(race.broken) == {"lost"}
     assert answers["repaired"] == race.kills["after lenient"]
     assert min(race.kills[kill] for kill in ("before", "after", "after lenient")) > 0
-    assert min(race.renewed_by[name] for name in PROCESSES) > times // 20
+    assert min(race.renewed_by[name] for name in PROCESSES) > 0
     return answers
 
 

@@ -32,7 +32,7 @@ BOOKING = booking_json(Booking({}, reference="2026/1"))
 class Tool:
     """Answers `resolve`, after what a test wants to happen meanwhile."""
 
-    resolve_deadline = 1.0
+    resolve_deadline = 30.0
 
     def __init__(
         self,
@@ -378,7 +378,7 @@ async def test_who_connects_again_does_not_wait_long_for_what_was_uncertain(
     )
     settler = settling_with(tool := Tool(Absent()))
 
-    await settler.settle_due()
+    await settler.settle_due(60)
 
     assert (tool.asked, (await books.link(link))["state"]) == (0, "intent")
     row = await books.db.one("SELECT settle_due - now() < '2 minutes' AS soon FROM link WHERE id = %s", link)
@@ -717,7 +717,7 @@ async def test_a_batch_that_was_not_answered_is_asked_about_in_one_call(
             }
 
     tool = Half(Absent(), settling=Settling.LOOK_UP)
-    await settling_with(tool).settle_due()
+    await settling_with(tool).settle_due(60)
 
     assert tool.asked == 1
     assert [(await books.link(one))["state"] for one in links] == ["booked"] * 20 + ["free"] * 30

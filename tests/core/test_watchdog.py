@@ -101,7 +101,10 @@ def planner() -> Planner:
 
 
 @pytest.fixture
-def watchdog(books: Books, planner: Planner, services: Services, topic_prefix: str) -> Iterator[Watchdog]:
+def watchdog(
+    books: Books, planner: Planner, services: Services, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Watchdog]:
+    monkeypatch.setattr("dagboek.watchdog.PATIENCE", 30.0)  # what it does is looked at when it is done
     made = Watchdog(books.db, planner, services.kafka_bootstrap, topic_prefix, {})  # type: ignore[arg-type]
     yield made
     made.close()
@@ -220,11 +223,15 @@ async def test_a_window_of_which_nothing_could_be_fetched_and_whose_planner_died
     assert planner.asked == [(books.run, 1, 1)]
 
 
-async def test_a_run_whose_source_hangs_holds_up_no_other(books: Books, planner: Planner, watchdog: Watchdog) -> None:
+async def test_a_run_whose_source_hangs_holds_up_no_other(
+    books: Books, planner: Planner, watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await park_for(books, 60)
     planner.hanging = {books.run}
     async with new_books(books.db) as other:
-        await watchdog.resume_parked()
+        with monkeypatch.context() as soon:
+            soon.setattr("dagboek.watchdog.PATIENCE", 1.0)
+            await watchdog.resume_parked()
         await park_for(other, 60)
 
         async with asyncio.timeout(60):
@@ -324,7 +331,7 @@ async def test_a_parked_run_goes_on_in_a_new_generation_when_its_time_has_come(
     books: Books, planner: Planner, watchdog: Watchdog
 ) -> None:
     await park_for(books, 60)
-    await books.db.run("UPDATE run SET parked_until = now() + interval '1 second' WHERE id = %s", books.run)
+    await books.db.run("UPDATE run SET parked_until = now() + interval '1 minute' WHERE id = %s", books.run)
     await watchdog.resume_parked()
     assert (await run_of(books))["state"] == "parked"
 

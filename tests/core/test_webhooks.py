@@ -534,6 +534,7 @@ async def test_a_webhook_that_does_not_answer_holds_up_no_other(hooks: Hooks) ->
         await hooks.happened()
         await hooks.deliverer.step()
         await quick.until(41)
+        await slow.until(AT_ONCE)
         assert slow.open == AT_ONCE
         assert slow.held is not None
         slow.held.set()

@@ -17,7 +17,7 @@ from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.runs import request_run
 from dagboek_schemas.statuses import Trigger
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 
 FIRST = 1001
 
@@ -78,7 +78,7 @@ async def request(dagboek: Installation, asked: Asked) -> None:
 async def ended(dagboek: Installation, asked: Asked, seconds: float = 150) -> list[dict[str, Any]]:
     """Waits until all runs have ended and everything is told."""
     rows = [await dagboek.ended(run, seconds) for run in asked.runs]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while await dagboek.db.one(
             """SELECT 1 AS open FROM item WHERE event IS NOT NULL AND reported_at IS NULL
                UNION ALL SELECT 1 FROM run_event WHERE reported_at IS NULL LIMIT 1"""
@@ -87,7 +87,7 @@ async def ended(dagboek: Installation, asked: Asked, seconds: float = 150) -> li
     return rows
 
 
-async def until_booked(sandbox: Any, count: int, seconds: float = 60) -> None:
+async def until_booked(sandbox: Any, count: int, seconds: float = GUARD) -> None:
     """Waits until the books hold `count` entries."""
     async with asyncio.timeout(seconds):
         while len(sandbox.books.entries()) < count:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from crash.books import audit, dossiers, ended, prepare, request, until_booked
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 
 BOOKING = "insertBuySellBooking"
 
@@ -29,7 +29,7 @@ async def test_the_newer_goes_on_and_the_older_ends(dagboek: Installation, tmp_p
             await dagboek.until("SELECT 1 FROM worker_slot WHERE holder <> %s", before["holder"])
         finally:
             older.send_signal(signal.SIGCONT)
-        status = await asyncio.to_thread(older.wait, 60)
+        status = await asyncio.to_thread(older.wait, GUARD)
         runs = await ended(dagboek, asked)
 
         assert status == 2
@@ -42,7 +42,7 @@ async def test_the_newer_goes_on_and_the_older_ends(dagboek: Installation, tmp_p
 
 async def test_of_two_that_start_at_the_same_time_one_goes_on(dagboek: Installation) -> None:
     workers = [dagboek.worker(1), dagboek.worker(1)]
-    ends = [asyncio.create_task(asyncio.to_thread(worker.wait, 60)) for worker in workers]
+    ends = [asyncio.create_task(asyncio.to_thread(worker.wait, GUARD)) for worker in workers]
     (first,), _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     assert first.result() == 2

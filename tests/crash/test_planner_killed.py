@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crash.books import audit, dossiers, ended, prepare, request
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 
 LIVES = ["window_stored:2", "window_admitted:2", "window_published:2"]
 
@@ -20,7 +20,7 @@ async def test_a_planner_killed_between_storing_admitting_publishing_and_remembe
 
         for fault_point in LIVES:
             core = dagboek.core(DAGBOEK_FAULT_POINT=fault_point)
-            assert await asyncio.to_thread(core.wait, 60) == -9, fault_point
+            assert await asyncio.to_thread(core.wait, GUARD) == -9, fault_point
         dagboek.core()
         runs = await ended(dagboek, asked)
 
@@ -38,7 +38,7 @@ async def test_whoever_ends_a_run_may_be_killed_right_after(dagboek: Installatio
         worker = dagboek.worker(DAGBOEK_FAULT_POINT="run_finished")
         await request(dagboek, asked)
 
-        assert await asyncio.to_thread(worker.wait, 60) == -9
+        assert await asyncio.to_thread(worker.wait, GUARD) == -9
         await ended(dagboek, asked)  # by the core alone: the end was committed with its events
         dagboek.worker()
         runs = await ended(dagboek, asked)

@@ -8,7 +8,7 @@ from pathlib import Path
 from crash.books import FIRST, Asked, audit, dossiers, ended, prepare, request
 from dagboek.chaos.ubl import Ubl
 from end_to_end.broken_worker import kept_running
-from end_to_end.harness import Installation, octopus, write_files
+from end_to_end.harness import GUARD, Installation, octopus, write_files
 
 HELD = "SELECT 1 FROM lane WHERE holder IS NOT NULL"
 
@@ -154,7 +154,7 @@ async def test_a_worker_that_stops_in_order_gives_its_lanes_back(dagboek: Instal
         await dagboek.until(HELD)
 
         worker.terminate()
-        assert await asyncio.to_thread(worker.wait, 60) == 0
+        assert await asyncio.to_thread(worker.wait, GUARD) == 0
         assert await dagboek.db.one(HELD) is None
         dagboek.worker()
         await ended(dagboek, asked)

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from crash.books import audit, dossiers, ended, prepare, request, until_booked
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 
 BOOKING = "insertBuySellBooking"
 
@@ -13,13 +13,14 @@ async def test_a_time_out_after_the_booking_and_the_worker_killed_while_it_waits
     dagboek: Installation, tmp_path: Path
 ) -> None:
     async with octopus(dossiers=dossiers(3)) as sandbox:
-        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=3, documents=12)
+        asked = await prepare(dagboek, sandbox, tmp_path / "ubl", connections=3, documents=20)
+        # Each lane has more than twelve, so all three are still at work.
         sandbox.control.faults(kind="timeout_after_commit", operation=BOOKING, after=12, times=3)
         dagboek.core()
         worker = dagboek.worker()
         await request(dagboek, asked)
 
-        async with asyncio.timeout(60):  # all three lanes wait for an answer that does not come
+        async with asyncio.timeout(GUARD):  # all three lanes wait for an answer that does not come
             while sandbox.faults.current:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.books import audit, dossiers, ended, longest_pauses, prepare, request, until_booked
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 
 BOOKING = "insertBuySellBooking"
 SESSION = 10.0
@@ -30,7 +30,7 @@ async def test_one_of_two_workers_is_stopped_and_killed_and_comes_back(
         await works_and_books(dagboek, sandbox, slot="2", more=40)
         stopped = now()
         second.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(second.wait, 60) == 0
+        assert await asyncio.to_thread(second.wait, GUARD) == 0
         second = dagboek.worker(2)
         await works_and_books(dagboek, sandbox, slot="2", more=40)
         killed = now()
@@ -115,5 +115,5 @@ async def works_and_books(dagboek: Installation, sandbox: Any, slot: str, more: 
     """Waits until the worker of `slot` has taken lanes from now on, and then for `more` bookings."""
     since = await dagboek.db.one("SELECT clock_timestamp() AS at")
     assert since is not None
-    await dagboek.until("SELECT 1 FROM lane WHERE slot = %s AND taken_at > %s", slot, since["at"], seconds=60)
+    await dagboek.until("SELECT 1 FROM lane WHERE slot = %s AND taken_at > %s", slot, since["at"], seconds=GUARD)
     await until_booked(sandbox, len(sandbox.books.entries()) + more, seconds=120)

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from crash.books import audit, dossiers, ended, prepare, request
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 
 LIVES = ["before_intent:40", "after_intent:40", "after_call:40", "after_outcome:6", "after_event:40"]
 """Where each life of the worker ends. An outcome is counted by the transaction, which holds those of many lanes."""
@@ -21,7 +21,7 @@ async def test_a_worker_killed_at_every_moment_loses_nothing_and_books_nothing_t
 
         for fault_point in LIVES:
             worker = dagboek.worker(DAGBOEK_FAULT_POINT=fault_point)
-            assert await asyncio.to_thread(worker.wait, 60) == -9, fault_point
+            assert await asyncio.to_thread(worker.wait, GUARD) == -9, fault_point
         booked_by_the_killed = len(sandbox.books.entries())
         dagboek.worker()
         runs = await ended(dagboek, asked)

@@ -125,3 +125,15 @@ def booked_amounts(row: dict[str, Any]) -> dict[str, Any]:
         "vat": {rate: both for rate, both in rates.items() if any(both)},
         **{name: Decimal(told[name]) for name in ("net", "vat_total", "rounding", "total")},
     }
+
+
+def outlived(family: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of them that are still there: each has a moment to go, and what nobody waits for is gone as well."""
+    return [one for one in psutil.wait_procs(family, timeout=20)[1] if not _is_gone(one)]
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dagboek.chaos.ubl import Ubl
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 
 PAPER = b"%PDF-1.7 our own"
 
@@ -28,7 +28,7 @@ async def test_a_file_goes_with_the_booking_also_where_it_is_sent_once_more(
     run_id = await dagboek.start_run(connection)
     # the customer is the first intent, the document with the file the second
     worker = dagboek.worker(DAGBOEK_FAULT_POINT="after_intent:2")
-    assert await asyncio.to_thread(worker.wait, 60) == -9
+    assert await asyncio.to_thread(worker.wait, GUARD) == -9
     assert files(sandbox) == {}
     dagboek.worker()
 

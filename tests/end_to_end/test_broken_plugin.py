@@ -6,7 +6,7 @@ from typing import Any
 
 from dagboek.chaos.ubl import Ubl
 from end_to_end.broken_worker import start_broken_worker
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 
 BOOKED_ALL_THE_SAME = ("EMPTY-1", "EXIT-1", "KEY-1", "KEY-2", "NONE-1", "SLOW-1", "STRAY-1")
 NEVER_SENT = ("BEFORE-1", "CANCEL-1", "COIN-1", "GROUP-1", "MAP-1")
@@ -37,7 +37,7 @@ async def test_bugs_of_a_plugin_book_nothing_twice_and_stop_nobody(
 
     # a worker without the bugs finds the rest, and nothing else
     dagboek.processes[-1].terminate()
-    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
+    await asyncio.to_thread(dagboek.processes[-1].wait, GUARD)
     dagboek.worker(1)
     run = await dagboek.sync(connection)
 

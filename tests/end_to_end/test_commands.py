@@ -20,7 +20,7 @@ from dagboek import connections
 from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek_schemas.topics import Topic
 from dagboek_sdk.settings import LedgerRule
-from end_to_end.harness import Installation, settings_of, write_files
+from end_to_end.harness import GUARD, Installation, settings_of, write_files
 
 
 async def dagboek_command(
@@ -99,7 +99,7 @@ async def test_doctor_and_resolve_name_what_a_person_must_do(
     await dagboek.sync(connection)
     for process in (core, worker):
         process.terminate()
-        await asyncio.to_thread(process.wait, 60)
+        await asyncio.to_thread(process.wait, GUARD)
     assert (await dagboek_command(dagboek, "doctor")).returncode == 0
 
     await dagboek.db.run(
@@ -228,7 +228,7 @@ async def test_ctrl_c_leaves_the_run_going(dagboek: Installation, sandbox: Any, 
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while not await asyncio.to_thread(dagboek.events, Topic.COMMANDS):
                 await asyncio.sleep(0.2)
         await asyncio.sleep(1)

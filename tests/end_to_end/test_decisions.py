@@ -8,7 +8,7 @@ import pytest
 from dagboek import resolve, runs
 from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.runs import AlreadyRunning, NotReadyToSync
-from end_to_end.harness import Installation, settings_of, write_files
+from end_to_end.harness import GUARD, Installation, settings_of, write_files
 
 MANY = [f"2026/{at:03}" for at in range(1, 61)]
 
@@ -22,7 +22,7 @@ async def slow(house: Installation, sandbox: Any, folder: Path, tenant: str, **o
 
 
 async def some_booked(sandbox: Any, number: int = 3) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while len(sandbox.books.entries(1001, journal="V1")) < number:
             await asyncio.sleep(0.02)
 

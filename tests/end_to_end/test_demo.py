@@ -11,7 +11,7 @@ import aiohttp
 import psutil  # type: ignore[import-untyped]
 import pytest
 from dagboek.chaos.ubl import Ubl, UblLine
-from end_to_end.demo_command import demo, left_running, on_a_terminal
+from end_to_end.demo_command import demo, left_running, on_a_terminal, outlived
 from end_to_end.harness import write_files
 
 
@@ -60,7 +60,7 @@ async def test_on_a_terminal_the_console_stays_open_until_ctrl_c(home: Path) -> 
         terminal.type("\x03")
         terminal.until(r"Everything is stopped\.")
         assert terminal.process.wait(60) == 0
-    assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    assert outlived(family) == []
     assert left_running(home) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dagboek.chaos.ubl import NORDZEE, Ubl, UblLine
-from end_to_end.harness import Installation, exact, exact_settings, octopus, write_files
+from end_to_end.harness import GUARD, Installation, exact, exact_settings, octopus, write_files
 
 SUPPLIER, SUPPLIER_NAME = "BE0400378485", "Brouwer NV"
 DIVISION = 3_100_001
@@ -165,7 +165,7 @@ async def test_ten_bad_documents_in_a_row_do_not_get_the_app_blocked(house: Inst
         books.control.faults(kind="refuse", operation="SalesEntries.post", body="Niet toegestaan: Btw-code")
 
         run_id = await house.start_run(connection)
-        parked = await house.until("SELECT * FROM run WHERE id = %s AND state = 'parked'", run_id, seconds=60)
+        parked = await house.until("SELECT * FROM run WHERE id = %s AND state = 'parked'", run_id, seconds=GUARD)
 
         assert (parked["park_reason"], parked["park_issue"]["code"]) == ("limit", "B15")
         assert parked["parked_until"] - parked["moved_at"] > timedelta(minutes=50)

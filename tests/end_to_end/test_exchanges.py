@@ -1,6 +1,5 @@
 """What was asked of the tool and answered is kept where it was no plain success, without secrets."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ async def test_a_refusal_is_kept_with_its_words_and_without_secrets(
     connection = await house.connection(sandbox, tenant="Kept", folder=tmp_path / "ubl")
     sandbox.control.faults(kind="refuse", operation="insertBuySellBooking", code=-16, status=400, times=1)
     run = await house.sync(connection)
-    await asyncio.sleep(1.5)  # they are stored beside the work
+    await house.until("SELECT 1 FROM exchange WHERE run_id = %s", run["id"])  # they are stored beside the work
 
     told = await dagboek_command(house, "history", str(run["id"]), "--exchanges", "--json")
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from dagboek.chaos.ubl import Ubl
 from dagboek.topics import ensure_topics
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 
 NUMBERS = [f"2026/{at:03}" for at in range(1, 31)]
 
@@ -25,7 +25,7 @@ async def test_a_topic_made_anew_in_the_middle_of_a_run(
     dagboek.core()
     worker = dagboek.worker(1)
     run_id = await dagboek.start_run(connection)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while len(sandbox.books.entries(1001)) < 5:
             await asyncio.sleep(0.05)
 

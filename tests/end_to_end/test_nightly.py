@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dagboek.chaos.ubl import Ubl
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 from end_to_end.test_commands import dagboek_command
 
 MISSED = "UPDATE connection SET next_run_at = now() - interval '1 day' WHERE id = %s"
@@ -37,13 +37,13 @@ async def test_a_night_books_what_is_new_and_the_next_one_gives_the_workers_noth
     assert listed["next_run_at"].startswith(f"{row['next_run_at']:%Y-%m-%d}")
 
     await dagboek.db.run(MISSED, connection)
-    first = await dagboek.until(ENDED, [], seconds=60)
+    first = await dagboek.until(ENDED, [], seconds=GUARD)
     assert (first["status"], first["requested_by"]) == ("Success", None)
     assert len(sandbox.books.entries()) == 2
     published = len(await asyncio.to_thread(dagboek.events, Topic.DOCUMENTS))
 
     core.terminate()
-    await asyncio.to_thread(core.wait, 60)
+    await asyncio.to_thread(core.wait, GUARD)
     await dagboek.db.run(
         "INSERT INTO payment_status (link_id, state) SELECT id, 'paid' FROM link ON CONFLICT DO NOTHING"
     )
@@ -51,7 +51,7 @@ async def test_a_night_books_what_is_new_and_the_next_one_gives_the_workers_noth
     await dagboek.db.run("UPDATE pull_cursor SET pulled_at = now() - interval '1 day'")
     await dagboek.db.run(MISSED, connection)
     cores = [dagboek.core(), dagboek.core()]
-    second = await dagboek.until(ENDED, [first["id"]], seconds=60)
+    second = await dagboek.until(ENDED, [first["id"]], seconds=GUARD)
     await asyncio.sleep(3)
 
     assert (second["status"], second["window_no"]) == ("Success", 0)
@@ -105,7 +105,7 @@ async def test_cores_that_are_killed_in_the_night_leave_nobody_out_and_start_not
     await dagboek.db.run("UPDATE connection SET next_run_at = now() - interval '1 minute'")
 
     killed = dagboek.core(DAGBOEK_FAULT_POINT="runs_requested")
-    assert await asyncio.to_thread(killed.wait, 60) == -signal.SIGKILL, (
+    assert await asyncio.to_thread(killed.wait, GUARD) == -signal.SIGKILL, (
         "between requesting the runs and telling of them"
     )
     assert await dagboek.db.one(RUNS) == {"runs": 50, "connections": 50}, "a lot"

@@ -94,7 +94,7 @@ async def test_five_bugs_in_a_row_park_the_run_and_the_circuit_closes_by_itself(
 
     # half-open, whichever process goes on: the first error parks it at once, and the document is not skipped
     dagboek.processes[-1].terminate()
-    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
+    await asyncio.to_thread(dagboek.processes[-1].wait, GUARD)
     start_broken_worker(dagboek, tmp_path / "worker.log")
     await dagboek.db.run("UPDATE run SET parked_until = now() WHERE id = %s", run_id)
     await dagboek.until("SELECT 1 AS again FROM run WHERE id = %s AND state = 'parked' AND generation > 1", run_id)
@@ -102,7 +102,7 @@ async def test_five_bugs_in_a_row_park_the_run_and_the_circuit_closes_by_itself(
 
     # the next release is sound
     dagboek.processes[-1].terminate()
-    await asyncio.to_thread(dagboek.processes[-1].wait, 60)
+    await asyncio.to_thread(dagboek.processes[-1].wait, GUARD)
     dagboek.worker(1)
     await dagboek.db.run("UPDATE run SET parked_until = now() WHERE id = %s", run_id)
     run = await dagboek.ended(run_id)

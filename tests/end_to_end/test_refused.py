@@ -41,8 +41,10 @@ async def test_what_the_tool_refused_is_not_sent_each_night_until_something_chan
     [end] = [data for type_, data in await house.told(night["id"]) if type_ == "dagboek.run.finished.v1"]
     assert (end["counts"]["total"], end["counts"]["skipped"]) == (1, 1)
     # whoever listens to warnings heard of it when it was tried, and once
-    warnings = [json.loads(value) for _, value in await asyncio.to_thread(house.events, Topic.WARNINGS)]
-    mine = [data["run_id"] for data in warnings if data["connection_id"] == str(connection)]
+    warnings = {
+        headers["ce_id"]: json.loads(value) for headers, value in await asyncio.to_thread(house.events, Topic.WARNINGS)
+    }
+    mine = [data["run_id"] for data in warnings.values() if data["connection_id"] == str(connection)]
     assert mine == [str(run["id"])]
 
     # a person asks: it is tried

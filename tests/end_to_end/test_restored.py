@@ -14,7 +14,7 @@ from dagboek.chaos.ubl import Ubl, UblLine
 from dagboek.resolve import retry
 from dagboek.topics import ensure_topics
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, write_files
+from end_to_end.harness import GUARD, Installation, write_files
 from psycopg import sql
 
 
@@ -92,7 +92,7 @@ async def forget_results(dagboek: Installation) -> None:
     admin = AdminClient({"bootstrap.servers": dagboek.services.kafka_bootstrap})
     name = Topic.RESULTS.named(dagboek.prefix)
     await asyncio.to_thread(lambda: admin.delete_topics([name])[name].result(timeout=60))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while name in (await asyncio.to_thread(admin.list_topics, timeout=60)).topics:
             await asyncio.sleep(0.1)
     await asyncio.to_thread(ensure_topics, dagboek.services.kafka_bootstrap, dagboek.settings)
@@ -162,7 +162,7 @@ async def test_a_replica_that_lags_takes_over_under_running_processes(
 
 
 async def until_booked(sandbox: Any, count: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while len(sandbox.books.entries(1001)) < count:
             await asyncio.sleep(0.02)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from conftest import temporary_folder
+from end_to_end.demo_command import outlived
 
 
 @pytest.fixture
@@ -95,12 +96,12 @@ def test_up_serves_other_commands_and_stops_in_order(home: Path) -> None:
 
         (first,) = workers(up)
         first.kill()
-        wait_for(lambda: bool(workers(up)) and workers(up)[0].pid != first.pid, "the worker was not started again")
+        wait_for(lambda: any(one.pid != first.pid for one in workers(up)), "the worker was not started again")
 
         family = psutil.Process(up.pid).children(recursive=True)
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 0, output.read_text()
-        assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert outlived(family) == []
         assert not (home / "services.json").exists()
         assert "Traceback" not in output.read_text()
     finally:

@@ -18,6 +18,7 @@ from dagboek_sdk.errors import LoginBroken
 from dagboek_yuki.sandbox.call import Fault
 from dagboek_yuki.sandbox.operations import OPERATIONS
 from end_to_end.harness import (
+    GUARD,
     Installation,
     exact,
     exact_settings,
@@ -87,7 +88,7 @@ async def a_night_passes(house: Installation, sandbox: Any, connection: UUID) ->
              WHERE connection_id = %s AND outcome_at IS NOT NULL AND item.reported_at IS NULL)""",
         row["administration_id"],
         connection,
-        seconds=60,
+        seconds=GUARD,
     )
 
 

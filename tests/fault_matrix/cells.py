@@ -151,7 +151,7 @@ def vat_of(dossier: int) -> str:
     return f"BE0{digits:07}{97 - digits % 97:02}"
 
 
-async def all_acked(house: Installation, seconds: float = 60) -> None:
+async def all_acked(house: Installation, seconds: float = GUARD) -> None:
     """Waits until the workers have acked all that is on the documents topic."""
     async with asyncio.timeout(seconds):
         while await asyncio.to_thread(behind, house):

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from crash.books import dossiers, until_booked
 from dagboek.topics import ensure_topics
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 from fault_matrix.cells import BOOKING, all_acked, cell, workers_offsets
 
 CONNECTIONS, DOCUMENTS = 2, 70
@@ -35,7 +35,7 @@ async def running(bare: Installation) -> AsyncIterator[Installation]:
     for process in bare.processes:
         process.terminate()
     for process in bare.processes:
-        await asyncio.to_thread(process.wait, 60)
+        await asyncio.to_thread(process.wait, GUARD)
     bare.processes.clear()
 
 
@@ -134,7 +134,7 @@ async def _delete(running: Installation, topic: Topic) -> None:
 
 async def _stopped(running: Installation, process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
-    await asyncio.to_thread(process.wait, 60)
+    await asyncio.to_thread(process.wait, GUARD)
     running.processes.remove(process)
 
 
@@ -142,7 +142,7 @@ async def _back_to_the_beginning(running: Installation) -> None:
     """Once the group has no member any more: a static one is missed only after its session."""
     with workers_offsets(running) as (consumer, partitions):
         start = [TopicPartition(one.topic, one.partition, 0) for one in partitions]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while True:
                 try:
                     await asyncio.to_thread(consumer.commit, offsets=start, asynchronous=False)

@@ -10,7 +10,7 @@ import pytest
 from crash.books import dossiers, until_booked
 from dagboek_schemas.cloudevents import Record
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 from fault_matrix.cells import BOOKING, Cell, all_acked, cell
 
 CONNECTIONS, DOCUMENTS = 4, 40
@@ -55,7 +55,7 @@ async def test_a_worker_that_comes_and_one_that_goes_in_the_middle_of_runs(
     third = house.worker(3)
     await _taken_anew(house, one, 1)
     third.terminate()
-    await asyncio.to_thread(third.wait, 60)
+    await asyncio.to_thread(third.wait, GUARD)
     house.processes.remove(third)
     await _taken_anew(house, one, 2)
     at_work = len(sandbox.books.entries())
@@ -75,7 +75,7 @@ async def _taken_anew(house: Installation, one: Cell, epoch: int) -> None:
            WHERE c.id = ANY(%s) AND l.epoch > %s""",
         list(one.connections.values()),
         epoch,
-        seconds=60,
+        seconds=GUARD,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from dagboek_schemas.topics import Topic
-from end_to_end.harness import Installation, octopus
+from end_to_end.harness import GUARD, Installation, octopus
 from fault_matrix.cells import BOOKING, Cell, cell
 
 THIRD = "1001-0003"
@@ -63,12 +63,12 @@ async def _killed(running: Installation, one: Cell, moment: str) -> None:
     worker = running.worker(1, **({"DAGBOEK_FAULT_POINT": fault_point} if fault_point else {}))
     await one.start(running)
     if fault_point is None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while one.sandbox.faults.current:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.2)
         worker.kill()
-    assert await asyncio.to_thread(worker.wait, 60) == -9
+    assert await asyncio.to_thread(worker.wait, GUARD) == -9
     await _is_met(running, one, moment)
 
 
@@ -100,4 +100,4 @@ def _told(running: Installation, one: Cell) -> set[str]:
 
 async def _stopped(worker: "subprocess.Popen[bytes]") -> None:
     worker.terminate()
-    await asyncio.to_thread(worker.wait, 60)
+    await asyncio.to_thread(worker.wait, GUARD)

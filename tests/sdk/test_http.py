@@ -482,7 +482,7 @@ async def test_the_kind_of_trouble_is_told(answering: Any, trouble: Trouble) -> 
     def classified(answer: Answer) -> ToolError:
         return Uncertain(f"answer {answer.status}")
 
-    deadline = 1.5 if answering is never else 30.0  # a busy machine may take a while to connect
+    deadline = 5.0 if answering is never else 30.0  # a busy machine may take a while to connect
     async with raw_server(answering) as server, Client(classify=classified, call_deadline=deadline) as http_client:
         with pytest.raises(ToolUnavailable) as away:
             await http_client.read("GET", server.url, group="read")
@@ -497,7 +497,7 @@ async def test_the_kind_of_trouble_before_anything_is_sent_is_told() -> None:
         writer.close()
 
     babbling = await asyncio.start_server(no_tls, "127.0.0.1", 0)
-    async with babbling, client() as http_client:
+    async with babbling, client(call_deadline=60.0) as http_client:
         port = babbling.sockets[0].getsockname()[1]
         with pytest.raises(ToolUnavailable) as foreign:
             await http_client.read("GET", f"https://127.0.0.1:{port}/", group="read")
@@ -517,12 +517,12 @@ async def test_a_time_out_after_sending_is_uncertain() -> None:
         await gone.wait()
         return web.Response(status=201)
 
-    async with tool(never) as server, client(call_deadline=1.5) as http_client:
+    async with tool(never) as server, client(call_deadline=5.0) as http_client:
         attempt = an_attempt()
         before = time.monotonic()
         with pytest.raises(Uncertain, match="after sending"):
             await http_client.write(attempt, "POST", server.url, group=None)
-        assert time.monotonic() - before < 15
+        assert time.monotonic() - before < 60
         gone.set()
     assert attempt.sent
     assert len(server.seen) == 1
@@ -534,7 +534,7 @@ async def test_a_time_out_in_the_middle_of_the_answer_is_uncertain() -> None:
         await writer.drain()
         return True
 
-    async with raw_server(half) as server, client(call_deadline=1.5) as http_client:
+    async with raw_server(half) as server, client(call_deadline=5.0) as http_client:
         attempt = an_attempt()
         with pytest.raises(Uncertain):
             await http_client.write(attempt, "POST", server.url, group=None)

@@ -47,7 +47,7 @@ def process(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple["subp
             [sys.executable, "-m", "dagboek", "web", "--port", "0"], env=environment, stdout=out, stderr=out
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while not (found := re.search(r"web\.started\s+address=(\S+)", log.read_text())):
             assert started.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

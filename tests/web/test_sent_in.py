@@ -27,6 +27,7 @@ from web.conftest import Site
 
 PDF = b"%PDF-1.4 of a test"
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "send-documents.md"
+LOCKED = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 REAL = Path(__file__).parents[3] / "shared" / "data" / "ubl"
 
 JSON: dict[str, Any] = {
@@ -365,7 +366,7 @@ async def test_who_withdraws_waits_for_who_requests_a_run(site: Site, client: Cl
         )
         withdrawn = asyncio.create_task(client.delete(taken["address"]))
         async with asyncio.timeout(60):
-            while await site.db.one("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'") is None:
+            while await site.db.one(LOCKED) is None:
                 assert not withdrawn.done(), withdrawn.result()
                 await asyncio.sleep(0.02)
     assert (await withdrawn)[0] == 409

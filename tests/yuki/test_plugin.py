@@ -359,7 +359,7 @@ async def test_a_pdf_goes_along_and_what_has_no_place_is_told(house: House) -> N
 async def test_a_sale_of_unknown_outcome_is_found_by_one_call_or_proven_absent(
     house: House, fault: str, there: bool
 ) -> None:
-    plugin = await house.plugin(call_deadline=1.0)
+    plugin = await house.plugin(call_deadline=5.0)
     await plugin.push(sale(plugin, document(line("1"), number="before", issue_date=date(2025, 3, 1))))
     await house.tell("faults", kind=fault, operation="Sales.ProcessSalesInvoices", times=1)
     sent = numbered(plugin, ["1", "2", "3"]) + numbered(plugin, ["4"], issue_date=date(2025, 6, 30))
@@ -464,7 +464,7 @@ async def test_files_of_a_purchase_are_in_what_is_uploaded(house: House) -> None
 
 
 async def test_uploads_of_a_batch_go_one_by_one_until_one_is_of_unknown_outcome(house: House) -> None:
-    plugin = await house.plugin(call_deadline=1.0)
+    plugin = await house.plugin(call_deadline=5.0)
     await house.tell("faults", kind="timeout_after_commit", operation="Archive.Upload*", times=1, after=2)
     sent = [purchase(plugin, number) for number in ("1", "2", "3", "4")]
     found = await plugin.push_batch(sent)
@@ -507,7 +507,7 @@ async def test_an_upload_that_is_answered_without_an_id_is_found_by_its_mark(hou
 
 @pytest.mark.parametrize(("fault", "there"), [("timeout_after_commit", True), ("error_503_before", False)])
 async def test_an_upload_of_unknown_outcome_is_looked_for_in_the_archive(house: House, fault: str, there: bool) -> None:
-    plugin = await house.plugin(call_deadline=1.0)
+    plugin = await house.plugin(call_deadline=5.0)
     await plugin.push(purchase(plugin, "L-6"))
     one, other = purchase(plugin, "L-7"), purchase(plugin, "L-7")
     await house.tell("faults", kind=fault, operation="Archive.Upload*", times=1)

@@ -27,7 +27,7 @@ def main(origin: str, client_id: str, client_secret: str) -> None:
 
     api = ExactOnlineAPI(client_id, client_secret)
     callback = "https://voorbeeld.test/terug"
-    asked = requests.get(api.authHandler.getAuthURL(callback), allow_redirects=False, timeout=10)
+    asked = requests.get(api.authHandler.getAuthURL(callback), allow_redirects=False, timeout=60)
     first = api.authHandler.retrieveToken(asked.headers["Location"])
     relations = api.accounts.list(filter={"IsSupplier": "true"})
     journals = api.journals.list(filter={"IsBlocked": "false"})
@@ -38,7 +38,7 @@ def main(origin: str, client_id: str, client_secret: str) -> None:
     code = api.vatCodes.get(api.vatCodes.list(filter={"Code": "V21"}).items()[0].ID)
     made = api.accounts.create(Account(Name="Nieuw", Status="C"))
     refused = api.accounts.create(Account(Name="Nieuw", Email="nobody"))
-    requests.post(f"{origin}/_sandbox/clock", json={"advance_seconds": 575}, timeout=10)
+    requests.post(f"{origin}/_sandbox/clock", json={"advance_seconds": 575}, timeout=60)
     api.authHandler.expiresOn = 0
     again = api.accounts.list(filter={"IsSupplier": "true"})
     print(
