@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from end_to_end.harness import octopus
+from end_to_end.harness import GUARD, octopus
 
 
 @pytest.fixture
@@ -107,6 +107,6 @@ async def chaos(folder: Path, address: str | None, *arguments: str, **more: str)
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=GUARD,
         env={**environment, **more, "COLUMNS": "400"},
     )

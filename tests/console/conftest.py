@@ -12,6 +12,7 @@ from axe_playwright_python.async_playwright import Axe
 from dagboek.web.caller import COOKIE
 from dagboek.web.rights import Role
 from dagboek.web.signin import people, sessions
+from end_to_end.harness import GUARD
 from playwright.async_api import Browser, Page, async_playwright, expect
 from web.conftest import Site, site
 from web.tenants import TenantRows
@@ -19,7 +20,7 @@ from web.tenants import TenantRows
 __all__ = ["site"]
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
-PATIENCE = 150.0
+PATIENCE = GUARD
 """Seconds that a browser waits for what must come."""
 expect.set_options(timeout=PATIENCE * 1000)
 

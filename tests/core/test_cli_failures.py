@@ -11,8 +11,9 @@ from time import monotonic, sleep
 import pytest
 from dagboek.database import migrate
 from dagboek.embedded import Services
+from end_to_end.harness import GUARD
 
-TIMEOUT = 150
+TIMEOUT = GUARD
 NOBODY = "127.0.0.1:1"
 NO_DATABASE = "postgresql://me:secret-word@127.0.0.1:1/x"
 

@@ -299,11 +299,7 @@ class Installation:
             raise AssertionError(f"nothing came of {query}\n{self.logs()}") from None
 
     async def told(self, run_id: UUID, seconds: float = GUARD) -> list[tuple[str, dict[str, Any]]]:
-        """Types and data of all that the results topic says of a run that has ended, in order.
-
-        Events are delivered at least once, and told again where a machine is slow: repeats are left out, as consumers
-        are to do it.
-        """
+        """Types and data of all that the results topic says of a run that has ended, in order."""
         await self.until(
             """SELECT 1 WHERE EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s)
                  AND NOT EXISTS (SELECT 1 FROM run_event WHERE run_id = %(run)s AND reported_at IS NULL)
@@ -311,11 +307,18 @@ class Installation:
                                  AND reported_at IS NULL)""".replace("%(run)s", f"'{run_id}'"),
             seconds=seconds,
         )
-        read = await asyncio.to_thread(self.events)
-        once: dict[bytes, tuple[str, dict[str, Any]]] = {}
-        for headers, value in read:
-            once.setdefault(headers["ce_id"], (headers["ce_type"].decode(), json.loads(value)))
-        return [(type_, data) for type_, data in once.values() if data["run_id"] == str(run_id)]
+        heard = await self.heard(Topic.RESULTS)
+        return [(type_, data) for type_, data in heard.values() if data["run_id"] == str(run_id)]
+
+    async def heard(self, topic: Topic) -> dict[bytes, tuple[str, dict[str, Any]]]:
+        """Types and data of the events of a topic by their ids, in order.
+
+        They are delivered at least once, and told again where a machine is slow: who listens leaves repeats out by id.
+        """
+        found: dict[bytes, tuple[str, dict[str, Any]]] = {}
+        for headers, value in await asyncio.to_thread(self.events, topic):
+            found.setdefault(headers["ce_id"], (headers["ce_type"].decode(), json.loads(value)))
+        return found
 
     async def letters(self, number: int, seconds: float = GUARD) -> list[Any]:
         """All dead letters, once there are `number`."""

@@ -1,7 +1,5 @@
 """A nightly run does not send what was refused before, and says that it still is not booked."""
 
-import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +39,8 @@ async def test_what_the_tool_refused_is_not_sent_each_night_until_something_chan
     [end] = [data for type_, data in await house.told(night["id"]) if type_ == "dagboek.run.finished.v1"]
     assert (end["counts"]["total"], end["counts"]["skipped"]) == (1, 1)
     # whoever listens to warnings heard of it when it was tried, and once
-    warnings = {
-        headers["ce_id"]: json.loads(value) for headers, value in await asyncio.to_thread(house.events, Topic.WARNINGS)
-    }
-    mine = [data["run_id"] for data in warnings.values() if data["connection_id"] == str(connection)]
+    warnings = await house.heard(Topic.WARNINGS)
+    mine = [data["run_id"] for _, data in warnings.values() if data["connection_id"] == str(connection)]
     assert mine == [str(run["id"])]
 
     # a person asks: it is tried

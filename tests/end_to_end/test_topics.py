@@ -69,10 +69,8 @@ async def test_results_and_warnings_tell_every_outcome_once_and_nobody_by_name(
     assert {name: number for name, number in counts.items() if number and name != "total"} == dict(states)
 
     # warnings are the skipped ones, the same events
-    warned = {
-        headers["ce_id"]: json.loads(value) for headers, value in await asyncio.to_thread(house.events, Topic.WARNINGS)
-    }
-    ours = {id_: data for id_, data in warned.items() if data["run_id"] == str(run["id"])}
+    warned = await house.heard(Topic.WARNINGS)
+    ours = {id_: data for id_, (_, data) in warned.items() if data["run_id"] == str(run["id"])}
     assert sorted(data["sequence"] for data in ours.values()) == sorted(
         item["sequence"] for item in items if item["state"] == "skipped"
     )

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from dagboek.database import Database
 from dagboek.embedded import Services
+from end_to_end.harness import GUARD
 from web.conftest import Site
 
 
@@ -47,7 +48,7 @@ def process(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple["subp
             [sys.executable, "-m", "dagboek", "web", "--port", "0"], env=environment, stdout=out, stderr=out
         )
     try:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + GUARD
         while not (found := re.search(r"web\.started\s+address=(\S+)", log.read_text())):
             assert started.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from dagboek.embedded import Services
 from dagboek_workers.records import RecordConsumer
+from end_to_end.harness import GUARD
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -29,7 +30,7 @@ from faust.types import TP
 SCRIPT = Path(__file__).with_name("faust_cases.py")
 MESSAGES = 8
 MANY = 400
-SECONDS = 150.0
+SECONDS = GUARD
 
 
 @dataclass
